@@ -1,0 +1,175 @@
+"""A model as a Hugging Face directory: written for other programs, read back by the same names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tissu_core.checkpoint.weights import load_tensors, save_tensors
+from tissu_core.config.model import ModelConfig
+from tissu_core.errors import ConfigError, InputError
+from tissu_core.models.build import build_empty
+from tissu_core.models.decoder import Decoder
+from tissu_core.storage import is_sealed, read_json, verify, write_json
+from tissu_core.text.tokenizer import Tokenizer
+
+CONFIG_FILE = "config.json"
+GENERATION_FILE = "generation_config.json"
+WEIGHTS_FILE = "model.safetensors"
+_ARCHITECTURE = "Qwen3ForCausalLM"
+_MODEL_TYPE = "qwen3"
+_SHAPE_FIELDS = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "max_position_embeddings",
+    "rope_theta",
+    "rms_norm_eps",
+    "tie_word_embeddings",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model ready to use, its tokenizer and where they came from."""
+
+    model: Decoder
+    tokenizer: Tokenizer
+    path: Path
+    end_ids: frozenset[int]
+    """Tokens that end a reply."""
+
+
+def write_model_files(directory: Path, model: Decoder, tokenizer: Tokenizer) -> None:
+    """Write what transformers, vLLM and SGLang read: config, weights, tokenizer, generation."""
+    write_json(directory / CONFIG_FILE, to_hugging_face(model.config, tokenizer.end_id))
+    ends = {"bos_token_id": tokenizer.end_id, "eos_token_id": tokenizer.end_id}
+    write_json(directory / GENERATION_FILE, {**ends, "do_sample": True, "temperature": 0.8})
+    weights = model.state_dict()
+    if model.config.tie_word_embeddings:
+        del weights["lm_head.weight"]
+    save_tensors(directory / WEIGHTS_FILE, weights)
+    tokenizer.save(directory, model.config.max_position_embeddings)
+
+
+def load_model(directory: Path, device: torch.device) -> LoadedModel:
+    """The model of a directory; one that tissu sealed is checked against its hashes first.
+
+    Raises:
+        InputError: If files are missing or of a kind tissu does not read.
+        IntegrityError: If a sealed file is damaged.
+    """
+    refuse_pickles(directory)
+    if is_sealed(directory):
+        verify(directory)
+    if not (directory / CONFIG_FILE).is_file():
+        raise InputError(f"{directory} has no {CONFIG_FILE}", hint="tissu models list")
+    config = from_hugging_face(read_json(directory / CONFIG_FILE), directory)
+    model = build_empty(config)
+    tensors = load_tensors(directory / WEIGHTS_FILE)
+    if config.tie_word_embeddings:
+        tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
+    _check_tensors(model, tensors, directory)
+    model.load_state_dict({name: t.float() for name, t in tensors.items()}, assign=True)
+    if config.tie_word_embeddings:
+        model.lm_head.weight = model.model.embed_tokens.weight
+    tokenizer = Tokenizer.load(directory)
+    end_ids = frozenset({tokenizer.end_id, *_declared_ends(directory)})
+    return LoadedModel(model.to(device).eval(), tokenizer, directory, end_ids)
+
+
+def _declared_ends(directory: Path) -> list[int]:
+    path = directory / GENERATION_FILE
+    ends = read_json(path).get("eos_token_id", []) if path.is_file() else []
+    return [end for end in (ends if isinstance(ends, list) else [ends]) if isinstance(end, int)]
+
+
+def refuse_pickles(path: Path) -> None:
+    """Refuse what can run code when it is read.
+
+    Raises:
+        InputError: If ``path`` is a pickled model, or a directory with no other weights.
+    """
+    pickles = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle"}
+    found = path if path.suffix in pickles and path.is_file() else None
+    if path.is_dir() and not any(path.glob("*.safetensors")):
+        found = next((file for file in sorted(path.iterdir()) if file.suffix in pickles), None)
+    if found is not None:
+        raise InputError(
+            f"{found} is a pickle, which can run any code when it is read; tissu reads safetensors",
+            hint="convert it where you trust it: transformers' save_pretrained writes safetensors",
+        )
+
+
+def to_hugging_face(config: ModelConfig, end_id: int) -> dict[str, Any]:
+    """``config.json`` for transformers."""
+    return {
+        "architectures": [_ARCHITECTURE],
+        "model_type": _MODEL_TYPE,
+        **{name: getattr(config, name) for name in _SHAPE_FIELDS},
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "use_sliding_window": False,
+        "bos_token_id": end_id,
+        "eos_token_id": end_id,
+        "dtype": "float32",
+    }
+
+
+def from_hugging_face(table: dict[str, Any], directory: Path) -> ModelConfig:
+    """The architecture of a ``config.json``.
+
+    Raises:
+        InputError: If it is another family or uses a feature that would be ignored.
+    """
+    kind = table.get("model_type")
+    if kind != _MODEL_TYPE:
+        raise InputError(
+            f"{directory} is a {kind!r} model; this version reads: {_MODEL_TYPE}",
+            hint="tissu models list",
+        )
+    rope = table.get("rope_parameters") or table.get("rope_scaling") or {}
+    table = {"rope_theta": rope.get("rope_theta", 10_000.0), **table}
+    unread = {
+        "rope scaling": rope.get("rope_type", rope.get("type", "default")) != "default",
+        "attention bias": bool(table.get("attention_bias")),
+        "sliding window": bool(table.get("use_sliding_window")),
+        "activation": table.get("hidden_act", "silu") != "silu",
+    }
+    for feature, is_used in unread.items():
+        if is_used:
+            raise InputError(
+                f"{directory / CONFIG_FILE} uses a {feature} that this version does not compute",
+                hint="tissu models list",
+            )
+    missing = [name for name in _SHAPE_FIELDS if name not in table]
+    if missing:
+        raise InputError(f"{directory / CONFIG_FILE} lacks {missing[0]}", hint="use another model")
+    try:
+        return ModelConfig(**{name: table[name] for name in _SHAPE_FIELDS})
+    except ConfigError as error:
+        raise InputError(f"{directory / CONFIG_FILE}: {error.message}", hint="use another model") from error
+
+
+def _check_tensors(
+    model: Decoder, tensors: dict[str, torch.Tensor], directory: Path
+) -> None:
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    path = directory / WEIGHTS_FILE
+    for name, shape in expected.items():
+        if name not in tensors:
+            raise InputError(f"{path} lacks the tensor {name}", hint="use another copy of the model")
+        if tuple(tensors[name].shape) != shape:
+            raise InputError(
+                f"{path}: {name} is {tuple(tensors[name].shape)}, the configuration says {shape}",
+                hint="use another copy of the model",
+            )
+    extra = sorted(set(tensors) - set(expected))
+    if extra:
+        raise InputError(f"{path} has a tensor too many: {extra[0]}", hint="use another copy")

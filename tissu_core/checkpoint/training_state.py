@@ -1,0 +1,50 @@
+"""What a run needs beside the weights to go on as if it had never stopped."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tissu_core.checkpoint.weights import load_tensors, save_tensors
+from tissu_core.errors import IntegrityError
+from tissu_core.storage import read_json, write_json
+from torch import Tensor
+
+STATE_FILE = "training_state.json"
+OPTIMIZER_FILE = "optimizer.safetensors"
+
+
+@dataclass(slots=True, kw_only=True)
+class TrainState:
+    """Where a run stands. Batches and random numbers are functions of the step: nothing to save."""
+
+    step: int = 0
+    tokens: int = 0
+    elapsed_seconds: float = 0.0
+    loss: float = float("nan")
+    """Nats per token of the newest report."""
+    unreported_loss: float = 0.0
+    unreported_steps: int = 0
+    best_bits_per_byte: float = float("inf")
+    best_step: int = 0
+    evals_since_best: int = 0
+
+
+def write_training_state(
+    directory: Path, state: TrainState, optimizer: dict[str, Tensor]
+) -> None:
+    """Write both parts beside the model's files."""
+    write_json(directory / STATE_FILE, asdict(state))
+    save_tensors(directory / OPTIMIZER_FILE, optimizer)
+
+
+def read_training_state(directory: Path) -> tuple[TrainState, dict[str, Tensor]]:
+    """Read both parts.
+
+    Raises:
+        IntegrityError: If the state does not have this version's fields.
+    """
+    table = read_json(directory / STATE_FILE)
+    try:
+        state = TrainState(**table)
+    except TypeError as error:
+        raise IntegrityError(f"{directory / STATE_FILE}: {error}", hint="use another checkpoint") from error
+    return state, load_tensors(directory / OPTIMIZER_FILE)

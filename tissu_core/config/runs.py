@@ -1,0 +1,22 @@
+"""What a verb is given: families of settings put together."""
+
+from dataclasses import dataclass, field
+
+from tissu_core.config.data import DataConfig
+from tissu_core.config.fields import setting
+from tissu_core.config.model import ModelShape
+from tissu_core.config.optimizer import OptimizerConfig
+from tissu_core.config.training import MachineConfig, TrainingConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRun:
+    """A training run as asked for; its resolved form is stored beside the model."""
+
+    name: str = setting("", "name of the run; the default is made from the corpus", flag="--name")
+    out: str = setting("", "directory of the run; the default is in tissu's home", flag="--out")
+    model: ModelShape = field(default_factory=ModelShape)
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    machine: MachineConfig = field(default_factory=MachineConfig)

@@ -1,0 +1,138 @@
+"""How long to train, in which steps, on which machine, and when to look and save."""
+
+from dataclasses import dataclass
+
+from tissu_core.config.fields import check, setting
+from tissu_core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig:
+    """The loop: its end, its batch, and what happens every so many steps."""
+
+    steps: int | None = setting(
+        None, "train this many steps", flag="--steps", unit="steps", minimum=1, panel="Length"
+    )
+    tokens: int | None = setting(
+        None,
+        "train on this many tokens (5M, 2G)",
+        flag="--tokens",
+        unit="tokens",
+        minimum=1,
+        panel="Length",
+    )
+    epochs: float | None = setting(
+        None,
+        "see the training text this many times",
+        flag="--epochs",
+        unit="passes",
+        exclusive_minimum=0,
+        panel="Length",
+    )
+    minutes: float | None = setting(
+        None,
+        "stop after this long, counted from the start of the program",
+        flag="--minutes",
+        unit="minutes",
+        exclusive_minimum=0,
+        panel="Length",
+    )
+    patience: int = setting(
+        0,
+        "stop after this many evaluations without a better one; 0 goes on",
+        flag="--patience",
+        unit="evaluations",
+        minimum=0,
+        panel="Length",
+    )
+    batch_tokens: int | None = setting(
+        None,
+        "tokens of one step, over all micro-batches",
+        flag="--batch-tokens",
+        unit="tokens",
+        minimum=1,
+        panel="Loop",
+    )
+    micro_batch: int | None = setting(
+        None, "sequences computed at once; the default fits memory", unit="sequences", minimum=1
+    )
+    eval_every: int | None = setting(
+        None,
+        "save and score the validation text every so many steps",
+        flag="--eval-every",
+        unit="steps",
+        minimum=1,
+        panel="Loop",
+    )
+    eval_tokens: int | None = setting(
+        None, "at most this much validation text is scored each time", unit="tokens", minimum=1
+    )
+    save_every: int | None = setting(
+        None,
+        "save a checkpoint every so many steps; each evaluation saves too",
+        flag="--save-every",
+        unit="steps",
+        minimum=1,
+        panel="Loop",
+    )
+    keep: int = setting(
+        2,
+        "newest checkpoints kept, beside the best one",
+        flag="--keep",
+        unit="checkpoints",
+        minimum=2,
+        panel="Loop",
+    )
+    log_every: int | None = setting(
+        None, "report every so many steps; the default is about twice a second", unit="steps", minimum=1
+    )
+    sample_prompt: str = setting(
+        "", "what samples during training begin with", flag="--sample-prompt", panel="Loop"
+    )
+    seed: int = setting(
+        1337, "seed of weights and batches", flag="--seed", minimum=0, maximum=2**31 - 1, panel="Loop"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        lengths = {"steps": self.steps, "tokens": self.tokens, "epochs": self.epochs}
+        given = [name for name, value in {**lengths, "minutes": self.minutes}.items() if value]
+        if len(given) > 1:
+            raise ConfigError(
+                f"--{given[0]} and --{given[1]} both say how long to train",
+                field=given[1],
+                hint=f"keep one of them, for example --{given[0]}",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineConfig:
+    """What computes, and in which numbers."""
+
+    device: str = setting(
+        "auto",
+        "where to compute",
+        flag="--device",
+        choices=("auto", "cpu", "cuda", "mps"),
+        panel="Machine",
+    )
+    precision: str = setting(
+        "auto",
+        "numbers of the matrix products; weights and optimizer stay fp32",
+        flag="--precision",
+        choices=("auto", "fp32", "bf16"),
+        panel="Machine",
+    )
+    threads: int | None = setting(
+        None, "processor threads", flag="--threads", minimum=1, maximum=1024, panel="Machine"
+    )
+    gpus: int = setting(1, "GPUs to train on", flag="--gpus", minimum=1, panel="Machine")
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.gpus > 1:
+            raise ConfigError(
+                f"--gpus is {self.gpus}, and this version trains on one",
+                field="gpus",
+                hint="--gpus 1",
+            )

@@ -1,0 +1,1 @@
+"""From folders of text to batches of token ids. Nothing on this floor imports torch."""

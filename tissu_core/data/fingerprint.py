@@ -1,0 +1,75 @@
+"""The contents of a corpus as one key; files already read are remembered by inode, size and time."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tissu_core.data.documents import NotTextError, check_text
+from tissu_core.data.sources import Skipped, SourceFile
+from tissu_core.storage import write_text
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """A file that was read to its end and is text."""
+
+    source: SourceFile
+    sha256: str
+
+
+class Remembered:
+    """What earlier runs found in files, by identity; lost or damaged, it is only slower."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, str] = {}
+        self._is_changed = False
+        try:
+            stored = json.loads(path.read_text("utf-8"))
+            if stored["format"] == _FORMAT:
+                self._known = stored["files"]
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+
+    def look_at(self, source: SourceFile) -> TextFile | Skipped:
+        """Whether a file is text, and its hash; read only if it is new or changed."""
+        key = ":".join(map(str, (*source.identity, source.path.suffix)))
+        found = self._known.get(key)
+        if found is None:
+            try:
+                found = check_text(source.path)
+            except NotTextError as error:
+                found = f"!{error}"
+            except OSError as error:
+                return Skipped(source.path, (error.strerror or "unreadable").lower())
+            self._known[key] = found
+            self._is_changed = True
+        if found.startswith("!"):
+            return Skipped(source.path, found[1:])
+        return TextFile(source, found)
+
+    def save(self) -> None:
+        """Keep what was learned."""
+        if self._is_changed:
+            write_text(self._path, json.dumps({"format": _FORMAT, "files": self._known}))
+
+
+def iter_text_files(
+    sources: Iterable[SourceFile | Skipped], remembered: Remembered
+) -> Iterator[TextFile | Skipped]:
+    """Read each new file once; give what is text and what is skipped."""
+    for source in sources:
+        yield source if isinstance(source, Skipped) else remembered.look_at(source)
+    remembered.save()
+
+
+def corpus_key(files: Iterable[TextFile], settings: str) -> str:
+    """A key of contents (in order) and of the settings that shape what is made from them."""
+    digest = hashlib.sha256(settings.encode())
+    for file in files:
+        digest.update(f"\n{file.sha256} {file.source.path.suffix}".encode())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,113 @@
+"""Tokens on disk, read through a memory map, so that a corpus may be larger than memory.
+
+A sealed directory: ``tokens.bin`` (little-endian uint16 or uint32; each document led by the
+end-of-text token), ``documents.bin`` (int64 pairs: first token, number of the source file),
+``sources.json`` (paths), and the tokenizer's files.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tissu_core.errors import IntegrityError
+from tissu_core.storage import read_manifest
+
+TOKENS_FILE = "tokens.bin"
+DOCUMENTS_FILE = "documents.bin"
+SOURCES_FILE = "sources.json"
+
+Ids = npt.NDArray[np.integer[Any]]
+Offsets = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Documents as spans of the token file: span i holds tokens[starts[i] : starts[i]+lengths[i]]."""
+
+    starts: Offsets
+    lengths: Offsets
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens in all spans."""
+        return int(self.lengths.sum())
+
+
+class TokenShards:
+    """A tokenised corpus."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.facts = read_manifest(directory)
+        self._check_sizes(self.facts["files"])
+        dtype = np.dtype(self.facts["dtype"]).newbyteorder("<")
+        self.tokens: Ids = np.memmap(directory / TOKENS_FILE, dtype=dtype, mode="r")
+        pairs = np.fromfile(directory / DOCUMENTS_FILE, dtype="<i8").reshape(-1, 2)
+        starts = pairs[:, 0].astype(np.int64)
+        ends = np.append(starts[1:], len(self.tokens))
+        self.documents = Spans(starts, ends - starts)
+
+    def _check_sizes(self, files: dict[str, dict[str, Any]]) -> None:
+        for name, facts in files.items():
+            path = self.directory / name
+            size = path.stat().st_size if path.is_file() else 0
+            if size != facts["num_bytes"]:
+                raise IntegrityError(
+                    f"{path} has {size:,} bytes instead of {facts['num_bytes']:,}",
+                    safe="the corpus itself and every checkpoint",
+                    hint=f"remove {self.directory} and run the same command: it is made again",
+                )
+
+    def split(self, validation_fraction: float) -> tuple[Spans, Spans]:
+        """Training and validation spans, disjoint; validation is whole documents where it can be.
+
+        Documents are drawn by a fixed seed until the share is reached. When none fits (one long
+        document), the end of the longest is held out.
+        """
+        lengths = self.documents.lengths
+        wanted = max(1, round(int(lengths.sum()) * validation_fraction))
+        chosen = np.zeros(len(lengths), dtype=bool)
+        total = 0
+        for index in np.random.Generator(np.random.PCG64(0)).permutation(len(lengths)):
+            if total < wanted and total + lengths[index] <= 1.25 * wanted:
+                chosen[index] = True
+                total += int(lengths[index])
+        starts = self.documents.starts
+        if total >= wanted / 2:
+            return Spans(starts[~chosen], lengths[~chosen]), Spans(starts[chosen], lengths[chosen])
+        return self._cut_longest(wanted)
+
+    def _cut_longest(self, wanted: int) -> tuple[Spans, Spans]:
+        starts, lengths = self.documents.starts, self.documents.lengths.copy()
+        longest = int(lengths.argmax())
+        held = min(wanted, int(lengths[longest]) // 2)
+        lengths[longest] -= held
+        end = np.array([starts[longest] + lengths[longest]])
+        return Spans(starts, lengths), Spans(end, np.array([held]))
+
+
+class ShardWriter:
+    """Writes documents of ids into the files of a token directory."""
+
+    def __init__(self, directory: Path, vocab_size: int) -> None:
+        self.dtype = np.dtype("uint16" if vocab_size <= 1 << 16 else "uint32")
+        self._tokens = (directory / TOKENS_FILE).open("wb")
+        self._documents = (directory / DOCUMENTS_FILE).open("wb")
+        self.num_tokens = 0
+        self.num_documents = 0
+
+    def append(self, ids: Sequence[int], source: int) -> None:
+        """Add a document."""
+        self._documents.write(np.array([self.num_tokens, source], dtype="<i8").tobytes())
+        self._tokens.write(np.array(ids, dtype=self.dtype.newbyteorder("<")).tobytes())
+        self.num_tokens += len(ids)
+        self.num_documents += 1
+
+    def close(self) -> None:
+        """Close both files."""
+        self._tokens.close()
+        self._documents.close()

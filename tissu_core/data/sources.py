@@ -1,0 +1,113 @@
+"""Which files a corpus has: any mix of files and folders, walked once, with every skip named."""
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tissu_core.errors import InputError, nearest
+
+# Folders that hold what somebody else wrote, or what a program made.
+DEPENDENCY_FOLDERS = frozenset(
+    {"node_modules", "site-packages", "dist-packages", "__pycache__", "venv", "target", "vendor"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file to read, as it was when the folder was walked."""
+
+    path: Path
+    num_bytes: int
+    identity: tuple[int, int, int, int]
+    """Device, inode, size and modification time in ns: the same identity, the same contents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file or folder that is not read, and why."""
+
+    path: Path
+    reason: str
+
+
+def iter_sources(
+    corpus: Sequence[str], only: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> Iterator[SourceFile | Skipped]:
+    """Walk files and folders in the order given, each folder sorted by name.
+
+    Raises:
+        InputError: If a path does not exist; names the nearest that does.
+    """
+    for given in corpus:
+        path = Path(given).expanduser()
+        if not path.exists():
+            raise missing_path(path)
+        if path.is_dir():
+            yield from _walk(path, path.resolve(), tuple(only), frozenset(exclude))
+        else:
+            yield _look_at(path)
+
+
+def missing_path(path: Path) -> InputError:
+    """The error for a path that is not there, with the nearest name beside it."""
+    parent = path.parent
+    names = [entry.name for entry in parent.iterdir()] if parent.is_dir() else []
+    close = nearest(path.name, names, limit=1)
+    hint = f"did you mean {parent / close[0]}?" if close else "check the path"
+    return InputError(f"there is no file or folder {path}", hint=hint)
+
+
+def _walk(
+    folder: Path, root: Path, only: tuple[str, ...], exclude: frozenset[str]
+) -> Iterator[SourceFile | Skipped]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
+    except OSError as error:
+        yield Skipped(folder, _why(error))
+        return
+    for entry in entries:
+        path = folder / entry.name
+        if entry.name.startswith("."):
+            yield Skipped(path, "hidden")
+        elif entry.is_dir(follow_symlinks=False):
+            if entry.name in DEPENDENCY_FOLDERS or entry.name in exclude:
+                yield Skipped(path, "excluded folder")
+            else:
+                yield from _walk(path, root, only, exclude)
+        elif entry.is_symlink() and not _is_file_inside(path, root):
+            yield Skipped(path, "link that leaves the folder, or to a folder")
+        elif only and not entry.name.endswith(only):
+            yield Skipped(path, f"not {' or '.join(only)}")
+        else:
+            yield _look_at(path)
+
+
+def _is_file_inside(path: Path, root: Path) -> bool:
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return False
+    return target.is_file() and target.is_relative_to(root)
+
+
+def _look_at(path: Path) -> SourceFile | Skipped:
+    try:
+        facts = path.stat()
+    except OSError as error:
+        return Skipped(path, _why(error))
+    if not stat.S_ISREG(facts.st_mode):
+        return Skipped(path, "not a regular file")  # opening a FIFO would hang
+    if facts.st_size == 0:
+        return Skipped(path, "empty")
+    return SourceFile(path, facts.st_size, identity_of(facts))
+
+
+def identity_of(facts: os.stat_result) -> tuple[int, int, int, int]:
+    """What tells one state of a file from another without reading it."""
+    return (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or "unreadable").lower()

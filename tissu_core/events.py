@@ -1,0 +1,215 @@
+"""What the verbs say while they work: small frozen records that anything can render.
+
+An event holds plain scalars and tuples, never a tensor, so it can cross a thread, a process, a
+log file or a test. Each verb has its own union; renderers ``match`` over it and the type checker
+refuses a forgotten case.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, TypeAlias, get_args
+
+Level: TypeAlias = Literal["info", "warning"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """A run has its directory and writes there from now on."""
+
+    name: str
+    directory: str
+    tissu_version: str
+    torch_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed:
+    """A run goes on after ``from_step``; readers drop what was logged beyond it."""
+
+    name: str
+    directory: str
+    from_step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageAdvanced:
+    """Preparation or evaluation moved on. ``total`` is 0 while it is unknown."""
+
+    stage: str
+    done: int
+    total: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSkipped:
+    """A file was not read, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What was chosen for this corpus and machine, before the first step.
+
+    Units: tokens, bytes, steps; ``passes`` is how often the training text will be seen.
+    """
+
+    model: str
+    num_parameters: int
+    vocab_size: int
+    context_tokens: int
+    train_tokens: int
+    validation_tokens: int
+    batch_tokens: int
+    steps: int
+    minutes: float
+    passes: float
+    optimizer: str
+    learning_rate: float
+    device: str
+    precision: str
+    threads: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished:
+    """Training steps up to ``step`` are done; figures are of the newest or since the last event.
+
+    ``loss`` is the mean since the last event in nats per token; ``progress`` is in [0, 1].
+    """
+
+    step: int
+    progress: float
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    tokens_per_second: float
+    elapsed_seconds: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalFinished:
+    """The validation text was scored. ``loss`` in nats per token."""
+
+    step: int
+    loss: float
+    perplexity: float
+    bits_per_byte: float
+    is_best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSaved:
+    """A checkpoint is on disk, verified, and ``last`` points at it."""
+
+    step: int
+    path: str
+    num_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleGenerated:
+    """What the model says now."""
+
+    step: int
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noticed:
+    """Something a person should know."""
+
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """The run ended on its own terms and its model is saved."""
+
+    name: str
+    directory: str
+    model_path: str
+    step: int
+    stopped_early: bool
+    reason: str
+    elapsed_seconds: float
+    loss: float
+    bits_per_byte: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextTrimmed:
+    """The oldest turns left the context; ``kept`` turns are what the model reads."""
+
+    dropped: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenGenerated:
+    """One token. ``text`` is what it completes: "" while a character is unfinished."""
+
+    text: str
+    token_id: int
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationFinished:
+    """A reply ended: at an end token or stop text, its length, the context, or by the person.
+
+    ``text`` is the whole reply; ``tail`` its end that no token carried, held back until it was sure.
+    """
+
+    text: str
+    tail: str
+    reason: Literal["stop", "length", "context", "stopped"]
+    prompt_tokens: int
+    new_tokens: int
+    first_token_seconds: float
+    tokens_per_second: float
+
+
+TrainEvent: TypeAlias = (
+    RunStarted
+    | RunResumed
+    | StageAdvanced
+    | FileSkipped
+    | Planned
+    | StepFinished
+    | EvalFinished
+    | CheckpointSaved
+    | SampleGenerated
+    | Noticed
+    | RunFinished
+)
+GenerateEvent: TypeAlias = TokenGenerated | GenerationFinished
+ChatEvent: TypeAlias = ContextTrimmed | TokenGenerated | GenerationFinished
+
+_BY_NAME = {kind.__name__: kind for kind in get_args(TrainEvent)}
+
+
+def to_record(event: TrainEvent | ChatEvent) -> dict[str, Any]:
+    """The event as one JSON object, its kind under ``event``."""
+    return {"event": type(event).__name__, **asdict(event)}
+
+
+def from_record(record: dict[str, Any]) -> TrainEvent | None:
+    """The training event of a log line; None for a kind this version does not know."""
+    kind = _BY_NAME.get(record.get("event", ""))
+    if kind is None:
+        return None
+    names = {field.name for field in fields(kind)}
+    values = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in record.items()
+        if name in names
+    }
+    return kind(**values) if len(values) == len(names) else None  # type: ignore[no-any-return]

@@ -1,0 +1,57 @@
+"""How well a model predicts text: token-weighted, and per byte so that tokenizers compare."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tissu_core.models.decoder import Decoder
+from tissu_core.models.loss import linear_nll
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Sums over the tokens of some text; scores of parts add up to the score of the whole."""
+
+    nll: float = 0.0
+    num_tokens: int = 0
+    num_bytes: int = 0
+
+    def __add__(self, other: "Score") -> "Score":
+        return Score(
+            self.nll + other.nll,
+            self.num_tokens + other.num_tokens,
+            self.num_bytes + other.num_bytes,
+        )
+
+    @property
+    def loss(self) -> float:
+        """Nats per token."""
+        return self.nll / max(1, self.num_tokens)
+
+    @property
+    def perplexity(self) -> float:
+        """exp(total NLL / total tokens), not a mean over batches."""
+        return math.exp(min(self.loss, 700.0))
+
+    @property
+    def bits_per_byte(self) -> float:
+        """NLL over ln 2 times the UTF-8 bytes."""
+        return self.nll / math.log(2) / max(1, self.num_bytes)
+
+
+@torch.inference_mode()
+def score_windows(model: Decoder, windows: Tensor, token_bytes: Tensor, first: int = 0) -> Score:
+    """Score tokens ``first`` + 1 and later of each window; control tokens are read, not scored.
+
+    Shapes: windows (B, T+1); token_bytes (V,), bytes of each id's text, 0 for control tokens.
+    """
+    hidden = model.model(windows[:, :-1])[:, first:]
+    targets = windows[:, 1 + first :].reshape(-1)
+    nll = linear_nll(hidden.flatten(0, 1), model.lm_head.weight, targets)
+    num_bytes = token_bytes[targets]
+    is_text = num_bytes > 0
+    return Score(
+        float((nll.double() * is_text).sum()), int(is_text.sum()), int(num_bytes.sum())
+    )

@@ -1,0 +1,243 @@
+"""How the parts of a training run fit together."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tissu_core import __version__
+from tissu_core.checkpoint.model_directory import load_model, write_model_files
+from tissu_core.checkpoint.store import CheckpointStore
+from tissu_core.checkpoint.training_state import (
+    TrainState,
+    read_training_state,
+    write_training_state,
+)
+from tissu_core.config.decoding import DecodingConfig
+from tissu_core.config.model import ModelConfig
+from tissu_core.config.optimizer import parse_warmup
+from tissu_core.config.runs import TrainRun
+from tissu_core.data.batches import BatchOrder, iter_validation_windows
+from tissu_core.data.shards import TokenShards
+from tissu_core.decoding.generate import generate
+from tissu_core.events import CheckpointSaved, GenerationFinished, SampleGenerated, StageAdvanced
+from tissu_core.models.build import build_model
+from tissu_core.models.decoder import Decoder
+from tissu_core.models.score import Score, score_windows
+from tissu_core.runtime.precision import autocast
+from tissu_core.runtime.seeds import derive_seed
+from tissu_core.text.tokenizer import Tokenizer
+from tissu_core.training.objectives.next_token import next_token
+from tissu_core.training.optim import Optimizer, build_optimizer
+from tissu_core.training.schedules import warmup_then_cosine
+from tissu_core.training.trainer import LoopParts, LoopSettings, Trainer
+
+_SAMPLE_TOKENS = 60
+_PROMPT_TOKENS = 8
+
+
+@dataclass(slots=True, kw_only=True)
+class Assembly:
+    """The parts of one run, put together once; its methods are what the loop calls."""
+
+    run: TrainRun
+    steps: int
+    model: Decoder
+    tokenizer: Tokenizer
+    optimizer: Optimizer
+    shards: TokenShards
+    store: CheckpointStore
+    state: TrainState
+    device: torch.device
+
+    def trainer(self, clock: Callable[[], float]) -> Trainer:
+        """The loop over these parts."""
+        training = self.run.training
+        assert training.batch_tokens and training.micro_batch and training.log_every
+        assert training.eval_every and training.save_every
+        settings = LoopSettings(
+            steps=self.steps,
+            seconds=(training.minutes or 0.0) * 60,
+            micro_batch=training.micro_batch,
+            clip_norm=self.run.optimizer.clip_norm,
+            log_every=training.log_every,
+            eval_every=training.eval_every,
+            save_every=training.save_every,
+            patience=training.patience,
+            seed=training.seed,
+            precision=self.run.machine.precision,
+        )
+        parts = LoopParts(
+            objective=next_token,
+            batch=self._batches(),
+            schedule=self._schedule(),
+            evaluate=self.evaluate,
+            save=self.save,
+            mark_best=self.mark_best,
+            sample=self.sample,
+            clock=clock,
+        )
+        return Trainer(self.model, self.optimizer, settings, parts, self.state)
+
+    def _batches(self) -> Callable[[int], torch.Tensor]:
+        training, context = self.run.training, self.model.config.max_position_embeddings
+        assert training.batch_tokens
+        train_spans, _ = self.shards.split(self.run.data.validation_fraction)
+        order = BatchOrder(
+            self.shards.tokens,
+            train_spans,
+            context=context,
+            batch_sequences=max(1, training.batch_tokens // context),
+            seed=training.seed,
+        )
+        return lambda step: torch.from_numpy(order.batch(step))
+
+    def _schedule(self) -> Callable[[int, float], float]:
+        warmup_steps, share = parse_warmup(self.run.optimizer.warmup)
+        floor = self.run.optimizer.final_fraction
+        warmup_steps = warmup_steps or round(share * self.steps)
+        return lambda step, progress: warmup_then_cosine(
+            step, progress, warmup_steps=warmup_steps, total_steps=self.steps, floor=floor
+        )
+
+    def evaluate(self) -> Iterator[StageAdvanced | Score]:
+        """Score the validation text: progress, then the score."""
+        training, context = self.run.training, self.model.config.max_position_embeddings
+        assert training.eval_tokens and training.micro_batch
+        _, spans = self.shards.split(self.run.data.validation_fraction)
+        token_bytes = torch.tensor(self.tokenizer.token_bytes(), device=self.device)
+        total, done, score = min(training.eval_tokens, spans.num_tokens), 0, Score()
+        for windows in iter_validation_windows(
+            self.shards.tokens,
+            spans,
+            context=context,
+            max_tokens=training.eval_tokens,
+            batch_sequences=training.micro_batch,
+        ):
+            ids = torch.from_numpy(windows).to(self.device)
+            with autocast(self.device, self.run.machine.precision):
+                score += score_windows(self.model, ids, token_bytes)
+            done += windows[:, 1:].size
+            yield StageAdvanced(
+                stage="scoring", done=min(done, total), total=total, unit="tokens"
+            )
+        yield score
+
+    def save(self, state: TrainState) -> CheckpointSaved:
+        """Write a verified checkpoint."""
+
+        def write(directory: Path) -> None:
+            write_model_files(directory, self.model, self.tokenizer)
+            write_training_state(directory, state, self.optimizer.state_tensors())
+
+        facts = {**self.facts(), "kind": "checkpoint", "step": state.step}
+        saved = self.store.save(state.step, write, facts)
+        return CheckpointSaved(
+            step=state.step,
+            path=str(saved.path),
+            num_bytes=saved.num_bytes,
+            seconds=saved.seconds,
+        )
+
+    def facts(self) -> dict[str, object]:
+        """What a checkpoint says of where it comes from."""
+        return {
+            "tissu": __version__,
+            "torch": torch.__version__,
+            "run": self.store.directory.parent.name,
+            "corpus": list(self.run.data.corpus),
+            "tokens": self.shards.directory.name,
+            "text_bytes": self.shards.facts["text_bytes"],
+        }
+
+    def mark_best(self, step: int) -> None:
+        """Let ``best`` name a step."""
+        self.store.point("best", step, self.state.best_bits_per_byte)
+
+    def sample(self, step: int) -> SampleGenerated:
+        """A short text of the model as it is now."""
+        prompt, ids = self._sample_prompt()
+        config = DecodingConfig(
+            max_tokens=_SAMPLE_TOKENS, seed=derive_seed(self.run.training.seed, "sample", step)
+        )
+        text = ""
+        for event in generate(
+            self.model, self.tokenizer, ids, config, end_ids=frozenset({self.tokenizer.end_id})
+        ):
+            if isinstance(event, GenerationFinished):
+                text = event.text
+        return SampleGenerated(step=step, prompt=prompt, text=text)
+
+    def _sample_prompt(self) -> tuple[str, list[int]]:
+        end = self.tokenizer.end_id
+        if self.run.training.sample_prompt:
+            ids = self.tokenizer.encode(self.run.training.sample_prompt)
+        else:
+            _, spans = self.shards.split(self.run.data.validation_fraction)
+            begin = int(spans.starts[0])
+            ids = [int(id) for id in self.shards.tokens[begin : begin + _PROMPT_TOKENS]]
+            ids = [id for id in ids if id != end]
+        ids = ids[: self.model.config.max_position_embeddings // 2]
+        return self.tokenizer.decode(ids), [end, *ids]
+
+
+def assemble_new(
+    run: TrainRun,
+    config: ModelConfig,
+    steps: int,
+    shards: TokenShards,
+    directory: Path,
+    device: torch.device,
+) -> Assembly:
+    """A run at step 0 with fresh weights."""
+    model = build_model(
+        config, device=device, seed=run.training.seed, dropout=run.model.dropout
+    )
+    tokenizer = Tokenizer.load(shards.directory)
+    return _assembly(run, steps, model, tokenizer, shards, directory, TrainState())
+
+
+def assemble_saved(
+    run: TrainRun, steps: int, shards: TokenShards, directory: Path, checkpoint: Path, device: torch.device
+) -> Assembly:
+    """A run as a verified checkpoint holds it."""
+    loaded = load_model(checkpoint, device)
+    loaded.model.set_dropout(run.model.dropout)
+    state, moments = read_training_state(checkpoint)
+    assembly = _assembly(run, steps, loaded.model, loaded.tokenizer, shards, directory, state)
+    assembly.optimizer.load_state_tensors(moments)
+    best = assembly.store.best_score()
+    if best is not None and best[0] <= state.step:
+        state.best_step, state.best_bits_per_byte = best
+    return assembly
+
+
+def _assembly(
+    run: TrainRun,
+    steps: int,
+    model: Decoder,
+    tokenizer: Tokenizer,
+    shards: TokenShards,
+    directory: Path,
+    state: TrainState,
+) -> Assembly:
+    assert run.optimizer.learning_rate is not None
+    optimizer = build_optimizer(
+        model,
+        name=run.optimizer.name,
+        learning_rate=run.optimizer.learning_rate,
+        weight_decay=run.optimizer.weight_decay,
+        width=model.config.hidden_size,
+    )
+    return Assembly(
+        run=run,
+        steps=steps,
+        model=model,
+        tokenizer=tokenizer,
+        optimizer=optimizer,
+        shards=shards,
+        store=CheckpointStore(directory / "checkpoints", run.training.keep),
+        state=state,
+        device=next(model.parameters()).device,
+    )

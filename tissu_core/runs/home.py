@@ -1,0 +1,29 @@
+"""Where runs, models and caches live."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def home() -> Path:
+    """``TISSU_HOME``, or the platform's user data directory."""
+    given = os.environ.get("TISSU_HOME")
+    return Path(given).expanduser() if given else Path(platformdirs.user_data_dir("tissu", False))
+
+
+def runs_directory() -> Path:
+    """Where runs are made unless ``--out`` says otherwise."""
+    return home() / "runs"
+
+
+def models_directory() -> Path:
+    """The store of models that belong to no run."""
+    return home() / "models"
+
+
+def cache_directory() -> Path:
+    """Tokens and hashes, which can always be made again."""
+    if os.environ.get("TISSU_HOME"):
+        return home() / "cache"
+    return Path(platformdirs.user_cache_dir("tissu", False))

@@ -1,0 +1,233 @@
+"""Sizes that fit this corpus, this machine and this budget; every choice with its reason.
+
+The default budget is time: 10 minutes on a CPU, 30 on a GPU. Time and speed give tokens; tokens
+give the size, the batch and how often the text is seen.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from tissu_core.config.model import HEAD_DIM, ModelConfig, ModelShape, asked_size, resolve_shape
+from tissu_core.config.runs import TrainRun
+from tissu_core.config.training import TrainingConfig
+from tissu_core.errors import InputError
+from tissu_core.models.count import num_parameters, train_bytes, train_flops_per_token
+
+MEMORISING_PASSES = 4.0
+"""Text seen up to four times teaches nearly as much as new text; Muennighoff et al. 2023,
+arXiv:2305.16264, figure 1."""
+_LARGEST_DEFAULT_PASSES = 8.0
+_DEFAULT_SECONDS = {"cpu": 600.0, "mps": 900.0, "cuda": 1800.0}
+_EFFICIENCY = {"cpu": 0.55, "mps": 0.35, "cuda": 0.35}
+"""Share of a large matrix product's speed that a training step reaches."""
+_DEPTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
+_TOKENS_PER_PARAMETER = 0.2
+_EVALUATIONS = 10
+_PREPARATION_SECONDS = 8.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What the plan knows of the machine."""
+
+    device: str
+    flops: float
+    free_bytes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A run with every choice made."""
+
+    run: TrainRun
+    model: ModelConfig
+    steps: int
+    passes: float
+    seconds: float
+    """Expected training time."""
+    reasons: tuple[str, ...]
+
+
+def make_plan(run: TrainRun, machine: Machine, train_tokens: int, vocab_size: int) -> Plan:
+    """Resolve what the run leaves open.
+
+    Raises:
+        ConfigError: If shape settings contradict each other.
+        InputError: If there is less text than one context.
+    """
+    training = run.training
+    reasons: list[str] = []
+    context = _choose_context(run.model, machine, train_tokens, vocab_size)
+    budget = _token_budget(training, train_tokens)
+    model, why = _choose_model(run, machine, context, vocab_size, train_tokens, budget)
+    reasons.append(why)
+    speed = machine.flops * _EFFICIENCY[machine.device] / train_flops_per_token(model)
+    if budget is None:
+        budget, why = _budget_from_time(training, machine, speed, train_tokens)
+        reasons.append(why)
+    sequences = _choose_batch(training, context, budget, train_tokens)
+    step_tokens = sequences * context
+    steps = training.steps or max(1, round(budget / step_tokens))
+    passes = steps * step_tokens / train_tokens
+    resolved = _fill_loop(training, machine, model, sequences, steps, step_tokens / speed)
+    if training.minutes is None:
+        resolved = replace(resolved, steps=steps, tokens=None, epochs=None)
+    return Plan(
+        run=replace(run, training=resolved, model=_asked_shape(run.model, model)),
+        model=model,
+        steps=steps,
+        passes=passes,
+        seconds=steps * step_tokens / speed,
+        reasons=tuple(reasons),
+    )
+
+
+def _token_budget(training: TrainingConfig, train_tokens: int) -> float | None:
+    """Tokens to train on, where they were asked for; None when time decides."""
+    if training.tokens is not None:
+        return float(training.tokens)
+    if training.epochs is not None:
+        return training.epochs * train_tokens
+    if training.steps is not None:
+        return float(training.steps * (training.batch_tokens or 4096))
+    return None
+
+
+def _budget_from_time(
+    training: TrainingConfig, machine: Machine, speed: float, train_tokens: int
+) -> tuple[float, str]:
+    if training.minutes is not None:
+        return speed * _training_seconds(training, machine), f"{training.minutes:g} minutes asked for"
+    tokens = speed * _training_seconds(training, machine)
+    minutes = _DEFAULT_SECONDS[machine.device] / 60
+    if tokens <= _LARGEST_DEFAULT_PASSES * train_tokens:
+        return tokens, f"about {minutes:g} minutes on this machine; --minutes or --steps changes it"
+    tokens = _LARGEST_DEFAULT_PASSES * train_tokens
+    return tokens, f"{_LARGEST_DEFAULT_PASSES:g} passes over the text; --epochs changes it"
+
+
+def _training_seconds(training: TrainingConfig, machine: Machine) -> float:
+    if training.minutes is None:
+        return _DEFAULT_SECONDS[machine.device]
+    return max(1.0, training.minutes * 60 - min(_PREPARATION_SECONDS, training.minutes * 20))
+
+
+def _choose_context(shape: ModelShape, machine: Machine, train_tokens: int, vocab_size: int) -> int:
+    if shape.context_tokens is not None:
+        needed = shape.context_tokens + 1
+        if train_tokens < needed:
+            raise InputError(
+                f"the training text has {train_tokens:,} tokens, and one context needs {needed:,}",
+                hint=f"--context {max(8, _power_below(train_tokens / 4))}, or more text",
+            )
+        return shape.context_tokens
+    context = 256 if machine.device == "cpu" else 1024
+    while context > 32 and train_tokens < 32 * context:
+        context //= 2
+    if train_tokens < context + 1:
+        raise InputError(
+            f"the training text has {train_tokens:,} tokens, and one context needs {context + 1:,}",
+            hint="name more text, or --context 8",
+        )
+    return context
+
+
+def _choose_model(
+    run: TrainRun,
+    machine: Machine,
+    context: int,
+    vocab_size: int,
+    train_tokens: int,
+    budget: float | None,
+) -> tuple[ModelConfig, str]:
+    """The size asked for, or the largest whose budget gives each parameter enough tokens."""
+
+    def shaped(layers: int, width: int) -> ModelConfig:
+        return resolve_shape(
+            run.model, layers=layers, width=width, context_tokens=context, vocab_size=vocab_size
+        )
+
+    asked = asked_size(run.model)
+    if asked is not None:
+        return shaped(*asked), f"{asked[0]} layers x {asked[1]} as asked for"
+    chosen = shaped(_DEPTHS[0], _DEPTHS[0] * HEAD_DIM)
+    for depth in _DEPTHS:
+        model = shaped(depth, depth * HEAD_DIM)
+        speed = machine.flops * _EFFICIENCY[machine.device] / train_flops_per_token(model)
+        tokens = budget or speed * _training_seconds(run.training, machine)
+        tokens = min(tokens, _LARGEST_DEFAULT_PASSES * train_tokens)
+        if tokens < _TOKENS_PER_PARAMETER * num_parameters(model):
+            break
+        if train_bytes(model, 1) > 0.8 * machine.free_bytes:
+            break
+        chosen = model
+    return chosen, (
+        f"{chosen.num_hidden_layers} layers x {chosen.hidden_size} is the largest that this text "
+        "and time can teach; --depth changes it"
+    )
+
+
+def _choose_batch(
+    training: TrainingConfig, context: int, budget: float, train_tokens: int
+) -> int:
+    """Sequences of a step: more tokens in all allow larger steps, as D^0.4.
+
+    The exponent is nanochat's fit (0.383 over 2^18 to 2^21); the anchor is ours: 2,048 tokens for
+    300,000, measured on 2 cores (docs/recipes.md).
+    """
+    if training.batch_tokens is not None:
+        return max(1, round(training.batch_tokens / context))
+    tokens = min(2048 * (budget / 300_000) ** 0.4, 524_288, train_tokens / 16)
+    return max(1, _power_below(tokens / context * math.sqrt(2)))
+
+
+def _fill_loop(
+    training: TrainingConfig,
+    machine: Machine,
+    model: ModelConfig,
+    sequences: int,
+    steps: int,
+    step_seconds: float,
+) -> TrainingConfig:
+    eval_every = training.eval_every or max(1, math.ceil(steps / _EVALUATIONS))
+    step_tokens = sequences * model.max_position_embeddings
+    return replace(
+        training,
+        batch_tokens=step_tokens,
+        micro_batch=training.micro_batch or _fit_micro_batch(model, machine, sequences),
+        eval_every=eval_every,
+        eval_tokens=training.eval_tokens or round(min(1 << 18, max(1 << 14, steps * step_tokens / 40))),
+        save_every=training.save_every or eval_every,
+        log_every=training.log_every or _twice_a_second(step_seconds, steps),
+    )
+
+
+def _twice_a_second(step_seconds: float, steps: int) -> int:
+    """Steps between reports; the estimate is of large products, so small models get more reports."""
+    return max(1, min(round(0.5 / max(1e-6, step_seconds)), steps // 50))
+
+
+def _fit_micro_batch(model: ModelConfig, machine: Machine, sequences: int) -> int:
+    """The most sequences that fit; on a CPU no more than 8,192 tokens, beyond which caches lose."""
+    micro = sequences
+    if machine.device == "cpu":
+        micro = min(micro, max(1, 8192 // model.max_position_embeddings))
+    while micro > 1 and train_bytes(model, micro) > 0.6 * machine.free_bytes:
+        micro = math.ceil(micro / 2)
+    return micro
+
+
+def _asked_shape(shape: ModelShape, model: ModelConfig) -> ModelShape:
+    """The shape with every number filled in."""
+    return replace(
+        shape,
+        num_hidden_layers=model.num_hidden_layers,
+        hidden_size=model.hidden_size,
+        num_attention_heads=model.num_attention_heads,
+        num_key_value_heads=model.num_key_value_heads,
+        context_tokens=model.max_position_embeddings,
+    )
+
+
+def _power_below(number: float) -> int:
+    return 1 << max(0, int(math.log2(max(1.0, number))))

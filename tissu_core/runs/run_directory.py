@@ -1,0 +1,158 @@
+"""A run's directory: its name, its one writer, and the files in it."""
+
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tissu_core.errors import BusyError, ConfigError, InputError, ResourceError, nearest
+from tissu_core.runs.home import runs_directory
+from tissu_core.storage import write_text
+
+CONFIG_FILE = "config.toml"
+CHECKPOINTS = "checkpoints"
+MODEL = "model"
+_LOCK_FILE = "run.lock"
+_OWNER_FILE = "owner.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def new_run_directory(name: str, out: str, corpus: tuple[str, ...]) -> Path:
+    """Where a new run goes; nothing is made yet.
+
+    Raises:
+        ConfigError: If the name is no plain name, or ``out`` holds something else.
+    """
+    if name and not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"--name is {name!r}; a name has letters, digits, dot, dash and underscore",
+            field="name",
+            hint="--name my-run",
+        )
+    if out:
+        path = Path(out).expanduser()
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+            raise ConfigError(
+                f"--out {path} is not an empty directory",
+                field="out",
+                hint="name a new one, or go on with: tissu train --resume " + str(path),
+            )
+        return path
+    if name:
+        path = runs_directory() / name
+        if path.exists():
+            raise ConfigError(
+                f"there is a run {name!r} already",
+                field="name",
+                hint=f"another --name, or go on with: tissu train --resume {name}",
+            )
+        return path
+    return _free_name(_name_from(corpus))
+
+
+def _name_from(corpus: tuple[str, ...]) -> str:
+    stem = Path(corpus[0]).expanduser().resolve().name.split(".")[0] if corpus else "run"
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_")[:40] or "run"
+
+
+def _free_name(stem: str) -> Path:
+    number = 1
+    while (runs_directory() / f"{stem}-{number}").exists():
+        number += 1
+    return runs_directory() / f"{stem}-{number}"
+
+
+def find_run(given: str) -> Path:
+    """The directory of a run by name or path; "last" is the newest.
+
+    Raises:
+        InputError: If there is no such run; names the nearest.
+    """
+    if given == "last":
+        runs = run_directories()
+        if not runs:
+            raise InputError(f"there is no run in {runs_directory()}", hint="tissu train CORPUS")
+        return runs[0]
+    for path in (runs_directory() / given, Path(given).expanduser()):
+        if (path / CONFIG_FILE).is_file():
+            return path
+    names = [path.name for path in run_directories()]
+    close = nearest(given, names)
+    raise InputError(
+        f"there is no run {given!r} in {runs_directory()}",
+        hint=f"did you mean {' or '.join(close)}?" if close else "tissu runs list",
+    )
+
+
+def run_directories() -> list[Path]:
+    """All runs at home, the one written last first."""
+    found = [path.parent for path in runs_directory().glob(f"*/{CONFIG_FILE}")]
+    return sorted(found, key=_last_written, reverse=True)
+
+
+def _last_written(run: Path) -> float:
+    times = [0.0]
+    for name in ("events.jsonl", CONFIG_FILE):
+        with suppress(OSError):
+            times.append((run / name).stat().st_mtime)
+    return max(times)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Be the one writer of a run's directory, which is made if need be.
+
+    The lock belongs to the process and goes with it, however it ends.
+
+    Raises:
+        BusyError: If another process writes there; says which.
+        ResourceError: If the directory cannot be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / _LOCK_FILE, timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise BusyError(
+            f"another process writes to {path}{_owner(path)}",
+            safe="that run goes on unharmed",
+            hint="wait for it, or train under another --name",
+        ) from error
+    except OSError as error:
+        raise ResourceError(
+            f"cannot write to {path}: {error.strerror}", hint="--out DIR, somewhere writable"
+        ) from error
+    try:
+        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
+        write_text(path / _OWNER_FILE, json.dumps(owner))
+        yield
+    finally:
+        lock.release()
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a live process holds the run."""
+    lock_file = path / _LOCK_FILE
+    if not lock_file.is_file():
+        return False
+    lock = FileLock(lock_file, timeout=0)
+    try:
+        with lock:
+            return False
+    except (Timeout, OSError):
+        return True
+
+
+def _owner(path: Path) -> str:
+    try:
+        owner = json.loads((path / _OWNER_FILE).read_text("utf-8"))
+        since = time.strftime("%H:%M", time.localtime(owner["since"]))
+        return f": pid {owner['pid']} since {since} on {owner['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

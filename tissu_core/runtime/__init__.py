@@ -1,0 +1,1 @@
+"""The machine: devices, number formats, seeds, memory."""

@@ -1,0 +1,176 @@
+"""Files that are whole or absent: atomic writes, and directories sealed with a manifest.
+
+A sealed directory holds ``tissu.json``: the SHA-256 and size of every other file, written last. It
+is filled under a temporary name, synced, and renamed; a directory without its manifest was never
+saved. safetensors has no checksum of its own (a flipped bit in tensor data loads silently), which
+is why reading goes through ``verify``.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tissu_core.errors import InputError, IntegrityError
+
+MANIFEST = "tissu.json"
+MANIFEST_VERSION = 1
+_TEMPORARY = ".tmp-"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text``, so that a crash leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace ``path`` by ``value`` as JSON."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        IntegrityError: If the file is not a JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise IntegrityError(
+            f"{path} is not JSON ({error})", hint="restore the file, or use another one"
+        ) from error
+    if not isinstance(value, dict):
+        raise IntegrityError(f"{path} is not a JSON object", hint="restore the file")
+    return value
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames in ``path`` durable, where the platform can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def sealed_directory(path: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
+    """Fill a new directory that appears at ``path`` whole, sealed by a manifest with ``facts``.
+
+    Yields a temporary directory to write into. A directory already at ``path`` is replaced.
+    """
+    temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
+    remove_directory(temporary)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        _seal(temporary, facts)
+        if path.exists():
+            remove_directory(path)
+        temporary.rename(path)
+    except BaseException:
+        remove_directory(temporary)
+        raise
+    sync_directory(path.parent)
+
+
+def _seal(directory: Path, facts: Mapping[str, Any]) -> None:
+    files: dict[str, dict[str, Any]] = {}
+    for path in sorted(directory.iterdir()):
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+        files[path.name] = {"sha256": sha256_file(path), "num_bytes": path.stat().st_size}
+    write_json(directory / MANIFEST, {"version": MANIFEST_VERSION, **facts, "files": files})
+
+
+def is_sealed(directory: Path) -> bool:
+    """Whether the directory was saved to its end."""
+    return (directory / MANIFEST).is_file()
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a sealed directory.
+
+    Raises:
+        IntegrityError: If it is missing or not JSON.
+        InputError: If a newer tissu wrote it.
+    """
+    path = directory / MANIFEST
+    if not path.is_file():
+        raise IntegrityError(
+            f"{directory} has no {MANIFEST}: it was never saved to its end",
+            hint="use another checkpoint",
+        )
+    manifest = read_json(path)
+    if manifest.get("version", 0) > MANIFEST_VERSION:
+        raise InputError(
+            f"{path} has format version {manifest['version']}; this tissu reads up to "
+            f"{MANIFEST_VERSION}",
+            hint="upgrade tissu",
+        )
+    return manifest
+
+
+def verify(directory: Path) -> dict[str, Any]:
+    """Re-read every file of a sealed directory and return its manifest.
+
+    Raises:
+        IntegrityError: If a file is missing, shorter, longer, or has another hash.
+    """
+    manifest = read_manifest(directory)
+    files = manifest.get("files")
+    if not isinstance(files, dict):
+        raise IntegrityError(
+            f"{directory / MANIFEST} names no files", hint="use another checkpoint"
+        )
+    for name, expected in files.items():
+        path = directory / name
+        found = sha256_file(path) if path.is_file() else "missing"
+        if found != expected["sha256"]:
+            raise IntegrityError(
+                f"{path} is damaged: SHA-256 is {found[:12]}, the manifest says "
+                f"{expected['sha256'][:12]}",
+                hint="use another checkpoint",
+            )
+    return manifest
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory and what is in it; its manifest first, so a half-removed one is unsaved.
+
+    Nothing happens if it does not exist.
+    """
+    (path / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove what a killed process left half-written in ``directory``."""
+    for path in directory.glob(f"{_TEMPORARY}*"):
+        if path.is_dir():
+            remove_directory(path)
+        else:
+            path.unlink(missing_ok=True)

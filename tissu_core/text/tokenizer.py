@@ -1,0 +1,127 @@
+"""A tokenizer as the files of a Hugging Face directory hold it."""
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tissu_core.errors import InputError
+from tissu_core.storage import write_json
+from tissu_core.text.chat_template import Message, render_chat
+from tissu_core.text.special_tokens import END_OF_TEXT, PAD
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
+
+TOKENIZER_FILE = "tokenizer.json"
+TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
+CHAT_TEMPLATE_FILE = "chat_template.jinja"
+
+
+class Tokenizer:
+    """Encodes text as text: what spells a control token stays text, and every string round-trips."""
+
+    def __init__(self, backend: "Backend", config: dict[str, Any] | None = None) -> None:
+        self.backend = backend
+        self.backend.encode_special_tokens = True  # "<|endoftext|>" in a text is thirteen letters
+        self.config = config or _default_config()
+        self.chat_template: str | None = self.config.get("chat_template")
+
+    @classmethod
+    def load(cls, directory: Path) -> "Tokenizer":
+        """The tokenizer of a model directory.
+
+        Raises:
+            InputError: If ``tokenizer.json`` is missing or unreadable.
+        """
+        from tokenizers import Tokenizer as Backend
+
+        path = directory / TOKENIZER_FILE
+        if not path.is_file():
+            raise InputError(f"{directory} has no {TOKENIZER_FILE}", hint="name a model directory")
+        try:
+            backend = Backend.from_file(str(path))
+        except Exception as error:  # noqa: BLE001  the library raises a bare Exception
+            raise InputError(f"{path} is no tokenizer: {error}", hint="use another model") from error
+        config_path = directory / TOKENIZER_CONFIG_FILE
+        config = json.loads(config_path.read_text("utf-8")) if config_path.is_file() else None
+        tokenizer = cls(backend, config)
+        template = directory / CHAT_TEMPLATE_FILE
+        if template.is_file():
+            tokenizer.chat_template = template.read_text("utf-8")
+        return tokenizer
+
+    def save(self, directory: Path, context_tokens: int) -> None:
+        """Write the files that transformers' ``AutoTokenizer`` reads."""
+        # `encode_special_tokens` is not part of the file, so other programs read it as usual.
+        (directory / TOKENIZER_FILE).write_text(self.backend.to_str(pretty=True), encoding="utf-8")
+        write_json(
+            directory / TOKENIZER_CONFIG_FILE, {**self.config, "model_max_length": context_tokens}
+        )
+
+    @property
+    def vocab_size(self) -> int:
+        """How many ids there are."""
+        return self.backend.get_vocab_size(with_added_tokens=True)
+
+    @cached_property
+    def end_id(self) -> int:
+        """The id that ends a text, and leads one."""
+        token = self.config.get("eos_token") or END_OF_TEXT
+        token = token["content"] if isinstance(token, dict) else token
+        found = self.backend.token_to_id(token)
+        if found is None:
+            raise InputError(f"the tokenizer has no token {token!r}", hint="use another model")
+        return found
+
+    @cached_property
+    def control_tokens(self) -> dict[str, int]:
+        """Spelling and id of every control token."""
+        added = self.backend.get_added_tokens_decoder()
+        return {token.content: id for id, token in added.items() if token.special}
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of ``text``, with nothing added."""
+        return list(self.backend.encode(text, add_special_tokens=False).ids)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """``encode`` of many texts on all processors."""
+        return [e.ids for e in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
+
+    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+        """Ids of a conversation in the model's template, ready for the reply."""
+        if self.chat_template is None:
+            raise InputError("this model has no chat template", hint="tissu generate")
+        ids: list[int] = []
+        for piece, is_control in render_chat(
+            self.chat_template, messages, tuple(self.control_tokens), self.config
+        ):
+            ids += [self.control_tokens[piece]] if is_control else self.encode(piece)
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ids, without control tokens; bytes that are no text become U+FFFD."""
+        return self.backend.decode(list(ids), skip_special_tokens=True)
+
+    def token_bytes(self) -> list[int]:
+        """How many bytes of text each id stands for; 0 for control tokens.
+
+        Byte-level BPE spells each byte as one character, so it is the length of the spelling.
+        """
+        vocabulary = self.backend.get_vocab(with_added_tokens=True)
+        lengths = [0] * self.vocab_size
+        for spelling, id in vocabulary.items():
+            lengths[id] = 0 if spelling in self.control_tokens else len(spelling)
+        return lengths
+
+
+def _default_config() -> dict[str, Any]:
+    return {
+        # Another class makes transformers rebuild the pre-tokenizer, and the ids differ.
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": None,
+        "eos_token": END_OF_TEXT,
+        "pad_token": PAD,
+        "clean_up_tokenization_spaces": False,
+    }
