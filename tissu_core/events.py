@@ -89,6 +89,8 @@ class StepFinished:
     tokens_per_second: float
     elapsed_seconds: float
     memory_bytes: int
+    device_utilization: float | None
+    """Share of the time a GPU was busy, in [0, 1]; None where nobody says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +179,37 @@ class GenerationFinished:
     tokens_per_second: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerplexityMeasured:
+    """The score of a model on some text. Units: nats per token, bits per UTF-8 byte."""
+
+    model: str
+    loss: float
+    perplexity: float
+    bits_per_byte: float
+    num_tokens: int
+    num_bytes: int
+    num_documents: int
+    context_tokens: int
+    stride: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSummarized:
+    """Statistics of one tensor. ``histogram`` counts equal bins from ``min`` to ``max``."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    mean: float
+    std: float
+    min: float
+    max: float
+    zeros: int
+    norm: float
+    histogram: tuple[int, ...]
+
+
 TrainEvent: TypeAlias = (
     RunStarted
     | RunResumed
@@ -192,11 +225,12 @@ TrainEvent: TypeAlias = (
 )
 GenerateEvent: TypeAlias = TokenGenerated | GenerationFinished
 ChatEvent: TypeAlias = ContextTrimmed | TokenGenerated | GenerationFinished
+EvaluateEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | PerplexityMeasured
 
 _BY_NAME = {kind.__name__: kind for kind in get_args(TrainEvent)}
 
 
-def to_record(event: TrainEvent | ChatEvent) -> dict[str, Any]:
+def to_record(event: TrainEvent | ChatEvent | EvaluateEvent | TensorSummarized) -> dict[str, Any]:
     """The event as one JSON object, its kind under ``event``."""
     return {"event": type(event).__name__, **asdict(event)}
 

@@ -113,7 +113,7 @@ class CheckpointStore:
 
     def _offer_next(self, step: int, error: IntegrityError) -> IntegrityError:
         older = [older for older in reversed(self.steps()) if older < step]
-        good = next((older for older in older if self._is_good(older)), None)
+        good = next((older for older in older if self.is_good(older)), None)
         if good is None:
             return IntegrityError(
                 f"step {step} is damaged and no older checkpoint is good: {error.message}",
@@ -125,7 +125,8 @@ class CheckpointStore:
             hint=f"tissu train --resume {self.directory.parent} --fallback",
         )
 
-    def _is_good(self, step: int) -> bool:
+    def is_good(self, step: int) -> bool:
+        """Whether a step's checkpoint has every byte as it was written."""
         try:
             verify(self.path_of(step))
         except (IntegrityError, InputError):

@@ -40,3 +40,13 @@ def free_bytes(device: torch.device) -> int:
     except OSError:
         pass
     return 8 << 30
+
+
+def utilization(device: torch.device) -> float | None:
+    """Share of the time a GPU was busy, in [0, 1]; None where nobody says."""
+    if device.type != "cuda":
+        return None
+    try:
+        return torch.cuda.utilization(device) / 100
+    except (ModuleNotFoundError, RuntimeError):  # needs nvidia-ml-py
+        return None

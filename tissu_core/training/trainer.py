@@ -13,7 +13,7 @@ from tissu_core.errors import DivergedError
 from tissu_core.events import CheckpointSaved, EvalFinished, SampleGenerated, StageAdvanced, StepFinished
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import Score
-from tissu_core.runtime.memory import used_bytes
+from tissu_core.runtime.memory import used_bytes, utilization
 from tissu_core.runtime.precision import autocast
 from tissu_core.runtime.seeds import derive_seed
 from tissu_core.training.objectives.next_token import LossOutput
@@ -163,6 +163,7 @@ class Trainer:
             tokens_per_second=(state.tokens - tokens) / max(1e-9, now - before),
             elapsed_seconds=state.elapsed_seconds,
             memory_bytes=used_bytes(self._device),
+            device_utilization=utilization(self._device),
         )
 
     def _save(self) -> CheckpointSaved:

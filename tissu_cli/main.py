@@ -1,0 +1,131 @@
+"""The ``tissu`` command: the tree, and the one place where errors become exit codes."""
+
+import contextlib
+import os
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from tissu_cli import settings
+from tissu_cli.commands import chat, evaluate, generate, inspect, models, runs, train
+from tissu_core import __version__
+from tissu_core.errors import TissuError
+
+
+class _Root(TyperGroup):
+    """Tells a closed pipe from other errors before Typer answers it with 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Nothing more can be written; Python would complain again when it flushes at exit.
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, sys.stdout.fileno())
+            raise typer.Exit(settings.EXIT_CLOSED_PIPE) from None
+
+
+app = typer.Typer(
+    name="tissu",
+    cls=_Root,
+    help="Turn a folder of text into a language model you own.",
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(value: bool) -> None:  # noqa: FBT001  Typer's callback
+    if value:
+        sys.stdout.write(f"tissu {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    ctx: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_show_version
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show Python's traceback with an error.")
+    ] = False,
+) -> None:
+    if ctx.invoked_subcommand is None:
+        sys.stdout.write(ctx.get_help() + "\n")
+
+
+for module in (train, chat, generate, evaluate, inspect, models, runs):
+    module.register(app)
+
+
+def main() -> None:
+    """Entry point of the ``tissu`` script."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets a stand-in, never an exception.
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    is_json = "--json" in arguments or _asks_json_view(arguments)
+    try:
+        code = typer.main.get_command(app).main(
+            arguments, prog_name="tissu", standalone_mode=False
+        )
+    except TissuError as error:
+        return _explain(
+            error, error.message, error.safe, error.hint, code=error.code, is_json=is_json
+        )
+    except typer.TyperException as error:
+        return _explain_usage(error, is_json=is_json)
+    except (KeyboardInterrupt, typer.Abort):
+        return settings.EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001  the outer edge: a bug is shown as one
+        return _explain(
+            error,
+            f"{type(error).__name__}: {error}",
+            "every finished checkpoint",
+            "the same command after tissu --debug, and report what it shows",
+            code=settings.EXIT_BUG,
+            is_json=is_json,
+        )
+    return code if isinstance(code, int) else settings.EXIT_OK
+
+
+def _asks_json_view(arguments: list[str]) -> bool:
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return "--view=json" in arguments or ("--view", "json") in pairs
+
+
+def _explain(
+    error: BaseException, message: str, safe: str, hint: str, *, code: int, is_json: bool
+) -> int:
+    from tissu_cli.render.errors import show_error
+
+    if "--debug" in sys.argv or os.environ.get("TISSU_DEBUG"):
+        traceback.print_exception(error)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        show_error(message, safe, hint, code=code, is_json=is_json)
+    return code
+
+
+def _explain_usage(error: typer.TyperException, *, is_json: bool) -> int:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "tissu"
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    return _explain(
+        error,
+        message.rstrip("."),
+        "nothing was changed",
+        f"{command} --help",
+        code=settings.EXIT_USAGE,
+        is_json=is_json,
+    )

@@ -1,0 +1,1 @@
+"""Events to what a person sees. Everything that tissu did not write goes through ``sanitize``."""

@@ -1,0 +1,44 @@
+"""The two consoles: stdout is data, stderr is narration."""
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from tissu_cli.settings import is_live, is_terminal_stdout
+from tissu_core.sanitize import sanitize_line
+
+
+def narration() -> Console:
+    """stderr; colour and redrawing only on a live terminal."""
+    return _console(sys.stderr, is_live())
+
+
+def data() -> Console:
+    """stdout; colour only on a terminal."""
+    return _console(sys.stdout, is_terminal_stdout())
+
+
+def _console(file: Any, is_terminal: bool) -> Console:
+    return Console(
+        file=file,
+        force_terminal=is_terminal,
+        no_color=None if is_terminal else True,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=not is_terminal,
+    )
+
+
+def say(text: object, style: str = "") -> None:
+    """One line of narration, made safe to draw."""
+    narration().print(Text(sanitize_line(text), style=style))
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,29 @@
+"""Numbers as people read them."""
+
+
+def count(number: float) -> str:
+    """``1234567`` as ``1.23M``."""
+    for limit, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= limit:
+            return f"{number / limit:.3g}{suffix}"
+    return f"{number:g}" if number == int(number) else f"{number:.3g}"
+
+
+def size(num_bytes: float) -> str:
+    """Bytes in decimal units."""
+    return count(num_bytes) + "B" if num_bytes < 1e3 else f"{count(num_bytes)[:-1]} {count(num_bytes)[-1]}B"
+
+
+def duration(seconds: float) -> str:
+    """``3725`` as ``1:02:05``."""
+    whole = max(0, round(seconds))
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def ago(seconds: float) -> str:
+    """An age in its largest unit."""
+    for limit, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= limit:
+            return f"{seconds / limit:.0f} {unit} ago"
+    return f"{max(0, seconds):.0f} s ago"

@@ -1,0 +1,34 @@
+"""What the terminal is, and what an exit code means."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+EXIT_OK = 0
+EXIT_BUG = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+EXIT_CLOSED_PIPE = 141
+EXIT_TERMINATED = 143
+
+
+def is_live(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether stderr is a terminal that can be redrawn.
+
+    Not Rich's own answer: FORCE_COLOR and GITHUB_ACTIONS would turn live displays on in log files.
+    """
+    return (
+        sys.stderr.isatty()
+        and environment.get("TERM", "") not in ("dumb", "")
+        and not environment.get("CI")
+    )
+
+
+def is_person_at_stdin() -> bool:
+    """Whether somebody could be typing."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def is_terminal_stdout() -> bool:
+    """Whether stdout is drawn for a person; otherwise it is data."""
+    return sys.stdout.isatty()

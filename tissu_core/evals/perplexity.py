@@ -1,0 +1,40 @@
+"""Perplexity and bits per byte of documents, in overlapping windows."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from tissu_core.models.decoder import Decoder
+from tissu_core.models.score import Score, score_windows
+from tissu_core.text.tokenizer import Tokenizer
+
+
+def iter_windows(ids: Sequence[int], context: int, stride: int) -> Iterator[tuple[list[int], int]]:
+    """Windows of up to ``context`` + 1 ids that score every id but the first exactly once.
+
+    Yields each window with how many of its predictions an earlier window made already.
+    """
+    begin, scored = 0, 0
+    last = len(ids) - 1
+    while scored < last:
+        end = min(begin + context, last)
+        yield list(ids[begin : end + 1]), scored - begin
+        scored = end
+        begin = min(begin + stride, last)
+
+
+def score_document(
+    model: Decoder, tokenizer: Tokenizer, text: str, token_bytes: Tensor, stride: int
+) -> Iterator[Score]:
+    """Scores of a document's windows, read after a leading end-of-text token.
+
+    ``stride`` is how far windows move: with the whole context none overlap; a smaller one gives
+    each token more to read, at the cost of more windows.
+    """
+    ids = [tokenizer.end_id, *tokenizer.encode(text)]
+    device = token_bytes.device
+    context = model.config.max_position_embeddings
+    for window, first in iter_windows(ids, context, stride):
+        windows = torch.tensor([window], device=device)
+        yield score_windows(model, windows, token_bytes, first)

@@ -1,0 +1,170 @@
+"""What runs and models exist, and which one a name means. Imports no torch."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tissu_core.checkpoint.store import CheckpointStore
+from tissu_core.errors import InputError, IntegrityError, nearest
+from tissu_core.runs.follow import RunFacts, read_facts
+from tissu_core.runs.home import models_directory, runs_directory
+from tissu_core.runs.run_directory import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    MODEL,
+    find_run,
+    is_being_written,
+    run_directories,
+)
+from tissu_core.storage import is_sealed, remove_directory, verify
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEntry:
+    """One run as a list shows it."""
+
+    name: str
+    directory: str
+    is_running: bool
+    num_bytes: int
+    facts: RunFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelEntry:
+    """One model that MODEL can name."""
+
+    name: str
+    path: str
+    source: str
+    num_bytes: int
+    bits_per_byte: float | None
+
+
+def list_runs() -> list[RunEntry]:
+    """All runs at home, the newest first."""
+    return [describe_run(path) for path in run_directories()]
+
+
+def describe_run(path: Path) -> RunEntry:
+    """Facts of one run."""
+    return RunEntry(
+        name=path.name,
+        directory=str(path),
+        is_running=is_being_written(path),
+        num_bytes=_size_of(path),
+        facts=read_facts(path),
+    )
+
+
+def remove_run(given: str) -> RunEntry:
+    """Remove a run with its checkpoints and its model.
+
+    Raises:
+        InputError: If there is no such run, or it is being written.
+    """
+    path = find_run(given)
+    entry = describe_run(path)
+    if entry.is_running:
+        raise InputError(f"run {entry.name!r} is being written", hint="stop it first")
+    (path / CONFIG_FILE).unlink()  # without it, what is left is no run
+    remove_directory(path)
+    return entry
+
+
+def list_models() -> list[ModelEntry]:
+    """Models of runs and of the store, the newest first."""
+    found = []
+    for run in run_directories():
+        path = _model_of_run(run)
+        if path is not None:
+            found.append(_entry(run.name, path, "run"))
+    stored = [path.parent for path in models_directory().glob("*/config.json")]
+    return found + [_entry(path.name, path, "store") for path in sorted(stored)]
+
+
+def find_model(given: str | None) -> Path:
+    """The model directory for a path, a run, a name in the store, or nothing (the newest).
+
+    Of a run: ``model``, else its best checkpoint, else its last. Only what is whole is found.
+
+    Raises:
+        InputError: If there is no such model; names the nearest.
+        IntegrityError: If the model is damaged and the run has another one that is good.
+    """
+    if given is None:
+        return _newest_model()
+    path = Path(given).expanduser()
+    for candidate in (path, runs_directory() / given, models_directory() / given):
+        if (candidate / CONFIG_FILE).is_file():
+            return _verified(_model_of_run(candidate), candidate)
+        if (candidate / "config.json").is_file() or candidate.exists():
+            return candidate
+    names = [entry.name for entry in list_models()]
+    close = nearest(given, names)
+    raise InputError(
+        f"there is no model {given!r}: no such directory, run or stored model",
+        hint=f"did you mean {' or '.join(close)}?" if close else "tissu models list",
+    )
+
+
+def _newest_model() -> Path:
+    for run in run_directories():
+        path = _model_of_run(run)
+        if path is not None:
+            return _verified(path, run)
+    stored = sorted(models_directory().glob("*/config.json"), key=lambda p: p.stat().st_mtime)
+    if stored:
+        return stored[-1].parent
+    raise InputError(f"there is no model in {runs_directory()}", hint="tissu train --demo")
+
+
+def _model_of_run(run: Path) -> Path | None:
+    store = CheckpointStore(run / CHECKPOINTS)
+    pointed = [store.pointed("best"), store.pointed("last"), *reversed(store.steps())]
+    for path in (run / MODEL, *(store.path_of(step) for step in pointed if step is not None)):
+        if is_sealed(path):
+            return path
+    return None
+
+
+def _verified(path: Path | None, run: Path) -> Path:
+    """The model of a run if its bytes are whole; otherwise say which of its checkpoints is."""
+    if path is None:
+        raise InputError(
+            f"run {run.name!r} has no finished checkpoint yet", hint="wait for its first save"
+        )
+    try:
+        verify(path)
+    except IntegrityError as error:
+        store = CheckpointStore(run / CHECKPOINTS)
+        for step in reversed(store.steps()):
+            if store.path_of(step) != path and store.is_good(step):
+                raise IntegrityError(
+                    error.message,
+                    safe=f"step {step} of the run is good",
+                    hint=f"name it as the model: {store.path_of(step)}",
+                ) from error
+        raise
+    return path
+
+
+def _entry(name: str, path: Path, source: str) -> ModelEntry:
+    score: float | None = None
+    try:
+        score = json.loads((path / "tissu.json").read_text("utf-8")).get("bits_per_byte")
+    except (OSError, ValueError):
+        pass
+    return ModelEntry(
+        name=name, path=str(path), source=source, num_bytes=_size_of(path), bits_per_byte=score
+    )
+
+
+def _size_of(path: Path) -> int:
+    total = 0
+    for file in path.rglob("*"):
+        try:
+            total += file.stat().st_size if file.is_file() else 0
+        except OSError:
+            continue
+    return total

@@ -1,0 +1,75 @@
+"""The verb eval: a model measured on text."""
+
+from collections.abc import Iterator
+
+from tissu_core.config.data import DataConfig
+from tissu_core.config.training import MachineConfig
+from tissu_core.data.documents import iter_documents
+from tissu_core.data.prepare import read_corpus
+from tissu_core.errors import ConfigError
+from tissu_core.events import EvaluateEvent, Noticed, PerplexityMeasured, StageAdvanced
+from tissu_core.runs.catalog import find_model
+from tissu_core.runs.home import cache_directory
+
+
+def measure_perplexity(
+    data: DataConfig, model: str | None, stride: int | None, machine: MachineConfig
+) -> Iterator[EvaluateEvent]:
+    """Score every document of ``data``; the last event is the result.
+
+    Raises:
+        InputError: If the text or the model cannot be read.
+        ConfigError: If the stride is not in 1..context.
+    """
+    path = find_model(model)
+    files = yield from read_corpus(data, cache_directory(), bool)
+    import torch
+
+    from tissu_core.evals.perplexity import score_document
+    from tissu_core.models.score import Score
+    from tissu_core.runs.loading import load_for_use
+
+    loaded, device = load_for_use(path, machine)
+    context = loaded.model.config.max_position_embeddings
+    stride = _check_stride(stride, context)
+    token_bytes = torch.tensor(loaded.tokenizer.token_bytes(), device=device)
+    total = sum(file.source.num_bytes for file in files)
+    score, num_documents = Score(), 0
+    bad_lines: list[int] = []
+    for file in files:
+        for text in iter_documents(file.source.path, bad_lines.append):
+            num_documents += 1
+            for part in score_document(
+                loaded.model, loaded.tokenizer, text, token_bytes, stride
+            ):
+                score += part
+                yield StageAdvanced(
+                    stage="scoring", done=min(score.num_bytes, total), total=total, unit="bytes"
+                )
+    if bad_lines:
+        yield Noticed(
+            level="warning", text=f"{len(bad_lines)} JSONL lines without a text were skipped"
+        )
+    yield PerplexityMeasured(
+        model=str(path),
+        loss=score.loss,
+        perplexity=score.perplexity,
+        bits_per_byte=score.bits_per_byte,
+        num_tokens=score.num_tokens,
+        num_bytes=score.num_bytes,
+        num_documents=num_documents,
+        context_tokens=context,
+        stride=stride,
+    )
+
+
+def _check_stride(stride: int | None, context: int) -> int:
+    if stride is None:
+        return max(1, context // 2)
+    if not 1 <= stride <= context:
+        raise ConfigError(
+            f"--stride is {stride}, and the model's context is {context}",
+            field="stride",
+            hint=f"--stride {context // 2}",
+        )
+    return stride
