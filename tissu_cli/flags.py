@@ -42,11 +42,8 @@ def with_settings(*kinds: tuple[str, type]) -> Callable[[Callable[..., None]], C
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def call(**values: Any) -> None:
-            given = {
-                path: values.pop(name)
-                for name, (path, _, _) in options.items()
-                if values[name] not in (None, [], False) or values.pop(name, None)
-            }
+            typed = {path: values.pop(name) for name, (path, _, _) in options.items()}
+            given = {path: value for path, value in typed.items() if value not in (None, [], False)}
             command(given=given, **values)
 
         own = [p for p in inspect.signature(command).parameters.values() if p.name != "given"]

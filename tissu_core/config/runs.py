@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from tissu_core.config.data import DataConfig
+from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.fields import setting
 from tissu_core.config.model import ModelShape
 from tissu_core.config.optimizer import OptimizerConfig
@@ -19,4 +20,12 @@ class TrainRun:
     data: DataConfig = field(default_factory=DataConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    machine: MachineConfig = field(default_factory=MachineConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseRun:
+    """Using a model: how tokens are chosen, and where it computes."""
+
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)

@@ -40,6 +40,18 @@ class ChatSession:
         """The longest text the model reads at once."""
         return self._loaded.model.config.max_position_embeddings
 
+    def user_message(self, text: str) -> Message:
+        """A turn of the person. A base model reads turns as lines of one text."""
+        return Message(role="user", content=text)
+
+    def assistant_message(self, text: str) -> Message:
+        """A turn of the model."""
+        return Message(role="assistant", content=text)
+
+    def system_messages(self, text: str) -> list[Message]:
+        """What stands before the conversation: one message, or none."""
+        return [Message(role="system", content=text)] if text else []
+
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt that these messages make."""
         return len(self._prompt_ids(messages))

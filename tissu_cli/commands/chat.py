@@ -1,0 +1,135 @@
+"""``tissu chat``: a conversation, line by line."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tissu_cli.commands.prompts import read_prompt
+from tissu_cli.commands.signals import Signals
+from tissu_cli.flags import Given, Model, resolve_settings, with_settings
+from tissu_cli.settings import EXIT_INTERRUPTED, is_person_at_stdin
+from tissu_core.config.decoding import DecodingConfig
+from tissu_core.config.runs import UseRun
+
+if TYPE_CHECKING:
+    from tissu_core.runs.session import ChatSession
+    from tissu_core.text.chat_template import Message
+
+_HELP = "/new forgets the conversation · /prompt shows what the model reads · /quit leaves"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the tree."""
+    app.command(rich_help_panel="Use a model", help="Talk to a model.")(chat)
+
+
+@with_settings(("", UseRun))
+def chat(
+    model: Model = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option("-p", "--prompt", help="Answer once, raw; as piping the prompt in does."),
+    ] = None,
+    system: Annotated[
+        str, typer.Option(metavar="TEXT", help="What the model is told before the conversation.")
+    ] = "",
+    *,
+    given: Given,
+) -> None:
+    run = resolve_settings(UseRun, given)
+    is_conversation = prompt is None and is_person_at_stdin()
+    text = "" if is_conversation else read_prompt(prompt, "tissu chat")
+    from tissu_core.runs.session import open_chat
+
+    with Signals() as signals:
+        session = open_chat(model, run.machine)
+        _introduce(session, model)
+        if signals.stop.is_set():
+            raise typer.Exit(signals.exit_code)
+        if not is_conversation:
+            _answer(session, _opening(session, system, text), run.decoding, signals)
+            raise typer.Exit(signals.exit_code)
+    raise typer.Exit(Conversation(session, system, run.decoding).run())
+
+
+def _introduce(session: "ChatSession", model: str | None) -> None:
+    from tissu_cli.render.console import say
+
+    if model is None:
+        say(f"model: {session.path}", "dim")
+    if not session.has_template:
+        say("this is a base model: it continues your text rather than answering it", "dim")
+
+
+def _opening(session: "ChatSession", system: str, text: str) -> list["Message"]:
+    return [*session.system_messages(system), session.user_message(text)]
+
+
+def _answer(
+    session: "ChatSession", messages: list["Message"], settings: DecodingConfig, signals: Signals
+) -> str:
+    from tissu_cli.render.stream import stream_reply
+
+    return stream_reply(session.reply(messages, settings, signals.stop)).text
+
+
+class Conversation:
+    """Reads lines, keeps the history, prints replies. Ctrl-C stops a reply, not the program."""
+
+    def __init__(self, session: "ChatSession", system: str, settings: DecodingConfig) -> None:
+        self._session, self._system, self._settings = session, system, settings
+        self._messages = session.system_messages(system)
+
+    def run(self) -> int:
+        """Talk until the person leaves; returns the exit code."""
+        from tissu_cli.render.console import say
+
+        self._use_line_editing()
+        say(_HELP, "dim")
+        while True:
+            try:
+                line = input("> ")
+            except EOFError:
+                sys.stdout.write("\n")
+                return 0
+            except KeyboardInterrupt:
+                sys.stdout.write("\n")
+                return EXIT_INTERRUPTED
+            if line.strip() in ("/quit", "/exit"):
+                return 0
+            self._take(line)
+
+    def _take(self, line: str) -> None:
+        from tissu_cli.render.console import say
+        from tissu_cli.render.errors import show_error
+        from tissu_core.errors import TissuError
+
+        match line.strip().split(maxsplit=1):
+            case []:
+                return
+            case ["/new", *_]:
+                self._messages = self._session.system_messages(self._system)
+            case ["/prompt", *_]:
+                say(self._session.render_prompt(self._messages) if self._messages else "(empty)")
+            case ["/help", *_]:
+                say(_HELP)
+            case [word, *_] if word.startswith("/") and word[1:].isalpha():
+                say(f"there is no {word}; {_HELP}")
+            case _:
+                try:
+                    self._say(line)
+                except TissuError as error:
+                    show_error(error.message, error.safe, error.hint, code=3, is_json=False)
+
+    def _say(self, line: str) -> None:
+        messages = [*self._messages, self._session.user_message(line)]
+        with Signals() as signals:
+            reply = _answer(self._session, messages, self._settings, signals)
+        self._messages = [*messages, self._session.assistant_message(reply)]
+
+    def _use_line_editing(self) -> None:
+        try:
+            import readline  # noqa: F401, PLC0415  arrow keys and history in input()
+        except ImportError:
+            pass

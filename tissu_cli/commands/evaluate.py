@@ -1,0 +1,77 @@
+"""``tissu eval``: measure a model."""
+
+from typing import Annotated
+
+import typer
+
+from tissu_cli.flags import Given, Json, resolve_settings, with_settings
+from tissu_cli.render.console import print_json, say
+from tissu_core.config.data import DataConfig
+from tissu_core.config.training import MachineConfig
+from tissu_core.events import FileSkipped, Noticed, PerplexityMeasured, StageAdvanced, to_record
+
+app = typer.Typer(help="Measure a model.", no_args_is_help=True)
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands to the tree."""
+    root.add_typer(app, name="eval", rich_help_panel="Know a model")
+
+
+@app.command(name="ppl", help="Perplexity and bits per byte of a model on files and folders.")
+@with_settings(("", MachineConfig))
+def perplexity(
+    data: Annotated[
+        list[str], typer.Argument(help="Files and folders: text, .jsonl, either as .gz.")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option("-m", "--model", help="A directory, a run, a stored name; else the newest."),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Tokens between windows; fewer give each token more to read. Default: half the "
+            "context.",
+        ),
+    ] = None,
+    json: Json = False,
+    *,
+    given: Given,
+) -> None:
+    from tissu_cli.render.status import StatusLine
+    from tissu_core.runs.evaluate import measure_perplexity
+
+    machine = resolve_settings(MachineConfig, given)
+    with StatusLine() as status:
+        for event in measure_perplexity(DataConfig(corpus=tuple(data)), model, stride, machine):
+            match event:
+                case StageAdvanced():
+                    status.show(event)
+                case FileSkipped():
+                    say(f"skipped {event.path}: {event.reason}", "dim")
+                case Noticed():
+                    say(event.text, "yellow")
+                case PerplexityMeasured():
+                    status.clear()
+                    print_json(to_record(event)) if json else _show(event)
+
+
+def _show(event: PerplexityMeasured) -> None:
+    from tissu_cli.render.tables import facts_table
+    from tissu_cli.render.console import data as stdout
+
+    stdout().print(
+        facts_table(
+            [
+                ("model", event.model),
+                ("bits per byte", f"{event.bits_per_byte:.4f}"),
+                ("perplexity", f"{event.perplexity:.3f} per token"),
+                ("loss", f"{event.loss:.4f} nats per token"),
+                ("text", f"{event.num_bytes:,} bytes, {event.num_documents:,} documents"),
+                ("tokens", f"{event.num_tokens:,}"),
+                ("windows", f"{event.context_tokens} tokens, moved by {event.stride}"),
+            ]
+        )
+    )

@@ -1,0 +1,56 @@
+"""``tissu inspect``: look inside a model and a run."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from tissu_cli.flags import Json, Model
+from tissu_cli.render.console import data, print_json
+
+app = typer.Typer(help="Look inside a model or a run.", no_args_is_help=True)
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands to the tree."""
+    root.add_typer(app, name="inspect", rich_help_panel="Know a model")
+
+
+@app.command(help="Statistics and histogram of every tensor that a path such as layer.0.attn names.")
+def weights(
+    path: Annotated[str, typer.Argument(help="Parts of a tensor's name: layer.0.attn, embed.")],
+    model: Model = None,
+    json: Json = False,
+) -> None:
+    from tissu_core.runs.inspect import inspect_weights
+
+    tensors = inspect_weights(path, model)
+    if json:
+        print_json({"tensors": [asdict(tensor) for tensor in tensors]})
+        return
+    from tissu_cli.render.weights import tensor_view
+
+    console = data()
+    for tensor in tensors:
+        console.print(tensor_view(tensor))
+
+
+@app.command(name="run", help="Loss curve and facts of a run.")
+def run_(
+    run: Annotated[str, typer.Argument(help="A run by name or directory; the newest if left out.")] = "last",
+    json: Json = False,
+) -> None:
+    from tissu_core.events import to_record
+    from tissu_core.runs.catalog import describe_run
+    from tissu_core.runs.follow import read_events
+    from tissu_core.runs.run_directory import find_run
+
+    directory = find_run(run)
+    entry, events = describe_run(directory), read_events(directory)
+    if json:
+        print_json({**asdict(entry), "events": [to_record(event) for event in events]})
+        return
+    from tissu_cli.render.run_report import run_report
+
+    console = data()
+    console.print(run_report(entry, events, console.width))

@@ -1,0 +1,165 @@
+"""``tissu train``: watch a model learn."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tissu_cli.commands.signals import Signals
+from tissu_cli.flags import Given, resolve_settings, with_settings
+from tissu_cli.settings import is_live
+from tissu_core.config.demo import demo_settings
+from tissu_core.config.runs import TrainRun
+from tissu_core.errors import ConfigError
+from tissu_core.events import FileSkipped, Planned, RunFinished, TrainEvent
+
+VIEWS = ("auto", "panel", "log", "json")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the tree."""
+    app.command(
+        rich_help_panel="Make a model", help="Train a model on files and folders of text."
+    )(train)
+
+
+@with_settings(("", TrainRun))
+def train(
+    corpus: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files and folders: text, .jsonl, either as .gz.", show_default=False),
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Train on Python's own standard library, 2 minutes.")
+    ] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="RUN|last", help="Go on with a run where it stopped."),
+    ] = None,
+    fallback: Annotated[
+        bool,
+        typer.Option("--fallback", help="With --resume: pass over a damaged checkpoint."),
+    ] = False,
+    view: Annotated[
+        str, typer.Option(metavar="|".join(VIEWS), help="How to show the run.")
+    ] = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be trained, and stop.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings from a TOML file.")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=C", help="One setting by its name.")
+    ] = None,
+    *,
+    given: Given,
+) -> None:
+    if view not in VIEWS:
+        raise ConfigError(f"--view is {view!r}", field="view", hint=f"one of {', '.join(VIEWS)}")
+    with Signals() as signals:
+        if resume is not None:
+            _refuse_settings_on_resume(given, corpus, config, assignments, demo=demo)
+            from tissu_core.runs.train import resume as resume_run
+
+            events = resume_run(resume, signals.stop, is_fallback_allowed=fallback)
+        else:
+            base = demo_settings() if demo else {}
+            if corpus:
+                base["data.corpus"] = list(corpus)
+            run = resolve_settings(
+                TrainRun, given, config_file=config, assignments=assignments, base=base
+            )
+            from tissu_core.runs.train import train as train_run
+
+            events = train_run(run, signals.stop, is_dry_run=dry_run)
+        Watching(view, signals).through(events)
+        if signals.exit_code:
+            raise typer.Exit(signals.exit_code)
+
+
+def _refuse_settings_on_resume(
+    given: Given,
+    corpus: list[str] | None,
+    config: Path | None,
+    assignments: list[str] | None,
+    *,
+    demo: bool,
+) -> None:
+    if given or corpus or config or assignments or demo:
+        raise ConfigError(
+            "--resume goes on with a run as it began; its settings cannot change",
+            field="resume",
+            hint="only --resume, --fallback and --view, or start a new run",
+        )
+
+
+class Watching:
+    """Draws a run to its end, and outlives the terminal it began on."""
+
+    def __init__(self, view: str, signals: Signals) -> None:
+        from tissu_cli.render.train_views import JsonView, LogView, PanelView, TrainView
+
+        self._signals = signals
+        self._directory: Path | None = None
+        self._is_detached = False
+        self._skipped: list[FileSkipped] = []
+        self._is_json = view == "json"
+        name = view if view != "auto" else ("panel" if is_live() else "log")
+        self._view: TrainView
+        if name == "panel":
+            self._view = PanelView()
+        else:
+            self._view = JsonView() if name == "json" else LogView(sys.stderr)
+
+    def through(self, events: Iterator[TrainEvent]) -> None:
+        """Draw every event."""
+        last: TrainEvent | None = None
+        try:
+            for event in events:
+                last = event
+                self._remember(event)
+                self._draw(event)
+        finally:
+            self._view.close()
+        if not self._is_json and not self._is_detached:
+            self._say_farewell(last)
+
+    def _remember(self, event: TrainEvent) -> None:
+        if isinstance(event, FileSkipped):
+            self._skipped.append(event)
+        directory = getattr(event, "directory", None)
+        if directory is not None:
+            self._directory = Path(directory)
+
+    def _draw(self, event: TrainEvent) -> None:
+        if self._signals.is_hung_up and not self._is_detached:
+            self._detach()
+        try:
+            self._view.show(event)
+        except OSError:  # the terminal went away, or the reader of --view json did
+            self._detach()
+
+    def _detach(self) -> None:
+        """Go on in a file of the run's: a closed terminal ends no run."""
+        from tissu_cli.render.train_views import LogView, Silence
+
+        self._is_detached = True
+        if self._directory is None:
+            self._view = Silence()
+        else:
+            log = (self._directory / "train.log").open("a", encoding="utf-8")
+            self._view = LogView(log)
+
+    def _say_farewell(self, last: TrainEvent | None) -> None:
+        from tissu_cli.render.farewell import say_finished, say_plan, say_skipped
+
+        say_skipped(self._skipped)
+        if isinstance(last, RunFinished):
+            say_finished(last)
+        elif isinstance(last, Planned):
+            say_plan(last)
+
+

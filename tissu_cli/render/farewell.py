@@ -1,0 +1,49 @@
+"""The last lines of a training command: where the model is, and what to type next."""
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+
+from tissu_cli.render import numbers
+from tissu_cli.render.console import say
+from tissu_cli.render.train_views import plan_line
+from tissu_core.events import FileSkipped, Planned, RunFinished
+
+_NAMED = 3
+
+
+def say_skipped(skipped: Sequence[FileSkipped]) -> None:
+    """How many files were not read, why, and the first names of each reason."""
+    for reason, number in Counter(map(_kind, skipped)).most_common():
+        names = [skip.path for skip in skipped if _kind(skip) == reason][:_NAMED]
+        more = f" and {number - len(names)} more" if number > len(names) else ""
+        say(f"skipped {number} ({reason}): {', '.join(names)}{more}", "dim")
+
+
+def _kind(skip: FileSkipped) -> str:
+    """The reason without what differs from file to file."""
+    return skip.reason.split(" at byte")[0]
+
+
+def say_plan(plan: Planned) -> None:
+    """A dry run's answer."""
+    say(f"would train: {plan_line(plan)}")
+    for reason in plan.reasons:
+        say(f"  because: {reason}", "dim")
+
+
+def say_finished(run: RunFinished) -> None:
+    """The end of a run."""
+    name = shlex.quote(run.name)
+    took = numbers.duration(run.elapsed_seconds)
+    if run.stopped_early:
+        say(f"stopped after step {run.step:,} ({took}); saved in {run.model_path}")
+        say(f"go on with:  tissu train --resume {name}", "bold")
+        return
+    why = " (no better evaluation for a while)" if run.reason == "patience" else ""
+    say(
+        f"trained {run.step:,} steps in {took}{why}: "
+        f"{run.bits_per_byte:.4f} bits per byte on held-out text"
+    )
+    say(f"the model is in {run.model_path}")
+    say(f"talk to it:  tissu chat {name}      measure it:  tissu eval ppl TEXT -m {name}", "bold")

@@ -1,0 +1,46 @@
+"""One line of progress on stderr, gone when the work is done."""
+
+import sys
+import time
+from types import TracebackType
+
+from tissu_cli.render import numbers
+from tissu_cli.settings import is_live
+from tissu_core.events import StageAdvanced
+from tissu_core.sanitize import sanitize_line
+
+_REDRAW_SECONDS = 0.1
+
+
+class StatusLine:
+    """Shows how far a stage is, on a live terminal only."""
+
+    def __init__(self) -> None:
+        self._is_live = is_live()
+        self._drawn = 0.0
+
+    def __enter__(self) -> "StatusLine":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.clear()
+
+    def show(self, event: StageAdvanced) -> None:
+        """Redraw at most ten times a second."""
+        now = time.monotonic()
+        if not self._is_live or now - self._drawn < _REDRAW_SECONDS:
+            return
+        self._drawn = now
+        of = f" of {numbers.count(event.total)}" if event.total else ""
+        line = f"{event.stage}: {numbers.count(event.done)}{of} {event.unit}"
+        sys.stderr.write(f"\r\x1b[K{sanitize_line(line)}")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._drawn = 0.0

@@ -1,0 +1,61 @@
+"""Tables for people; the same facts go out as JSON with ``--json``."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from tissu_cli.render import numbers
+from tissu_core.sanitize import sanitize_line
+
+if TYPE_CHECKING:
+    from tissu_core.runs.catalog import ModelEntry, RunEntry
+
+
+def facts_table(rows: Sequence[tuple[str, object]]) -> Table:
+    """Names and values in two columns."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows:
+        table.add_row(Text(name, style="dim"), Text(sanitize_line(value), overflow="fold"))
+    return table
+
+
+def runs_table(runs: "Sequence[RunEntry]") -> Table:
+    """One run a row."""
+    table = _table("run", "state", "step", "bits/byte", "parameters", "size", "last written")
+    for run in runs:
+        facts = run.facts
+        state = "running" if run.is_running else facts.state
+        table.add_row(
+            Text(sanitize_line(run.name)),
+            state,
+            f"{facts.step:,} of {facts.steps:,}",
+            "" if facts.bits_per_byte is None else f"{facts.bits_per_byte:.4f}",
+            numbers.count(facts.num_parameters),
+            numbers.size(run.num_bytes),
+            numbers.ago(time.time() - facts.updated) if facts.updated else "",
+        )
+    return table
+
+
+def models_table(models: "Sequence[ModelEntry]") -> Table:
+    """One model a row."""
+    table = _table("model", "from", "bits/byte", "size", "path")
+    for model in models:
+        table.add_row(
+            Text(sanitize_line(model.name)),
+            model.source,
+            "" if model.bits_per_byte is None else f"{model.bits_per_byte:.4f}",
+            numbers.size(model.num_bytes),
+            Text(sanitize_line(model.path), overflow="fold"),
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, justify="right" if column in ("bits/byte", "size") else "left")
+    return table
