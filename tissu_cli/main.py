@@ -38,7 +38,7 @@ app = typer.Typer(
 )
 
 
-def _show_version(value: bool) -> None:  # noqa: FBT001  Typer's callback
+def _show_version(value: bool) -> None:
     if value:
         sys.stdout.write(f"tissu {__version__}\n")
         raise typer.Exit
@@ -49,9 +49,7 @@ def _root(
     ctx: typer.Context,
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", help="Print the version.", is_eager=True, callback=_show_version
-        ),
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version),
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show Python's traceback with an error.")
@@ -77,9 +75,7 @@ def main() -> None:
 def _run(arguments: list[str]) -> int:
     is_json = "--json" in arguments or _asks_json_view(arguments)
     try:
-        code = typer.main.get_command(app).main(
-            arguments, prog_name="tissu", standalone_mode=False
-        )
+        code = typer.main.get_command(app).main(arguments, prog_name="tissu", standalone_mode=False)
     except TissuError as error:
         return _explain(
             error, error.message, error.safe, error.hint, code=error.code, is_json=is_json

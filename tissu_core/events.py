@@ -167,7 +167,7 @@ class TokenGenerated:
 class GenerationFinished:
     """A reply ended: at an end token or stop text, its length, the context, or by the person.
 
-    ``text`` is the whole reply; ``tail`` its end that no token carried, held back until it was sure.
+    ``text`` is the whole reply; ``tail`` its end, held back until it was sure.
     """
 
     text: str
@@ -246,4 +246,4 @@ def from_record(record: dict[str, Any]) -> TrainEvent | None:
         for name, value in record.items()
         if name in names
     }
-    return kind(**values) if len(values) == len(names) else None  # type: ignore[no-any-return]
+    return kind(**values) if len(values) == len(names) else None

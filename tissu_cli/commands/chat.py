@@ -1,6 +1,7 @@
 """``tissu chat``: a conversation, line by line."""
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,13 +9,14 @@ import typer
 from tissu_cli.commands.prompts import read_prompt
 from tissu_cli.commands.signals import Signals
 from tissu_cli.flags import Given, Model, resolve_settings, with_settings
+from tissu_cli.render.console import say
 from tissu_cli.settings import EXIT_INTERRUPTED, is_person_at_stdin
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.runs import UseRun
+from tissu_core.errors import TissuError
 
 if TYPE_CHECKING:
-    from tissu_core.runs.session import ChatSession
-    from tissu_core.text.chat_template import Message
+    from tissu_core.runs.session import ChatSession, Message
 
 _HELP = "/new forgets the conversation · /prompt shows what the model reads · /quit leaves"
 
@@ -54,8 +56,6 @@ def chat(
 
 
 def _introduce(session: "ChatSession", model: str | None) -> None:
-    from tissu_cli.render.console import say
-
     if model is None:
         say(f"model: {session.path}", "dim")
     if not session.has_template:
@@ -83,8 +83,6 @@ class Conversation:
 
     def run(self) -> int:
         """Talk until the person leaves; returns the exit code."""
-        from tissu_cli.render.console import say
-
         self._use_line_editing()
         say(_HELP, "dim")
         while True:
@@ -101,9 +99,7 @@ class Conversation:
             self._take(line)
 
     def _take(self, line: str) -> None:
-        from tissu_cli.render.console import say
         from tissu_cli.render.errors import show_error
-        from tissu_core.errors import TissuError
 
         match line.strip().split(maxsplit=1):
             case []:
@@ -129,7 +125,5 @@ class Conversation:
         self._messages = [*messages, self._session.assistant_message(reply)]
 
     def _use_line_editing(self) -> None:
-        try:
+        with suppress(ImportError):
             import readline  # noqa: F401, PLC0415  arrow keys and history in input()
-        except ImportError:
-            pass

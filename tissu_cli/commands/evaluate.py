@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from tissu_cli.flags import Given, Json, resolve_settings, with_settings
-from tissu_cli.render.console import print_json, say
+from tissu_cli.render.console import data, print_json, say
+from tissu_cli.render.status import StatusLine
 from tissu_core.config.data import DataConfig
 from tissu_core.config.training import MachineConfig
 from tissu_core.events import FileSkipped, Noticed, PerplexityMeasured, StageAdvanced, to_record
@@ -21,8 +22,9 @@ def register(root: typer.Typer) -> None:
 @app.command(name="ppl", help="Perplexity and bits per byte of a model on files and folders.")
 @with_settings(("", MachineConfig))
 def perplexity(
-    data: Annotated[
-        list[str], typer.Argument(help="Files and folders: text, .jsonl, either as .gz.")
+    texts: Annotated[
+        list[str],
+        typer.Argument(metavar="DATA...", help="Files and folders: text, .jsonl, either as .gz."),
     ],
     model: Annotated[
         str | None,
@@ -40,12 +42,11 @@ def perplexity(
     *,
     given: Given,
 ) -> None:
-    from tissu_cli.render.status import StatusLine
     from tissu_core.runs.evaluate import measure_perplexity
 
     machine = resolve_settings(MachineConfig, given)
     with StatusLine() as status:
-        for event in measure_perplexity(DataConfig(corpus=tuple(data)), model, stride, machine):
+        for event in measure_perplexity(DataConfig(corpus=tuple(texts)), model, stride, machine):
             match event:
                 case StageAdvanced():
                     status.show(event)
@@ -60,9 +61,8 @@ def perplexity(
 
 def _show(event: PerplexityMeasured) -> None:
     from tissu_cli.render.tables import facts_table
-    from tissu_cli.render.console import data as stdout
 
-    stdout().print(
+    data().print(
         facts_table(
             [
                 ("model", event.model),

@@ -43,5 +43,3 @@ def generate(
             stream_reply(events)
         if signals.exit_code:
             raise typer.Exit(signals.exit_code)
-
-

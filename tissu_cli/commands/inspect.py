@@ -7,6 +7,10 @@ import typer
 
 from tissu_cli.flags import Json, Model
 from tissu_cli.render.console import data, print_json
+from tissu_core.events import to_record
+from tissu_core.runs.catalog import describe_run
+from tissu_core.runs.follow import read_events
+from tissu_core.runs.run_directory import find_run
 
 app = typer.Typer(help="Look inside a model or a run.", no_args_is_help=True)
 
@@ -16,7 +20,9 @@ def register(root: typer.Typer) -> None:
     root.add_typer(app, name="inspect", rich_help_panel="Know a model")
 
 
-@app.command(help="Statistics and histogram of every tensor that a path such as layer.0.attn names.")
+@app.command(
+    help="Statistics and histogram of every tensor that a path such as layer.0.attn names."
+)
 def weights(
     path: Annotated[str, typer.Argument(help="Parts of a tensor's name: layer.0.attn, embed.")],
     model: Model = None,
@@ -37,14 +43,11 @@ def weights(
 
 @app.command(name="run", help="Loss curve and facts of a run.")
 def run_(
-    run: Annotated[str, typer.Argument(help="A run by name or directory; the newest if left out.")] = "last",
+    run: Annotated[
+        str, typer.Argument(help="A run by name or directory; the newest if left out.")
+    ] = "last",
     json: Json = False,
 ) -> None:
-    from tissu_core.events import to_record
-    from tissu_core.runs.catalog import describe_run
-    from tissu_core.runs.follow import read_events
-    from tissu_core.runs.run_directory import find_run
-
     directory = find_run(run)
     entry, events = describe_run(directory), read_events(directory)
     if json:

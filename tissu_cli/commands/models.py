@@ -6,6 +6,7 @@ import typer
 
 from tissu_cli.flags import Json
 from tissu_cli.render.console import data, print_json, say
+from tissu_core.runs.catalog import list_models
 
 app = typer.Typer(help="List models.", no_args_is_help=True)
 
@@ -22,8 +23,6 @@ def _group() -> None:
 
 @app.command(name="list", help="Models of runs and of the store, the newest first.")
 def list_(json: Json = False) -> None:
-    from tissu_core.runs.catalog import list_models
-
     models = list_models()
     if json:
         print_json({"models": [asdict(model) for model in models]})

@@ -8,7 +8,12 @@ import typer
 from tissu_cli.commands.inspect import run_
 from tissu_cli.flags import Json
 from tissu_cli.render.console import data, print_json, say
+from tissu_cli.render.numbers import size
 from tissu_cli.settings import is_person_at_stdin
+from tissu_core.errors import ConfigError
+from tissu_core.runs.catalog import describe_run, list_runs, remove_run
+from tissu_core.runs.run_directory import find_run
+from tissu_core.sanitize import sanitize_line
 
 app = typer.Typer(help="List, show and remove runs.", no_args_is_help=True)
 
@@ -20,8 +25,6 @@ def register(root: typer.Typer) -> None:
 
 @app.command(name="list", help="All runs, the newest first.")
 def list_(json: Json = False) -> None:
-    from tissu_core.runs.catalog import list_runs
-
     runs = list_runs()
     if json:
         print_json({"runs": [asdict(run) for run in runs]})
@@ -41,17 +44,13 @@ def remove(
     run: Annotated[str, typer.Argument(help="The run's name.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    from tissu_cli.render.numbers import size
-    from tissu_core.errors import ConfigError
-    from tissu_core.runs.catalog import describe_run, remove_run
-    from tissu_core.runs.run_directory import find_run
-    from tissu_core.sanitize import sanitize_line
-
     entry = describe_run(find_run(run))
     if not yes:
         if not is_person_at_stdin():
             raise ConfigError(
-                f"removing {entry.name!r} needs a yes", field="yes", hint=f"tissu runs rm {run} --yes"
+                f"removing {entry.name!r} needs a yes",
+                field="yes",
+                hint=f"tissu runs rm {run} --yes",
             )
         question = f"remove {entry.name} ({size(entry.num_bytes)}) in {entry.directory}?"
         typer.confirm(sanitize_line(question), abort=True, err=True)

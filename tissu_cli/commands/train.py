@@ -20,9 +20,9 @@ VIEWS = ("auto", "panel", "log", "json")
 
 def register(app: typer.Typer) -> None:
     """Add the command to the tree."""
-    app.command(
-        rich_help_panel="Make a model", help="Train a model on files and folders of text."
-    )(train)
+    app.command(rich_help_panel="Make a model", help="Train a model on files and folders of text.")(
+        train
+    )
 
 
 @with_settings(("", TrainRun))
@@ -161,5 +161,3 @@ class Watching:
             say_finished(last)
         elif isinstance(last, Planned):
             say_plan(last)
-
-

@@ -5,6 +5,7 @@ A frame of 80 x 18 with 2,000 points takes under a millisecond; plot libraries t
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 _BASE = 0x2800
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
@@ -58,7 +59,7 @@ def bars(values: Sequence[float], width: int) -> str:
         return ""
     if len(values) > width:
         edges = [round(i * len(values) / width) for i in range(width + 1)]
-        values = [max(values[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+        values = [max(values[a:b]) for a, b in pairwise(edges)]
     top = max(values)
     if top <= 0:
         return _BARS[1] * len(values)

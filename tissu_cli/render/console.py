@@ -2,26 +2,28 @@
 
 import json
 import sys
-from typing import Any
-
-from rich.console import Console
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from tissu_cli.settings import is_live, is_terminal_stdout
 from tissu_core.sanitize import sanitize_line
 
+if TYPE_CHECKING:
+    from rich.console import Console
 
-def narration() -> Console:
+
+def narration() -> "Console":
     """stderr; colour and redrawing only on a live terminal."""
-    return _console(sys.stderr, is_live())
+    return _console(sys.stderr, is_terminal=is_live())
 
 
-def data() -> Console:
+def data() -> "Console":
     """stdout; colour only on a terminal."""
-    return _console(sys.stdout, is_terminal_stdout())
+    return _console(sys.stdout, is_terminal=is_terminal_stdout())
 
 
-def _console(file: Any, is_terminal: bool) -> Console:
+def _console(file: Any, *, is_terminal: bool) -> "Console":
+    from rich.console import Console  # noqa: PLC0415  the slow half of `tissu --version`
+
     return Console(
         file=file,
         force_terminal=is_terminal,
@@ -35,6 +37,8 @@ def _console(file: Any, is_terminal: bool) -> Console:
 
 def say(text: object, style: str = "") -> None:
     """One line of narration, made safe to draw."""
+    from rich.text import Text  # noqa: PLC0415
+
     narration().print(Text(sanitize_line(text), style=style))
 
 

@@ -11,7 +11,11 @@ def count(number: float) -> str:
 
 def size(num_bytes: float) -> str:
     """Bytes in decimal units."""
-    return count(num_bytes) + "B" if num_bytes < 1e3 else f"{count(num_bytes)[:-1]} {count(num_bytes)[-1]}B"
+    return (
+        count(num_bytes) + "B"
+        if num_bytes < 1e3
+        else f"{count(num_bytes)[:-1]} {count(num_bytes)[-1]}B"
+    )
 
 
 def duration(seconds: float) -> str:

@@ -94,7 +94,9 @@ class TrainPanel:
         inner = max(20, width - 4)
         rows: list[RenderableType] = [*self._head(inner), self._progress(inner)]
         if self.steps:
-            rows += [loss_chart(self.steps, self.smoothed, inner, min(16, max(3, height - _OTHER_ROWS)))]
+            rows += [
+                loss_chart(self.steps, self.smoothed, inner, min(16, max(3, height - _OTHER_ROWS)))
+            ]
             rows += [self._figures(inner)]
         rows += self._foot(inner)
         return Panel(Group(*rows), title=self.title, title_align="left", box=ROUNDED, width=width)

@@ -188,4 +188,3 @@ def plan_line(event: Planned) -> str:
         f"{event.steps} steps of {event.batch_tokens} tokens, about {event.minutes:.1f} min; "
         f"{event.optimizer} at {event.learning_rate:.3g}, {event.precision} on {event.device}"
     )
-

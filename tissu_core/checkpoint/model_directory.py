@@ -154,17 +154,19 @@ def from_hugging_face(table: dict[str, Any], directory: Path) -> ModelConfig:
     try:
         return ModelConfig(**{name: table[name] for name in _SHAPE_FIELDS})
     except ConfigError as error:
-        raise InputError(f"{directory / CONFIG_FILE}: {error.message}", hint="use another model") from error
+        raise InputError(
+            f"{directory / CONFIG_FILE}: {error.message}", hint="use another model"
+        ) from error
 
 
-def _check_tensors(
-    model: Decoder, tensors: dict[str, torch.Tensor], directory: Path
-) -> None:
+def _check_tensors(model: Decoder, tensors: dict[str, torch.Tensor], directory: Path) -> None:
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     path = directory / WEIGHTS_FILE
     for name, shape in expected.items():
         if name not in tensors:
-            raise InputError(f"{path} lacks the tensor {name}", hint="use another copy of the model")
+            raise InputError(
+                f"{path} lacks the tensor {name}", hint="use another copy of the model"
+            )
         if tuple(tensors[name].shape) != shape:
             raise InputError(
                 f"{path}: {name} is {tuple(tensors[name].shape)}, the configuration says {shape}",

@@ -108,7 +108,8 @@ class CheckpointStore:
             else:
                 return path
         raise InputError(
-            f"{self.directory} has no finished checkpoint", hint="start the run again without --resume"
+            f"{self.directory} has no finished checkpoint",
+            hint="start the run again without --resume",
         )
 
     def _offer_next(self, step: int, error: IntegrityError) -> IntegrityError:

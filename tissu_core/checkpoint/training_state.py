@@ -3,10 +3,11 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from tissu_core.checkpoint.weights import load_tensors, save_tensors
 from tissu_core.errors import IntegrityError
 from tissu_core.storage import read_json, write_json
-from torch import Tensor
 
 STATE_FILE = "training_state.json"
 OPTIMIZER_FILE = "optimizer.safetensors"
@@ -28,9 +29,7 @@ class TrainState:
     evals_since_best: int = 0
 
 
-def write_training_state(
-    directory: Path, state: TrainState, optimizer: dict[str, Tensor]
-) -> None:
+def write_training_state(directory: Path, state: TrainState, optimizer: dict[str, Tensor]) -> None:
     """Write both parts beside the model's files."""
     write_json(directory / STATE_FILE, asdict(state))
     save_tensors(directory / OPTIMIZER_FILE, optimizer)
@@ -46,5 +45,7 @@ def read_training_state(directory: Path) -> tuple[TrainState, dict[str, Tensor]]
     try:
         state = TrainState(**table)
     except TypeError as error:
-        raise IntegrityError(f"{directory / STATE_FILE}: {error}", hint="use another checkpoint") from error
+        raise IntegrityError(
+            f"{directory / STATE_FILE}: {error}", hint="use another checkpoint"
+        ) from error
     return state, load_tensors(directory / OPTIMIZER_FILE)

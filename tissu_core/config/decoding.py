@@ -7,7 +7,7 @@ from tissu_core.config.fields import check, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodingConfig:
-    """One reply's settings. Filters apply in this order: penalty, temperature, top-k, top-p, min-p."""
+    """One reply's settings, applied as penalty, temperature, top-k, top-p, min-p."""
 
     max_tokens: int = setting(
         256, "longest reply", flag="--max-tokens", unit="tokens", minimum=1, panel="Sampling"
@@ -21,7 +21,11 @@ class DecodingConfig:
         panel="Sampling",
     )
     top_k: int = setting(
-        50, "choose among the k likeliest tokens; 0 for all", flag="--top-k", minimum=0, panel="Sampling"
+        50,
+        "choose among the k likeliest tokens; 0 for all",
+        flag="--top-k",
+        minimum=0,
+        panel="Sampling",
     )
     top_p: float = setting(
         1.0,
@@ -47,9 +51,7 @@ class DecodingConfig:
         maximum=10,
         panel="Sampling",
     )
-    greedy: bool = setting(
-        False, "always the likeliest token", flag="--greedy", panel="Sampling"
-    )
+    greedy: bool = setting(False, "always the likeliest token", flag="--greedy", panel="Sampling")
     seed: int | None = setting(
         None,
         "the same seed gives the same text; the default differs each time",

@@ -115,7 +115,9 @@ def cast_value(path: str, value: Any, hint: Any) -> Any:
         if number is not None and (hint is float or number == int(number)):
             return hint(number)
     wanted = {int: "a whole number", float: "a number", bool: "true or false"}.get(hint, "a list")
-    raise ConfigError(f"{path} is {value!r}, and it takes {wanted}", field=path, hint=f"mend {path}")
+    raise ConfigError(
+        f"{path} is {value!r}, and it takes {wanted}", field=path, hint=f"mend {path}"
+    )
 
 
 def parse_number(value: str | float) -> float | None:

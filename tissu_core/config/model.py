@@ -47,7 +47,11 @@ class ModelShape:
         None, "query heads; must divide --width", flag="--heads", minimum=1, panel="Model"
     )
     num_key_value_heads: int | None = setting(
-        None, "key and value heads; must divide --heads", flag="--kv-heads", minimum=1, panel="Model"
+        None,
+        "key and value heads; must divide --heads",
+        flag="--kv-heads",
+        minimum=1,
+        panel="Model",
     )
     context_tokens: int | None = setting(
         None,
@@ -102,7 +106,8 @@ class ModelConfig:
                 f"--kv-heads is {self.num_key_value_heads}, which does not divide the "
                 f"{self.num_attention_heads} heads",
                 field="num_key_value_heads",
-                hint=f"--kv-heads {_largest_divisor(self.num_attention_heads, self.num_key_value_heads)}",
+                hint="--kv-heads "
+                f"{_largest_divisor(self.num_attention_heads, self.num_key_value_heads)}",
             )
 
 
@@ -149,7 +154,9 @@ def asked_size(shape: ModelShape) -> tuple[int, int] | None:
         size = (shape.depth, shape.depth * HEAD_DIM)
     if shape.num_hidden_layers is None and shape.hidden_size is None:
         return size
-    layers = shape.num_hidden_layers or (size[0] if size else max(1, (shape.hidden_size or 0) // 64))
+    layers = shape.num_hidden_layers or (
+        size[0] if size else max(1, (shape.hidden_size or 0) // 64)
+    )
     return layers, shape.hidden_size or (size[1] if size else layers * HEAD_DIM)
 
 

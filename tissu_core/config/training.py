@@ -84,13 +84,21 @@ class TrainingConfig:
         panel="Loop",
     )
     log_every: int | None = setting(
-        None, "report every so many steps; the default is about twice a second", unit="steps", minimum=1
+        None,
+        "report every so many steps; the default is about twice a second",
+        unit="steps",
+        minimum=1,
     )
     sample_prompt: str = setting(
         "", "what samples during training begin with", flag="--sample-prompt", panel="Loop"
     )
     seed: int = setting(
-        1337, "seed of weights and batches", flag="--seed", minimum=0, maximum=2**31 - 1, panel="Loop"
+        1337,
+        "seed of weights and batches",
+        flag="--seed",
+        minimum=0,
+        maximum=2**31 - 1,
+        panel="Loop",
     )
 
     def __post_init__(self) -> None:

@@ -14,7 +14,11 @@ from typing import IO
 DOCUMENT_CHARACTERS = 1 << 20
 _CHUNK_BYTES = 1 << 20
 _LARGEST_RATIO = 200  # a .gz that grows more than this is a bomb, not text
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 
 
 class NotTextError(Exception):

@@ -1,4 +1,4 @@
-"""The contents of a corpus as one key; files already read are remembered by inode, size and time."""
+"""The contents of a corpus as one key; files read once are remembered by inode, size and time."""
 
 import hashlib
 import json

@@ -14,7 +14,7 @@ from tissu_core.data.sources import Skipped, identity_of, iter_sources
 from tissu_core.errors import InputError, IntegrityError
 from tissu_core.events import FileSkipped, Noticed, StageAdvanced
 from tissu_core.storage import is_sealed, remove_leftovers, sealed_directory, write_json
-from tissu_core.text.bpe_trainer import SMALLEST_VOCABULARY, iter_learning
+from tissu_core.text.bpe_trainer import iter_learning
 from tissu_core.text.tokenizer import TOKENIZER_FILE, Tokenizer
 
 PrepareEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed
@@ -25,6 +25,14 @@ _FORMAT = 1
 _BATCH_CHARACTERS = 1 << 20
 _TICK_SECONDS = 0.1
 _BAD_LINE_SHARE = 0.01
+_VOCABULARIES = (
+    (64_000, 512),
+    (600_000, 1024),
+    (4_000_000, 2048),
+    (40_000_000, 4096),
+    (400_000_000, 8192),
+    (5_000_000_000, 16_384),
+)
 
 
 class PreparationStoppedError(Exception):
@@ -46,7 +54,9 @@ def prepare(
     vocab_size = vocab_size or choose_vocab_size(num_bytes)
     directory = shards_directory(cache, files, vocab_size)
     if is_sealed(directory):
-        yield Noticed(level="info", text=f"the tokens of this text are at hand ({directory.name[:8]})")
+        yield Noticed(
+            level="info", text=f"the tokens of this text are at hand ({directory.name[:8]})"
+        )
         return TokenShards(directory)
     remove_leftovers(directory.parent)
     facts: dict[str, object] = {"kind": "tokens", "asked_vocab_size": vocab_size}
@@ -97,18 +107,7 @@ def choose_vocab_size(num_bytes: int) -> int:
     Twice the vocabulary for every seven times the text: each token must be seen often enough to
     learn its row. docs/recipes.md has the measurement.
     """
-    size = SMALLEST_VOCABULARY
-    for limit, size in (  # noqa: B007
-        (64_000, 512),
-        (600_000, 1024),
-        (4_000_000, 2048),
-        (40_000_000, 4096),
-        (400_000_000, 8192),
-        (5_000_000_000, 16_384),
-    ):
-        if num_bytes <= limit:
-            return size
-    return 32_768
+    return next((size for limit, size in _VOCABULARIES if num_bytes <= limit), 32_768)
 
 
 def _learn_tokenizer(
@@ -192,9 +191,11 @@ def _iter_corpus(files: list[TextFile], bad_lines: list[str]) -> Iterator[tuple[
             f"{path} changed while the corpus was prepared",
             hint="run the same command again when nothing writes there",
         )
+        numbers: list[int] = []
         try:
-            for text in iter_documents(path, lambda line, p=path: bad_lines.append(f"{p}:{line}")):
+            for text in iter_documents(path, numbers.append):
                 yield text, number
+            bad_lines += [f"{path}:{line}" for line in numbers]
             if identity_of(path.stat()) != file.source.identity:
                 raise changed
         except OSError as error:

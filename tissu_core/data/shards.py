@@ -26,7 +26,7 @@ Offsets = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """Documents as spans of the token file: span i holds tokens[starts[i] : starts[i]+lengths[i]]."""
+    """Documents as spans of the token file: tokens[starts[i] : starts[i] + lengths[i]]."""
 
     starts: Offsets
     lengths: Offsets

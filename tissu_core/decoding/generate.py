@@ -141,4 +141,3 @@ class _Reply:
     def _show(self, text: str) -> str:
         self.text += text
         return text
-

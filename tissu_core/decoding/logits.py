@@ -44,7 +44,7 @@ def penalize_repetition(logits: Tensor, history: Tensor, *, penalty: float) -> T
 
     Source: Keskar et al. 2019, arXiv:1909.05858, section 4.1.
     """
-    seen = history.unique()
+    seen = torch.unique(history)
     values = logits[seen]
     return logits.index_put((seen,), torch.where(values > 0, values / penalty, values * penalty))
 
@@ -78,7 +78,9 @@ def keep_min_p(logits: Tensor, history: Tensor, *, min_p: float) -> Tensor:
     Source: Nguyen et al. 2024, arXiv:2407.01082.
     """
     log_probs = logits.log_softmax(-1)
-    return logits.masked_fill(log_probs < log_probs.max() + torch.tensor(min_p).log(), float("-inf"))
+    return logits.masked_fill(
+        log_probs < log_probs.max() + torch.tensor(min_p).log(), float("-inf")
+    )
 
 
 def draw(logits: Tensor, generator: torch.Generator) -> int:

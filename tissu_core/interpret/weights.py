@@ -59,9 +59,7 @@ def match_names(query: str, names: Sequence[str]) -> list[str]:
 
 def _matches(wanted: list[str], parts: list[str]) -> bool:
     spans = range(len(parts) - len(wanted) + 1)
-    return bool(wanted) and any(
-        all(map(_part_matches, wanted, parts[begin:])) for begin in spans
-    )
+    return bool(wanted) and any(all(map(_part_matches, wanted, parts[begin:])) for begin in spans)
 
 
 def _part_matches(wanted: str, part: str) -> bool:

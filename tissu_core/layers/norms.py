@@ -17,4 +17,5 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise and scale."""
         return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), self.eps)

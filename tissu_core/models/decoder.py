@@ -36,6 +36,7 @@ class Block(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: LayerCache | None) -> Tensor:
+        """Mix over time, then over channels."""
         x = x + self._drop(self.self_attn(self.input_layernorm(x), cos, sin, cache))
         return x + self._drop(self.mlp(self.post_attention_layernorm(x)))
 
@@ -50,13 +51,12 @@ class Stack(nn.Module):
         super().__init__()
         self.config, self.dropout = config, dropout
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.layers = nn.ModuleList(
-            Block(config, dropout) for _ in range(config.num_hidden_layers)
-        )
+        self.layers = nn.ModuleList(Block(config, dropout) for _ in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self._tables: tuple[Tensor, Tensor] | None = None
 
     def forward(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Read ids that follow what the cache holds."""
         start = cache.length if cache is not None else 0
         cos, sin = self._rope(start, start + ids.shape[1], ids.device)
         x: Tensor = self.embed_tokens(ids)
@@ -97,13 +97,14 @@ class Decoder(nn.Module):
     def forward(
         self, ids: Tensor, cache: KVCache | None = None, *, last_only: bool = False
     ) -> Tensor:
+        """Logits of the token after each id, or after the last alone."""
         hidden = self.model(ids, cache)
         return cast(Tensor, self.lm_head(hidden[:, -1:] if last_only else hidden))
 
     def set_dropout(self, dropout: float) -> None:
         """Drop this share of activations in training mode."""
         for module in self.modules():
-            if hasattr(module, "dropout"):
+            if isinstance(module, Stack | Block | Attention):
                 module.dropout = dropout
 
     def new_cache(self) -> KVCache:

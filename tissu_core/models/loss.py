@@ -22,7 +22,9 @@ def linear_nll(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     product = weight.to(hidden.dtype)
     return torch.cat(
         [
-            F.cross_entropy(F.linear(hidden[rows], product).float(), targets[rows], reduction="none")
+            F.cross_entropy(
+                F.linear(hidden[rows], product).float(), targets[rows], reduction="none"
+            )
             for rows in _chunks(hidden, weight)
         ]
     )

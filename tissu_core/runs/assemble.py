@@ -119,9 +119,7 @@ class Assembly:
             with autocast(self.device, self.run.machine.precision):
                 score += score_windows(self.model, ids, token_bytes)
             done += windows[:, 1:].size
-            yield StageAdvanced(
-                stage="scoring", done=min(done, total), total=total, unit="tokens"
-            )
+            yield StageAdvanced(stage="scoring", done=min(done, total), total=total, unit="tokens")
         yield score
 
     def save(self, state: TrainState) -> CheckpointSaved:
@@ -191,15 +189,18 @@ def assemble_new(
     device: torch.device,
 ) -> Assembly:
     """A run at step 0 with fresh weights."""
-    model = build_model(
-        config, device=device, seed=run.training.seed, dropout=run.model.dropout
-    )
+    model = build_model(config, device=device, seed=run.training.seed, dropout=run.model.dropout)
     tokenizer = Tokenizer.load(shards.directory)
     return _assembly(run, steps, model, tokenizer, shards, directory, TrainState())
 
 
 def assemble_saved(
-    run: TrainRun, steps: int, shards: TokenShards, directory: Path, checkpoint: Path, device: torch.device
+    run: TrainRun,
+    steps: int,
+    shards: TokenShards,
+    directory: Path,
+    checkpoint: Path,
+    device: torch.device,
 ) -> Assembly:
     """A run as a verified checkpoint holds it."""
     loaded = load_model(checkpoint, device)

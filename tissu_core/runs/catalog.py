@@ -1,6 +1,7 @@
 """What runs and models exist, and which one a name means. Imports no torch."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tissu_core.runs.run_directory import (
     is_being_written,
     run_directories,
 )
-from tissu_core.storage import is_sealed, remove_directory, verify
+from tissu_core.storage import MANIFEST, is_sealed, remove_directory, verify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,10 +152,8 @@ def _verified(path: Path | None, run: Path) -> Path:
 
 def _entry(name: str, path: Path, source: str) -> ModelEntry:
     score: float | None = None
-    try:
-        score = json.loads((path / "tissu.json").read_text("utf-8")).get("bits_per_byte")
-    except (OSError, ValueError):
-        pass
+    with suppress(OSError, ValueError):
+        score = json.loads((path / MANIFEST).read_text("utf-8")).get("bits_per_byte")
     return ModelEntry(
         name=name, path=str(path), source=source, num_bytes=_size_of(path), bits_per_byte=score
     )

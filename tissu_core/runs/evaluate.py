@@ -39,9 +39,7 @@ def measure_perplexity(
     for file in files:
         for text in iter_documents(file.source.path, bad_lines.append):
             num_documents += 1
-            for part in score_document(
-                loaded.model, loaded.tokenizer, text, token_bytes, stride
-            ):
+            for part in score_document(loaded.model, loaded.tokenizer, text, token_bytes, stride):
                 score += part
                 yield StageAdvanced(
                     stage="scoring", done=min(score.num_bytes, total), total=total, unit="bytes"

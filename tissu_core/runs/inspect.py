@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from tissu_core.events import TensorSummarized
 from tissu_core.runs.catalog import find_model
 
+
 def inspect_weights(query: str, model: str | None) -> Iterator[TensorSummarized]:
     """Statistics of each tensor that a forgiving path names.
 

@@ -97,7 +97,9 @@ def _budget_from_time(
     training: TrainingConfig, machine: Machine, speed: float, train_tokens: int
 ) -> tuple[float, str]:
     if training.minutes is not None:
-        return speed * _training_seconds(training, machine), f"{training.minutes:g} minutes asked for"
+        return speed * _training_seconds(
+            training, machine
+        ), f"{training.minutes:g} minutes asked for"
     tokens = speed * _training_seconds(training, machine)
     minutes = _DEFAULT_SECONDS[machine.device] / 60
     if tokens <= _LARGEST_DEFAULT_PASSES * train_tokens:
@@ -167,9 +169,7 @@ def _choose_model(
     )
 
 
-def _choose_batch(
-    training: TrainingConfig, context: int, budget: float, train_tokens: int
-) -> int:
+def _choose_batch(training: TrainingConfig, context: int, budget: float, train_tokens: int) -> int:
     """Sequences of a step: more tokens in all allow larger steps, as D^0.4.
 
     The exponent is nanochat's fit (0.383 over 2^18 to 2^21); the anchor is ours: 2,048 tokens for
@@ -196,14 +196,15 @@ def _fill_loop(
         batch_tokens=step_tokens,
         micro_batch=training.micro_batch or _fit_micro_batch(model, machine, sequences),
         eval_every=eval_every,
-        eval_tokens=training.eval_tokens or round(min(1 << 18, max(1 << 14, steps * step_tokens / 40))),
+        eval_tokens=training.eval_tokens
+        or round(min(1 << 18, max(1 << 14, steps * step_tokens / 40))),
         save_every=training.save_every or eval_every,
         log_every=training.log_every or _twice_a_second(step_seconds, steps),
     )
 
 
 def _twice_a_second(step_seconds: float, steps: int) -> int:
-    """Steps between reports; the estimate is of large products, so small models get more reports."""
+    """Steps between reports; small models are slower than the estimate and get more reports."""
     return max(1, min(round(0.5 / max(1e-6, step_seconds)), steps // 50))
 
 

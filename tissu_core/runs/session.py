@@ -11,6 +11,8 @@ from tissu_core.events import ChatEvent, ContextTrimmed, GenerateEvent
 from tissu_core.runs.catalog import find_model
 from tissu_core.text.chat_template import Message
 
+__all__ = ["ChatSession", "Message", "open_chat"]
+
 if TYPE_CHECKING:
     from tissu_core.checkpoint.model_directory import LoadedModel
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tissu_core import STARTED, __version__
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.config.load import build_config, read_toml, to_toml
-from tissu_core.config.model import ModelConfig
+from tissu_core.config.model import ModelConfig, resolve_shape
 from tissu_core.config.runs import TrainRun
 from tissu_core.data.prepare import PreparationStoppedError, prepare, read_corpus, shards_directory
 from tissu_core.data.shards import TokenShards
@@ -25,6 +25,7 @@ from tissu_core.events import (
     RunStarted,
     TrainEvent,
 )
+from tissu_core.models.count import num_parameters
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.plan import MEMORISING_PASSES, Machine, Plan, make_plan
 from tissu_core.runs.run_directory import (
@@ -61,9 +62,7 @@ def train(
     directory = new_run_directory(run.name, run.out, run.data.corpus)
     threading.Thread(target=importlib.import_module, args=("torch",), daemon=True).start()
     try:
-        shards = yield from prepare(
-            run.data, run.model.vocab_size, cache_directory(), stop.is_set
-        )
+        shards = yield from prepare(run.data, run.model.vocab_size, cache_directory(), stop.is_set)
     except PreparationStoppedError:
         yield Noticed(level="info", text="stopped before the first step; nothing was saved")
         return
@@ -142,7 +141,7 @@ def _resume_at(
 Log = Callable[[TrainEvent], TrainEvent]
 
 
-class _logging:  # noqa: N801  reads as a statement: with _logging(directory) as log
+class _logging:
     """Writes events down as they pass."""
 
     def __init__(self, directory: Path) -> None:
@@ -203,7 +202,6 @@ def _finish(directory: Path, assembly: "Assembly", trainer: "Trainer") -> RunFin
 
 def _plan(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
     """Choose what is open, for this machine and these tokens."""
-    from tissu_core.models.count import num_parameters
     from tissu_core.runtime.device import (
         default_threads,
         describe_device,
@@ -279,8 +277,6 @@ def _set_up(run: TrainRun) -> None:
 
 
 def _model_config(run: TrainRun, shards: TokenShards) -> ModelConfig:
-    from tissu_core.config.model import resolve_shape
-
     assert run.model.num_hidden_layers and run.model.hidden_size and run.model.context_tokens
     return resolve_shape(
         run.model,

@@ -20,7 +20,7 @@ CHAT_TEMPLATE_FILE = "chat_template.jinja"
 
 
 class Tokenizer:
-    """Encodes text as text: what spells a control token stays text, and every string round-trips."""
+    """Encodes text as text: what spells a control token stays text; every string round-trips."""
 
     def __init__(self, backend: "Backend", config: dict[str, Any] | None = None) -> None:
         self.backend = backend
@@ -42,8 +42,10 @@ class Tokenizer:
             raise InputError(f"{directory} has no {TOKENIZER_FILE}", hint="name a model directory")
         try:
             backend = Backend.from_file(str(path))
-        except Exception as error:  # noqa: BLE001  the library raises a bare Exception
-            raise InputError(f"{path} is no tokenizer: {error}", hint="use another model") from error
+        except Exception as error:
+            raise InputError(
+                f"{path} is no tokenizer: {error}", hint="use another model"
+            ) from error
         config_path = directory / TOKENIZER_CONFIG_FILE
         config = json.loads(config_path.read_text("utf-8")) if config_path.is_file() else None
         tokenizer = cls(backend, config)

@@ -120,7 +120,8 @@ def _normalize(step: Tensor, second: Tensor, beta2: float) -> Tensor:
     """Even out the outputs' step sizes by their running mean square, keeping the whole norm."""
     second.lerp_(step.square().mean(dim=1), 1 - beta2)
     scaled = step * (second + 1e-10).rsqrt()[:, None]
-    return scaled * (step.norm() / (scaled.norm() + 1e-10))
+    even: Tensor = scaled * (step.norm() / (scaled.norm() + 1e-10))
+    return even
 
 
 def _gradient(parameter: Tensor) -> Tensor:

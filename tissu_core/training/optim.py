@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from tissu_core.runtime.precision import DTYPES, resolve_precision
 from tissu_core.training.muon import Muon
 
 MATRICES_RATE = {"muon": 0.02, "adamw": 3e-3}
@@ -16,7 +17,9 @@ class Optimizer:
     """One or two torch optimizers over named parameters, whose groups share one schedule."""
 
     def __init__(self, model: nn.Module, parts: list[torch.optim.Optimizer]) -> None:
-        self._names = {parameter: name for name, parameter in model.named_parameters()}
+        self._names: dict[Tensor, str] = {
+            parameter: name for name, parameter in model.named_parameters()
+        }
         self._parts = parts
         for part in parts:
             for group in part.param_groups:
@@ -37,9 +40,7 @@ class Optimizer:
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Every moment as ``parameter name/moment``."""
-        return {
-            f"{name}/{key}": value.contiguous() for name, key, value in self._iter_state()
-        }
+        return {f"{name}/{key}": value.contiguous() for name, key, value in self._iter_state()}
 
     def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Take up the moments of ``state_tensors``.
@@ -129,6 +130,4 @@ def _sort_parameters(
 
 def _product_dtype(device: torch.device) -> torch.dtype:
     """bf16 where the device multiplies it natively; the iteration tolerates it."""
-    from tissu_core.runtime.precision import DTYPES, resolve_precision
-
     return DTYPES[resolve_precision("auto", device)]

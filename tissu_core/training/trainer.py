@@ -10,7 +10,13 @@ from torch import Tensor
 
 from tissu_core.checkpoint.training_state import TrainState
 from tissu_core.errors import DivergedError
-from tissu_core.events import CheckpointSaved, EvalFinished, SampleGenerated, StageAdvanced, StepFinished
+from tissu_core.events import (
+    CheckpointSaved,
+    EvalFinished,
+    SampleGenerated,
+    StageAdvanced,
+    StepFinished,
+)
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import Score
 from tissu_core.runtime.memory import used_bytes, utilization
@@ -78,7 +84,9 @@ class Trainer:
         # Kept on the device and read when something is reported or saved: no wait at each step.
         self._is_bad = torch.zeros((), dtype=torch.bool, device=self._device)
         self._loss_sum = torch.tensor(
-            state.unreported_loss, dtype=torch.float64, device="cpu" if self._is_mps() else self._device
+            state.unreported_loss,
+            dtype=torch.float64,
+            device="cpu" if self._is_mps() else self._device,
         )
         self._grad_norm = torch.zeros((), device=self._device)
         self._factor = 0.0
@@ -129,7 +137,7 @@ class Trainer:
         windows = self.parts.batch(state.step)
         num_targets = windows[:, 1:].numel()
         step_loss = torch.zeros_like(self._loss_sum)
-        for micro in windows.split(settings.micro_batch):
+        for micro in torch.split(windows, settings.micro_batch):
             with autocast(self._device, settings.precision):
                 output = self.parts.objective(self.model, micro.to(self._device))
             (output.loss_sum / num_targets).backward()  # type: ignore[no-untyped-call]
