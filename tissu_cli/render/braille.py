@@ -4,7 +4,7 @@ A frame of 80 x 18 with 2,000 points takes under a millisecond; plot libraries t
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 _BASE = 0x2800
@@ -20,8 +20,9 @@ def line_chart(
     height: int,
     x_range: tuple[float, float],
     y_range: tuple[float, float],
+    is_joined: bool = True,
 ) -> list[str]:
-    """Points joined by lines, as ``height`` rows of ``width`` characters.
+    """Points, joined by lines or not, as ``height`` rows of ``width`` characters.
 
     Points outside the ranges are drawn at the edge; NaN is left out.
     """
@@ -31,20 +32,24 @@ def line_chart(
         if math.isnan(y):
             last = None
             continue
-        column = _place(x, x_range, 2 * width)
-        row = 4 * height - 1 - _place(y, y_range, 4 * height)
-        for between in _rows_from(last, column, row):
-            cells[between // 4][column // 2] |= _DOTS[column % 2][between % 4]
-        last = (column, row)
+        point = _place(x, x_range, 2 * width), 4 * height - 1 - _place(y, y_range, 4 * height)
+        for column, row in _dots_between(last if is_joined else None, point):
+            cells[row // 4][column // 2] |= _DOTS[column % 2][row % 4]
+        last = point
     return ["".join(chr(_BASE + cell) for cell in line) for line in cells]
 
 
-def _rows_from(last: tuple[int, int] | None, column: int, row: int) -> range:
-    """The dots of a column that join the last point to this one."""
-    if last is None or last[0] < column - 2:
-        return range(row, row + 1)
-    low, high = sorted((last[1], row))
-    return range(low, high + 1)
+def _dots_between(
+    last: tuple[int, int] | None, point: tuple[int, int]
+) -> Iterator[tuple[int, int]]:
+    """The dots of a straight line to ``point``, steep or flat."""
+    if last is None:
+        yield point
+        return
+    (x0, y0), (x1, y1) = last, point
+    length = max(abs(x1 - x0), abs(y1 - y0), 1)
+    for i in range(1, length + 1):
+        yield x0 + round((x1 - x0) * i / length), y0 + round((y1 - y0) * i / length)
 
 
 def _place(value: float, bounds: tuple[float, float], dots: int) -> int:

@@ -39,7 +39,7 @@ def say(text: object, style: str = "") -> None:
     """One line of narration, made safe to draw."""
     from rich.text import Text  # noqa: PLC0415
 
-    narration().print(Text(sanitize_line(text), style=style))
+    narration().print(Text(sanitize_line(text), style=style), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

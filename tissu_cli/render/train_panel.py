@@ -157,7 +157,7 @@ class TrainPanel:
         left.append("rate ", _LABEL).append(f"{last.learning_rate:.2e} ")
         left.append(self._schedule(), "magenta")
         right.append("gradient norm ", _LABEL).append(f"{last.grad_norm:.3f}")
-        right.append("  last save ", _LABEL).append(self._save_age())
+        right.append("  saved ", _LABEL).append(self._save_age())
         grid.add_row(left, right)
         left, right = Text(), Text()
         left.append(f"{numbers.count(last.tokens_per_second)} tokens/s ", "bold")
@@ -185,9 +185,9 @@ class TrainPanel:
 
     def _save_age(self) -> str:
         if self.saved is None:
-            return "none yet"
+            return "not yet"
         when, event = self.saved
-        return f"{numbers.ago(self.clock() - when)} (step {event.step:,})"
+        return f"{numbers.ago(self.clock() - when)} at {event.step:,}"
 
     def _foot(self, width: int) -> list[RenderableType]:
         rows: list[RenderableType] = []
@@ -215,7 +215,7 @@ def loss_chart(
     y_range = (low, high) if high > low else (low - 0.5, high + 0.5)
     size = {"width": max(10, width - _AXIS), "height": height}
     ranges = {"x_range": (xs[0], max(xs[-1], xs[0] + 1)), "y_range": y_range}
-    dots = line_chart(xs, raw, **size, **ranges)  # type: ignore[arg-type]
+    dots = line_chart(xs, raw, is_joined=False, **size, **ranges)  # type: ignore[arg-type]
     smooth = line_chart(xs, smoothed, **size, **ranges)  # type: ignore[arg-type]
     labels = {0: f"{y_range[1]:6.3g} ", height - 1: f"{y_range[0]:6.3g} "}
     text = Text()
