@@ -52,9 +52,14 @@ def _root(
         typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show Python's traceback with an error.")
+        bool,
+        typer.Option(
+            "--debug", envvar="TISSU_DEBUG", help="Show Python's traceback with an error."
+        ),
     ] = False,
 ) -> None:
+    if debug:
+        os.environ["TISSU_DEBUG"] = "1"
     if ctx.invoked_subcommand is None:
         sys.stdout.write(ctx.get_help() + "\n")
 
@@ -69,10 +74,11 @@ def main() -> None:
         # A terminal that cannot show a character gets a stand-in, never an exception.
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.exit(_run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:]))
 
 
-def _run(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:
+    """Carry out a command line; returns the exit code."""
     is_json = "--json" in arguments or _asks_json_view(arguments)
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="tissu", standalone_mode=False)
@@ -106,7 +112,7 @@ def _explain(
 ) -> int:
     from tissu_cli.render.errors import show_error
 
-    if "--debug" in sys.argv or os.environ.get("TISSU_DEBUG"):
+    if os.environ.get("TISSU_DEBUG"):
         traceback.print_exception(error)
     with contextlib.suppress(OSError):  # the terminal may be gone
         show_error(message, safe, hint, code=code, is_json=is_json)

@@ -24,7 +24,12 @@ def data() -> "Console":
 def _console(file: Any, *, is_terminal: bool) -> "Console":
     from rich.console import Console  # noqa: PLC0415  the slow half of `tissu --version`
 
-    return Console(
+    class OurConsole(Console):
+        def on_broken_pipe(self) -> None:
+            """Let the command end as any closed pipe ends it; Rich would exit with 1."""
+            raise BrokenPipeError
+
+    return OurConsole(
         file=file,
         force_terminal=is_terminal,
         no_color=None if is_terminal else True,

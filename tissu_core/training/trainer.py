@@ -107,11 +107,13 @@ class Trainer:
             elif step % self.settings.save_every == 0:
                 yield self._save()
                 last_saved = step
+        if self.end_reason == "stopped":
+            # Unreported, so that the next report is that of a run which never stopped.
+            yield self._save()
+            return
         if self.state.unreported_steps:
             yield self._report()
-        if self.end_reason == "stopped":
-            yield self._save()
-        elif self.state.step != last_saved or not self.state.best_step:
+        if self.state.step != last_saved or not self.state.best_step:
             yield from self._save_and_evaluate()
 
     def _is_finished(self, should_stop: Callable[[], bool]) -> bool:

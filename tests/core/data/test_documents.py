@@ -1,0 +1,170 @@
+import codecs
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.samples import MIXED_TEXTS, STORY
+from tissu_core.data import documents
+from tissu_core.data.documents import NotTextError, check_text, iter_documents
+
+
+def read(path: Path) -> tuple[list[str], list[int]]:
+    bad: list[int] = []
+    return list(iter_documents(path, bad.append)), bad
+
+
+def put(directory: Path, name: str, data: bytes) -> Path:
+    path = directory / name
+    path.write_bytes(data)
+    return path
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "_CHUNK_BYTES", 7)
+    monkeypatch.setattr(documents, "DOCUMENT_CHARACTERS", 100)
+
+
+def test_a_small_file_is_one_document(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.txt", STORY.encode())
+    assert read(path) == ([STORY], [])
+    assert check_text(path) == hashlib.sha256(STORY.encode()).hexdigest()
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be"])
+def test_characters_cut_between_chunks_are_whole(tmp_path: Path, encoding: str) -> None:
+    mark = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
+    text = "".join(MIXED_TEXTS).replace("\x00", "") * 2
+    path = put(tmp_path, "a.txt", mark.get(encoding, b"") + text.encode(encoding))
+    check_text(path)
+    assert "".join(read(path)[0]) == text
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_long_file_is_cut_at_blank_lines_and_nothing_is_lost(tmp_path: Path) -> None:
+    paragraphs = [f"Paragraph {number} of the cloth.\n\n" for number in range(40)]
+    found, _ = read(put(tmp_path, "a.txt", "".join(paragraphs).encode()))
+    assert "".join(found) == "".join(paragraphs)
+    assert len(found) > 5
+    assert all(50 <= len(text) <= 100 for text in found[:-1])
+    assert all(text.endswith("\n\n") for text in found)
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize(("unit", "mark"), [("a line\n", "\n"), ("word ", " ")])
+def test_without_blank_lines_it_is_cut_at_lines_then_at_words(
+    tmp_path: Path, unit: str, mark: str
+) -> None:
+    found, _ = read(put(tmp_path, "a.txt", (unit * 90).encode()))
+    assert "".join(found) == unit * 90
+    assert all(text.endswith(mark) for text in found)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_one_endless_word_is_cut_anyway(tmp_path: Path) -> None:
+    found, _ = read(put(tmp_path, "a.txt", b"x" * 250))
+    assert list(map(len, found)) == [100, 100, 50]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\x7fELF\x00\x01\x02", "binary"),
+        (b"text, then \x00", "binary"),
+        ("naïve".encode("latin-1"), "not UTF-8 at byte 2"),
+        (b"abc\xff", "not UTF-8 at byte 3"),
+        ("織".encode()[:2], "not UTF-8 at byte 0"),
+        (b"\xed\xa0\x80", "not UTF-8 at byte 0"),
+        (codecs.BOM_UTF16_LE + b"a\x00b", "not UTF-16-LE at byte"),
+    ],
+)
+def test_what_is_no_text_says_why(tmp_path: Path, data: bytes, reason: str) -> None:
+    path = put(tmp_path, "a.txt", data)
+    with pytest.raises(NotTextError, match=reason):
+        check_text(path)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_the_place_of_a_bad_byte_is_exact_across_chunks(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.txt", b"123456\xe7\xb9x and more text")  # a sequence over a chunk's end
+    with pytest.raises(NotTextError, match="at byte 6$"):
+        check_text(path)
+
+
+def test_gz_is_read(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.txt.gz", gzip.compress(STORY.encode()))
+    assert read(path) == ([STORY], [])
+    assert check_text(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_gz_of_several_members_is_read(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.gz", gzip.compress(b"one ") + gzip.compress(b"two"))
+    assert read(path)[0] == ["one two"]
+
+
+@pytest.mark.parametrize("keep", [5, 40, -9, -1])
+def test_a_cut_gz_is_broken(tmp_path: Path, keep: int) -> None:
+    path = put(tmp_path, "a.txt.gz", gzip.compress(STORY.encode())[:keep])
+    with pytest.raises(NotTextError, match=r"broken \.gz"):
+        check_text(path)
+
+
+def test_a_gz_with_a_flipped_bit_is_broken(tmp_path: Path) -> None:
+    data = bytearray(gzip.compress(STORY.encode()))
+    data[len(data) // 2] ^= 4
+    with pytest.raises(NotTextError):
+        check_text(put(tmp_path, "a.txt.gz", bytes(data)))
+
+
+def test_text_that_is_called_gz_is_broken(tmp_path: Path) -> None:
+    with pytest.raises(NotTextError, match=r"broken \.gz"):
+        check_text(put(tmp_path, "a.gz", b"plain text"))
+
+
+def test_a_gz_that_unpacks_without_end_is_a_bomb(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.txt.gz", gzip.compress(b" " * (8 << 20)))
+    with pytest.raises(NotTextError, match="200 times its size"):
+        check_text(path)
+
+
+def test_json_lines_are_documents(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": text, "id": 1}) for text in ("one", "二\n\nlines", "🧵")]
+    for ending in ("\n", "\r\n"):
+        path = put(tmp_path, "a.jsonl", ending.join(lines).encode())
+        assert read(path) == (["one", "二\n\nlines", "🧵"], [])
+    path = put(tmp_path, "b.ndjson.gz", gzip.compress("\n".join(lines).encode()))
+    assert read(path)[0] == ["one", "二\n\nlines", "🧵"]
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_json_lines_longer_than_a_chunk_are_whole(tmp_path: Path) -> None:
+    texts = ["織" * 50, "word " * 30]
+    data = "\n".join(json.dumps({"text": text}, ensure_ascii=False) for text in texts)
+    assert read(put(tmp_path, "a.jsonl", data.encode())) == (texts, [])
+
+
+def test_bad_json_lines_are_named_by_number_and_the_rest_is_read(tmp_path: Path) -> None:
+    lines = [
+        '{"text": "good"}',
+        "{",
+        "[1, 2]",
+        '"text"',
+        '{"body": "no text"}',
+        '{"text": 5}',
+        "",
+        '{"text": ""}',
+        '{"text": "\\ud800"}',
+        "null",
+        "[" * 100_000,
+        '{"text": "last"}',
+    ]
+    path = put(tmp_path, "a.jsonl", "\n".join(lines).encode())
+    assert read(path) == (["good", "last"], [2, 3, 4, 5, 6, 9, 10, 11])
+
+
+def test_a_file_with_nothing_but_a_mark_has_no_documents(tmp_path: Path) -> None:
+    assert read(put(tmp_path, "a.txt", codecs.BOM_UTF8)) == ([], [])

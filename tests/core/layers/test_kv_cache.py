@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from tissu_core.layers.kv_cache import KVCache, LayerCache
+
+
+def parts(time: int, *cuts: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    whole = torch.randn(2, 3, time, 4)
+    return whole, list(whole.split(list(cuts), dim=2))
+
+
+@pytest.mark.parametrize("cuts", [[300], [1] * 300, [63, 1, 1, 100, 135], [200, 100]])
+def test_what_is_appended_comes_back_in_order(cuts: list[int]) -> None:
+    cache = LayerCache(300)
+    keys, key_parts = parts(300, *cuts)
+    values, value_parts = parts(300, *cuts)
+    for key, value in zip(key_parts, value_parts, strict=True):
+        found_keys, found_values = cache.append(key, value)
+    assert torch.equal(found_keys, keys)
+    assert torch.equal(found_values, values)
+    assert cache.length == 300
+
+
+def test_it_grows_with_use_and_not_beyond_its_capacity() -> None:
+    cache = LayerCache(100)
+    step = torch.zeros(1, 1, 1, 2)
+    keys, _ = cache.append(step, step)
+    assert keys.untyped_storage().nbytes() < 100 * 2 * 4
+    for _ in range(99):
+        keys, _ = cache.append(step, step)
+    assert keys.untyped_storage().nbytes() == 100 * 2 * 4
+    with pytest.raises(AssertionError, match="context"):
+        cache.append(step, step)
+
+
+def test_the_length_is_that_of_its_layers() -> None:
+    cache = KVCache(3, 16)
+    assert cache.length == 0
+    for layer in cache.layers:
+        layer.append(torch.zeros(1, 1, 5, 2), torch.zeros(1, 1, 5, 2))
+    assert cache.length == 5

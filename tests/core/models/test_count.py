@@ -1,0 +1,40 @@
+import pytest
+from torch.utils.flop_counter import FlopCounterMode
+
+from tests.samples import make_config, make_model, random_ids
+from tissu_core.models.build import build_empty
+from tissu_core.models.count import num_parameters, train_bytes, train_flops_per_token
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"tie_word_embeddings": True},
+        {"num_key_value_heads": 4},
+        {"num_key_value_heads": 1, "head_dim": 16},
+        {"num_hidden_layers": 5, "vocab_size": 1000},
+    ],
+)
+def test_parameters_are_those_of_the_module(changes: dict[str, object]) -> None:
+    config = make_config(**changes)
+    assert num_parameters(config) == sum(p.numel() for p in build_empty(config).parameters())
+
+
+def test_operations_are_those_that_are_counted() -> None:
+    config = make_config(num_key_value_heads=4)
+    model = make_model(config)
+    ids = random_ids(1, 64)
+    with FlopCounterMode(display=False) as counter:
+        model(ids)
+    # One block of queries computes all scores; the formula counts the causal half of them.
+    attended = 2 * config.num_hidden_layers * 64 * 32
+    forward = counter.get_total_flops() / 64 - attended
+    assert train_flops_per_token(config) == pytest.approx(3 * forward, rel=0.02)
+
+
+def test_memory_grows_with_the_sequences() -> None:
+    config = make_config()
+    one, two, three = (train_bytes(config, sequences) for sequences in (1, 2, 3))
+    assert 20 * num_parameters(config) < one < two
+    assert three - two == pytest.approx(two - one)

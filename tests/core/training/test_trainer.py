@@ -1,0 +1,264 @@
+from collections.abc import Callable
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from tests.core.training.loop import make_parts, make_settings
+from tests.samples import make_config, make_model, random_ids
+from tissu_core.checkpoint.training_state import TrainState
+from tissu_core.errors import DivergedError
+from tissu_core.events import CheckpointSaved, EvalFinished, SampleGenerated, StepFinished
+from tissu_core.models.decoder import Decoder
+from tissu_core.training.objectives.next_token import LossOutput, next_token
+from tissu_core.training.optim import build_optimizer
+from tissu_core.training.trainer import LoopParts, LoopSettings, Trainer
+
+
+def make_trainer(
+    settings: LoopSettings,
+    parts: LoopParts,
+    *,
+    state: TrainState | None = None,
+    model: Decoder | None = None,
+    name: str = "muon",
+) -> Trainer:
+    model = model or make_model(make_config())
+    optimizer = build_optimizer(
+        model, name=name, learning_rate=0.02, weight_decay=0.0, width=32
+    )
+    return Trainer(model, optimizer, settings, parts, state or TrainState())
+
+
+def batch(step: int) -> torch.Tensor:
+    return random_ids(4, 9, seed=step)
+
+
+def never() -> bool:
+    return False
+
+
+def kinds(events: list[object]) -> list[str]:
+    short = {StepFinished: "step", CheckpointSaved: "save", EvalFinished: "eval"}
+    return [short.get(type(event), "sample") for event in events]
+
+
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_one_batch_is_learned_by_heart(name: str) -> None:
+    windows = random_ids(4, 17)
+    parts = make_parts(
+        lambda step: windows, schedule=lambda step, progress: min(1.0, 2 * (1 - progress))
+    )
+    trainer = make_trainer(make_settings(steps=80, log_every=1), parts, name=name)
+    steps = [event for event in trainer.run(never) if isinstance(event, StepFinished)]
+    assert steps[0].loss > 4
+    assert steps[-1].loss < 0.3
+    assert trainer.end_reason == "finished"
+
+
+def test_every_step_is_counted() -> None:
+    parts = make_parts(batch)
+    trainer = make_trainer(make_settings(steps=7, log_every=3), parts)
+    events = list(trainer.run(never))
+    steps = [event for event in events if isinstance(event, StepFinished)]
+    assert [event.step for event in steps] == [3, 6, 7]
+    assert [event.tokens for event in steps] == [3 * 32, 6 * 32, 7 * 32]
+    assert [event.progress for event in steps] == pytest.approx([3 / 7, 6 / 7, 1.0])
+    assert kinds(events) == ["step", "step", "step", "save", "eval", "sample"]
+
+
+def test_the_reported_loss_is_the_mean_since_the_last_report() -> None:
+    def losses(log_every: int) -> list[float]:
+        trainer = make_trainer(make_settings(steps=6, log_every=log_every), make_parts(batch))
+        return [e.loss for e in trainer.run(never) if isinstance(e, StepFinished)]
+
+    single = losses(1)
+    assert losses(3) == pytest.approx([sum(single[:3]) / 3, sum(single[3:]) / 3], rel=1e-6)
+
+
+def test_each_evaluation_saves_first() -> None:
+    trainer = make_trainer(
+        make_settings(steps=6, eval_every=4, save_every=2), make_parts(batch)
+    )
+    assert kinds(list(trainer.run(never))) == [
+        "save",
+        *("step", "save", "eval", "sample"),
+        *("step", "save", "eval", "sample"),
+    ]
+
+
+def test_the_last_evaluation_is_not_done_twice() -> None:
+    trainer = make_trainer(make_settings(steps=4, eval_every=2), make_parts(batch))
+    found = kinds(list(trainer.run(never)))
+    assert found.count("eval") == 2
+    assert found[-1] == "sample"
+
+
+def test_the_rates_follow_the_schedule() -> None:
+    asked: list[tuple[int, float]] = []
+
+    def schedule(step: int, progress: float) -> float:
+        asked.append((step, progress))
+        return 1.0 - progress
+
+    trainer = make_trainer(
+        make_settings(steps=4, log_every=1), make_parts(batch, schedule=schedule)
+    )
+    events = [event for event in trainer.run(never) if isinstance(event, StepFinished)]
+    assert asked == [(0, 0.0), (1, 0.25), (2, 0.5), (3, 0.75)]
+    rates = [event.learning_rate for event in events]
+    assert rates == pytest.approx([0.02, 0.015, 0.01, 0.005])
+
+
+def test_the_best_is_marked_when_it_is_better() -> None:
+    best: list[int] = []
+    parts = make_parts(batch, scores=iter([3.0, 2.0, 2.5, 2.0, 1.0]), best=best)
+    trainer = make_trainer(make_settings(steps=5, eval_every=1), parts)
+    evals = [event for event in trainer.run(never) if isinstance(event, EvalFinished)]
+    assert best == [1, 2, 5]
+    assert [event.is_best for event in evals] == [True, True, False, False, True]
+    assert trainer.state.best_step == 5
+
+
+def test_patience_ends_a_run_that_gets_no_better() -> None:
+    scores = iter([3.0, 2.0, 2.5, 1.9, 2.0, 2.0, 9.9])
+    settings = make_settings(steps=100, eval_every=2, patience=2)
+    trainer = make_trainer(settings, make_parts(batch, scores=scores))
+    events = list(trainer.run(never))
+    assert trainer.end_reason == "patience"
+    assert trainer.state.step == 12
+    assert trainer.state.best_step == 8
+    assert kinds(events).count("eval") == 6
+
+
+def test_a_score_that_is_no_number_is_never_the_best() -> None:
+    best: list[int] = []
+    parts = make_parts(batch, scores=iter([float("nan"), 2.0]), best=best)
+    list(make_trainer(make_settings(steps=2, eval_every=1), parts).run(never))
+    assert best == [2]
+
+
+def stop_after(checks: int) -> Callable[[], bool]:
+    answers = iter([False] * checks)
+    return lambda: next(answers, True)
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_asking_to_stop_saves_and_ends(steps: int) -> None:
+    saved: list[TrainState] = []
+    trainer = make_trainer(make_settings(steps=10), make_parts(batch, saved=saved))
+    events = list(trainer.run(stop_after(steps)))
+    assert trainer.end_reason == "stopped"
+    assert [state.step for state in saved] == [steps]
+    assert isinstance(events[-1], CheckpointSaved)
+    assert "eval" not in kinds(events)
+
+
+def bad_at(step: int, value: float) -> Callable[[Decoder, torch.Tensor], LossOutput]:
+    calls = iter(range(1000))
+
+    def objective(model: Decoder, windows: torch.Tensor) -> LossOutput:
+        output = next_token(model, windows)
+        factor = value if next(calls) == step else 1.0
+        return LossOutput(output.loss_sum * factor, output.num_targets)
+
+    return objective
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("due", ["log_every", "save_every", "eval_every"])
+def test_a_loss_that_is_no_number_ends_the_run_and_saves_nothing(value: float, due: str) -> None:
+    saved: list[TrainState] = []
+    parts = make_parts(batch, objective=bad_at(2, value), saved=saved)
+    trainer = make_trainer(make_settings(steps=10, **{due: 4}), parts)
+    with pytest.raises(DivergedError) as caught:
+        list(trainer.run(never))
+    assert saved == []
+    assert caught.value.code == 8
+    assert "--lr" in caught.value.hint
+
+
+def test_a_loss_that_is_no_number_is_not_saved_when_stopped_either() -> None:
+    saved: list[TrainState] = []
+    parts = make_parts(batch, objective=bad_at(1, float("nan")), saved=saved)
+    with pytest.raises(DivergedError):
+        list(make_trainer(make_settings(steps=10), parts).run(stop_after(3)))
+    assert saved == []
+
+
+def test_a_large_gradient_is_clipped_and_reported_as_it_was() -> None:
+    parts = make_parts(batch, objective=bad_at(0, 1e6))
+    settings = make_settings(steps=1, log_every=1, clip_norm=1.0)
+    (step, *_) = make_trainer(settings, parts).run(never)
+    assert isinstance(step, StepFinished)
+    assert step.grad_norm > 1e5
+
+
+def test_time_ends_a_run_when_it_is_asked_for() -> None:
+    ticks = iter(range(1000))
+    parts = make_parts(batch, clock=lambda: float(next(ticks)))
+    trainer = make_trainer(make_settings(steps=1, seconds=30.0), parts)
+    list(trainer.run(never))
+    assert 1 < trainer.state.step <= 16
+    assert trainer.end_reason == "finished"
+
+
+def test_a_resumed_run_is_a_straight_one_to_the_bit() -> None:
+    straight = make_trainer(
+        make_settings(steps=6, log_every=4), make_parts(batch), model=make_model(make_config())
+    )
+    straight.model.set_dropout(0.3)
+    list(straight.run(never))
+
+    first = make_trainer(make_settings(steps=6, log_every=4), make_parts(batch))
+    first.model.set_dropout(0.3)
+    list(first.run(stop_after(3)))
+    torch.manual_seed(99)
+    torch.rand(5)  # another process has other random numbers behind it
+    second = make_model(make_config(), seed=5)
+    second.set_dropout(0.3)
+    second.load_state_dict(first.model.state_dict())
+    resumed = make_trainer(
+        make_settings(steps=6, log_every=4),
+        make_parts(batch),
+        state=TrainState(**asdict(first.state)),
+        model=second,
+    )
+    resumed.optimizer.load_state_tensors(
+        {name: tensor.clone() for name, tensor in first.optimizer.state_tensors().items()}
+    )
+    list(resumed.run(never))
+    assert resumed.state.step == straight.state.step == 6
+    assert resumed.state.tokens == straight.state.tokens
+    for name, tensor in straight.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+
+
+def test_samples_are_made_after_each_evaluation() -> None:
+    trainer = make_trainer(make_settings(steps=4, eval_every=2), make_parts(batch))
+    samples = [e.step for e in trainer.run(never) if isinstance(e, SampleGenerated)]
+    assert samples == [2, 4]
+
+
+def test_time_spent_beside_training_is_not_in_the_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    def tick() -> float:
+        return now[0]
+
+    def slow_batch(step: int) -> torch.Tensor:
+        now[0] += 1.0
+        return batch(step)
+
+    monkeypatch.setattr("tissu_core.training.trainer.time.perf_counter", tick)
+    parts = make_parts(slow_batch)
+    save = parts.save
+
+    def slow_save(state: TrainState) -> CheckpointSaved:
+        now[0] += 500.0
+        return save(state)
+
+    object.__setattr__(parts, "save", slow_save)
+    trainer = make_trainer(make_settings(steps=4, eval_every=2), parts)
+    steps = [event for event in trainer.run(never) if isinstance(event, StepFinished)]
+    assert [event.tokens_per_second for event in steps] == pytest.approx([32.0, 32.0])

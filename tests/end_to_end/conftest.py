@@ -1,0 +1,161 @@
+"""The real command, and one small run that many tests read.
+
+A process of its own costs two seconds of importing torch, so most tests run the same command line
+inside this one, from the arguments to the exit code; ``test_processes.py`` shows that both agree.
+"""
+
+import contextlib
+import io
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tissu_cli.main import run
+
+COMMAND = [sys.executable, "-m", "tissu_cli"]
+TINY = ["--layers", "1", "--width", "32", "--heads", "2", "--context", "32", "--vocab-size", "320"]
+FAST = [*TINY, "--batch-tokens", "256", "--threads", "1"]
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> list[str]:
+        """The three lines of an error, checked for their shape."""
+        lines = self.err.strip().splitlines()[-3:]
+        assert [line.split(":")[0] for line in lines] == ["error", "safe", "try"], self.err
+        assert "Traceback" not in self.err
+        return lines
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "TERM")}
+    return {**kept, "TISSU_HOME": str(home), "OMP_NUM_THREADS": "1", "COLUMNS": "100", **more}
+
+
+def _stream() -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace")
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    return stream.buffer.getvalue().decode()  # type: ignore[attr-defined]
+
+
+class Tissu:
+    """Runs ``tissu`` with a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def __call__(self, *arguments: str | Path, stdin: str | bytes = b"") -> Result:
+        """Run a command line in this process."""
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        out, err = _stream(), _stream()
+        before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
+        try:
+            with (
+                pytest.MonkeyPatch.context() as patch,
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(err),
+            ):
+                patch.setenv("TISSU_HOME", str(self.home))
+                patch.setenv("COLUMNS", "100")
+                code = run([*map(str, arguments)])
+        finally:
+            sys.stdin = before
+        return Result(code, _text(out), _text(err))
+
+    def process(self, *arguments: str | Path, stdin: str | bytes = b"", **more: str) -> Result:
+        """Run a command line in a process of its own."""
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            input=data,
+            capture_output=True,
+            timeout=120,
+            env=environment(self.home, **more),
+            check=False,
+        )
+        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def start(self, *arguments: str | Path, **options: Any) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [*COMMAND, *map(str, arguments)], env=environment(self.home), **options
+        )
+
+
+def write_corpus(folder: Path, documents: int = 12, seed: int = 0) -> Path:
+    """Text with something to learn: sentences of a small grammar."""
+    draw = random.Random(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(documents):
+        sentences = [
+            f"The {draw.choice(['weaver', 'miller', 'sailor'])} "
+            f"{draw.choice(['counted', 'moved', 'mended'])} "
+            f"{draw.randint(2, 99)} {draw.choice(['threads', 'sacks', 'sails'])}."
+            for _ in range(80)
+        ]
+        (folder / f"text-{number:02}.txt").write_text("\n".join(sentences) + "\n", "utf-8")
+    return folder
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    return write_corpus(tmp_path / "corpus")
+
+
+@pytest.fixture
+def tissu(tmp_path: Path) -> Tissu:
+    return Tissu(tmp_path / "home")
+
+
+@dataclass(frozen=True)
+class Trained:
+    tissu: Tissu
+    corpus: Path
+    result: Result
+
+    @property
+    def run(self) -> Path:
+        return self.tissu.home / "runs" / "cloth"
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A finished run of 40 steps; tests that only read share it."""
+    root = tmp_path_factory.mktemp("trained")
+    corpus = write_corpus(root / "corpus")
+    tissu = Tissu(root / "home")
+    result = tissu("train", corpus, "--name", "cloth", "--steps", "40", "--eval-every", "10", *FAST)
+    assert result.code == 0, result.err
+    return Trained(tissu, corpus, result)
+
+
+@pytest.fixture
+def trained_copy(trained_once: Trained, tmp_path: Path) -> Callable[[], Trained]:
+    """A copy of the finished run that a test may damage."""
+
+    def copy() -> Trained:
+        home = tmp_path / "copied-home"
+        shutil.copytree(trained_once.tissu.home, home)
+        return Trained(Tissu(home), trained_once.corpus, trained_once.result)
+
+    return copy

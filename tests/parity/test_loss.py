@@ -1,0 +1,97 @@
+"""The chunked loss and the plain one give the same numbers and gradients."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.samples import VOCAB_SIZE, make_config, make_model, random_ids
+from tissu_core.models.decoder import Decoder
+from tissu_core.models.loss import linear_nll, linear_nll_sum
+from tissu_core.models.score import Score, score_windows
+
+
+@pytest.mark.parametrize(
+    ("rows", "vocab_size"), [(1, 5), (64, 320), (200, 17_000), (128, 17_000), (65, 17_000)]
+)
+def test_chunked_loss_equals_cross_entropy_with_gradients(rows: int, vocab_size: int) -> None:
+    hidden = torch.randn(rows, 12, requires_grad=True)
+    weight = (torch.randn(vocab_size, 12) * 0.3).requires_grad_()
+    targets = torch.randint(vocab_size, (rows,))
+    ours = linear_nll_sum(hidden, weight, targets)
+    ours.mul(0.37).backward()
+    mine = hidden.grad, weight.grad
+    hidden.grad = weight.grad = None
+    theirs = F.cross_entropy(F.linear(hidden, weight), targets, reduction="sum")
+    theirs.mul(0.37).backward()
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(mine[0], hidden.grad, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(mine[1], weight.grad, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("rows", "vocab_size"), [(3, 320), (200, 17_000)])
+def test_loss_of_each_row_equals_cross_entropy(rows: int, vocab_size: int) -> None:
+    hidden, weight = torch.randn(rows, 12), torch.randn(vocab_size, 12)
+    targets = torch.randint(vocab_size, (rows,))
+    expected = F.cross_entropy(F.linear(hidden, weight), targets, reduction="none")
+    torch.testing.assert_close(linear_nll(hidden, weight, targets), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_loss_holds_for_logits_in_the_thousands() -> None:
+    hidden, weight = torch.full((2, 4), 1000.0, requires_grad=True), torch.eye(4)
+    loss = linear_nll_sum(hidden * torch.tensor([1.0, 2, 3, 4]), weight, torch.tensor([3, 0]))
+    assert loss.item() == pytest.approx(3000.0)
+    loss.backward()
+    assert hidden.grad is not None
+    assert hidden.grad.isfinite().all()
+
+
+def test_loss_in_bf16_stays_near_fp32() -> None:
+    hidden, weight = torch.randn(64, 32), torch.randn(VOCAB_SIZE, 32)
+    targets = torch.randint(VOCAB_SIZE, (64,))
+    rough = linear_nll_sum(hidden.bfloat16(), weight, targets)
+    assert rough.dtype == torch.float32
+    assert rough.item() == pytest.approx(linear_nll_sum(hidden, weight, targets).item(), rel=0.02)
+
+
+def score(model: Decoder, windows: torch.Tensor, batch: int) -> Score:
+    token_bytes = torch.ones(VOCAB_SIZE, dtype=torch.long)
+    token_bytes[:16] = 0
+    total = Score()
+    for part in windows.split(batch):
+        total += score_windows(model, part, token_bytes)
+    return total
+
+
+@pytest.mark.parametrize("batch", [1, 3, 5])
+def test_score_does_not_depend_on_the_batch_size(tiny_model: Decoder, batch: int) -> None:
+    windows = random_ids(7, 33)
+    whole, parts = score(tiny_model, windows, 7), score(tiny_model, windows, batch)
+    assert parts.num_tokens == whole.num_tokens == 7 * 32
+    assert parts.num_bytes == whole.num_bytes
+    assert parts.nll == pytest.approx(whole.nll, rel=1e-6)
+
+
+def test_uniform_model_has_the_vocabulary_as_perplexity() -> None:
+    model = make_model(make_config())
+    torch.nn.init.zeros_(model.lm_head.weight)
+    found = score(model, random_ids(4, 33), 2)
+    assert found.perplexity == pytest.approx(VOCAB_SIZE, rel=1e-5)
+    assert found.bits_per_byte == pytest.approx(math.log2(VOCAB_SIZE), rel=1e-5)
+
+
+def test_score_equals_a_plain_loop_over_log_probabilities(tiny_model: Decoder) -> None:
+    windows = random_ids(3, 20)
+    windows[:, 7] = 0  # a control token: read, not scored
+    with torch.no_grad():
+        log_probs = tiny_model(windows[:, :-1]).log_softmax(-1)
+    expected = 0.0
+    for row in range(3):
+        for position in range(19):
+            target = int(windows[row, position + 1])
+            if target >= 16:
+                expected -= float(log_probs[row, position, target])
+    found = score(tiny_model, windows, 3)
+    assert found.nll == pytest.approx(expected, rel=1e-5)
+    assert found.num_tokens == 3 * 18

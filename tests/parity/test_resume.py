@@ -1,0 +1,106 @@
+"""Stopped and resumed equals never stopped, to the bit."""
+
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.end_to_end.conftest import write_corpus
+from tissu_core.checkpoint.training_state import read_training_state
+from tissu_core.checkpoint.weights import load_tensors
+from tissu_core.config.load import build_config
+from tissu_core.config.runs import TrainRun
+from tissu_core.events import EvalFinished, StepFinished
+from tissu_core.runs.follow import read_events, read_facts
+from tissu_core.runs.train import resume, train
+
+
+def settings(corpus: Path, name: str, optimizer: str, dropout: float) -> TrainRun:
+    return build_config(
+        TrainRun,
+        {
+            "name": name,
+            "data": {"corpus": [str(corpus)]},
+            "model": {
+                "num_hidden_layers": 2,
+                "hidden_size": 32,
+                "num_attention_heads": 2,
+                "context_tokens": 32,
+                "vocab_size": 400,
+                "dropout": dropout,
+            },
+            "optimizer": {"name": optimizer},
+            "training": {
+                "steps": 100,
+                "batch_tokens": 128,
+                "micro_batch": 2,
+                "log_every": 7,
+                "eval_every": 30,
+                "save_every": 25,
+            },
+            "machine": {"threads": 1},
+        },
+    )
+
+
+def stop_after(step: int, run: TrainRun) -> None:
+    """Train, and ask to stop when ``step`` is reported or saved."""
+    stop = threading.Event()
+    for event in train(run, stop):
+        if getattr(event, "step", 0) >= step:
+            stop.set()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "dropout", "at"), [("muon", 0.0, 49), ("muon", 0.1, 56), ("adamw", 0.0, 75)]
+)
+def test_stopped_and_resumed_is_equal_to_the_bit(
+    tmp_path: Path, own_home: Path, optimizer: str, dropout: float, at: int
+) -> None:
+    corpus = write_corpus(tmp_path / "corpus")
+    list(train(settings(corpus, "straight", optimizer, dropout), threading.Event()))
+    stop_after(at, settings(corpus, "halved", optimizer, dropout))
+    assert 0 < read_facts(own_home / "runs/halved").last_saved_step < 100
+    list(resume("halved", threading.Event()))
+
+    straight, halved = own_home / "runs/straight", own_home / "runs/halved"
+    last = "checkpoints/step-000100"
+    weights = load_tensors(straight / last / "model.safetensors")
+    resumed = load_tensors(halved / last / "model.safetensors")
+    assert all(torch.equal(resumed[name], tensor) for name, tensor in weights.items())
+    state, moments = read_training_state(straight / last)
+    other_state, other_moments = read_training_state(halved / last)
+    assert moments.keys() == other_moments.keys()
+    assert all(torch.equal(other_moments[name], tensor) for name, tensor in moments.items())
+    assert (state.tokens, state.best_bits_per_byte) == (
+        other_state.tokens,
+        other_state.best_bits_per_byte,
+    )
+    assert history(halved) == history(straight)
+
+
+def history(run: Path) -> dict[object, object]:
+    """What the log says of each step, without what a clock says."""
+    facts: dict[object, object] = {}
+    for event in read_events(run):
+        if isinstance(event, StepFinished):
+            facts["step", event.step] = event.loss, event.learning_rate, event.grad_norm
+        elif isinstance(event, EvalFinished):
+            facts["eval", event.step] = event.loss, event.bits_per_byte, event.is_best
+    return facts
+
+
+def test_a_crash_between_saves_repeats_the_lost_steps_exactly(
+    tmp_path: Path, own_home: Path
+) -> None:
+    """What a kill leaves: a log that runs ahead of the newest checkpoint."""
+    corpus = write_corpus(tmp_path / "corpus")
+    list(train(settings(corpus, "straight", "muon", 0.0), threading.Event()))
+    crashed = train(settings(corpus, "crashed", "muon", 0.0), threading.Event())
+    for event in crashed:
+        if isinstance(event, StepFinished) and event.step >= 63:
+            break
+    crashed.close()  # type: ignore[attr-defined]
+    list(resume("crashed", threading.Event()))
+    assert history(own_home / "runs/crashed") == history(own_home / "runs/straight")
