@@ -1,3 +1,4 @@
+import itertools
 import unicodedata
 
 import pytest
@@ -23,7 +24,7 @@ HOSTILE = st.lists(
 
 def cut(text: str, offsets: list[int]) -> list[str]:
     places = sorted({min(offset, len(text)) for offset in offsets} | {0, len(text)})
-    return [text[begin:end] for begin, end in zip(places, places[1:], strict=False)]
+    return [text[begin:end] for begin, end in itertools.pairwise(places)]
 
 
 @given(text=HOSTILE)

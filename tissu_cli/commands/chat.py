@@ -85,6 +85,7 @@ class Conversation:
         """Talk until the person leaves; returns the exit code."""
         self._use_line_editing()
         say(_HELP, "dim")
+        was_interrupted = False
         while True:
             try:
                 line = input("> ")
@@ -93,7 +94,12 @@ class Conversation:
                 return 0
             except KeyboardInterrupt:
                 sys.stdout.write("\n")
-                return EXIT_INTERRUPTED
+                if was_interrupted:
+                    return EXIT_INTERRUPTED
+                was_interrupted = True
+                say("Ctrl-C again, or /quit, leaves", "dim")
+                continue
+            was_interrupted = False
             if line.strip() in ("/quit", "/exit"):
                 return 0
             self._take(line)

@@ -99,7 +99,9 @@ class TrainPanel:
             ]
             rows += [self._figures(inner)]
         rows += self._foot(inner)
-        return Panel(Group(*rows), title=self.title, title_align="left", box=ROUNDED, width=width)
+        return Panel(
+            Group(*rows), title=Text(self.title), title_align="left", box=ROUNDED, width=width
+        )
 
     def _head(self, width: int) -> list[RenderableType]:
         if self.planned is None:

@@ -1,3 +1,4 @@
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_windows_are_text_in_order(tokens: np.ndarray, spans: Spans) -> None:
         for start, length in zip(spans.starts, spans.lengths, strict=True)
     }
     for window in one_pass(order(tokens, spans), 0):
-        for before, after in zip(window, window[1:], strict=False):
+        for before, after in itertools.pairwise(window):
             if after == 0:  # a new document begins, so one has ended
                 assert before in ends
             elif before == 0:
@@ -99,7 +100,7 @@ def test_windows_of_a_pass_overlap_by_one_token(tokens: np.ndarray, spans: Spans
 
 def test_windows_are_shuffled_within_a_pass(tokens: np.ndarray, spans: Spans) -> None:
     windows = one_pass(order(tokens, spans), 0)
-    follow = sum(a[-1] == b[0] for a, b in zip(windows, windows[1:], strict=False))
+    follow = sum(a[-1] == b[0] for a, b in itertools.pairwise(windows))
     assert follow < 8
 
 

@@ -65,6 +65,14 @@ def test_without_blank_lines_it_is_cut_at_lines_then_at_words(
 
 
 @pytest.mark.usefixtures("small_chunks")
+def test_a_blank_line_at_the_beginning_makes_no_tiny_document(tmp_path: Path) -> None:
+    text = "Title\n\n" + "one long line of words\n" * 20
+    found, _ = read(put(tmp_path, "a.txt", text.encode()))
+    assert "".join(found) == text
+    assert all(len(document) >= 50 for document in found[:-1])
+
+
+@pytest.mark.usefixtures("small_chunks")
 def test_one_endless_word_is_cut_anyway(tmp_path: Path) -> None:
     found, _ = read(put(tmp_path, "a.txt", b"x" * 250))
     assert list(map(len, found)) == [100, 100, 50]
@@ -91,7 +99,7 @@ def test_what_is_no_text_says_why(tmp_path: Path, data: bytes, reason: str) -> N
 @pytest.mark.usefixtures("small_chunks")
 def test_the_place_of_a_bad_byte_is_exact_across_chunks(tmp_path: Path) -> None:
     path = put(tmp_path, "a.txt", b"123456\xe7\xb9x and more text")  # a sequence over a chunk's end
-    with pytest.raises(NotTextError, match="at byte 6$"):
+    with pytest.raises(NotTextError, match=r"at byte 6$"):
         check_text(path)
 
 

@@ -202,9 +202,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_integrity_error(
     assert names_in(cache / "tokens") == []
 
 
-def test_a_file_that_goes_while_it_is_read_is_an_integrity_error(
-    folder: Path, cache: Path
-) -> None:
+def test_a_file_that_goes_while_it_is_read_is_an_integrity_error(folder: Path, cache: Path) -> None:
     run = start(folder, cache)
     until_learning(run)
     (folder / "story.txt").unlink()

@@ -53,9 +53,7 @@ def speak(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[int]], None]:
 def test_it_ends_at_its_length(
     tiny_model: Decoder, tiny_tokenizer: Tokenizer, max_tokens: int
 ) -> None:
-    tokens, end = run(
-        tiny_model, tiny_tokenizer, DecodingConfig(max_tokens=max_tokens, seed=1)
-    )
+    tokens, end = run(tiny_model, tiny_tokenizer, DecodingConfig(max_tokens=max_tokens, seed=1))
     assert (len(tokens), end.reason, end.prompt_tokens) == (max_tokens, "length", 3)
 
 

@@ -48,9 +48,7 @@ def test_top_p_keeps_the_fewest_that_reach_it(top_p: float, expected: list[int])
 
 
 @pytest.mark.parametrize(("min_p", "expected"), [(1.0, [1]), (0.5, [1, 3]), (0.2, [0, 1, 3])])
-def test_min_p_keeps_what_is_likely_beside_the_likeliest(
-    min_p: float, expected: list[int]
-) -> None:
+def test_min_p_keeps_what_is_likely_beside_the_likeliest(min_p: float, expected: list[int]) -> None:
     logits = of(0.15, 0.5, 0.05, 0.3)
     assert kept(keep_min_p(logits, NONE_SEEN, min_p=min_p)) == expected
 

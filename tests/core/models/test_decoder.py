@@ -35,9 +35,7 @@ def test_the_order_of_tokens_matters(tiny_model: Decoder) -> None:
 def test_rows_of_a_batch_do_not_see_each_other(tiny_model: Decoder) -> None:
     ids = random_ids(3, 10)
     with torch.no_grad():
-        torch.testing.assert_close(
-            tiny_model(ids)[1:2], tiny_model(ids[1:2]), atol=1e-5, rtol=1e-4
-        )
+        torch.testing.assert_close(tiny_model(ids)[1:2], tiny_model(ids[1:2]), atol=1e-5, rtol=1e-4)
 
 
 def test_tied_embeddings_are_one_matrix() -> None:

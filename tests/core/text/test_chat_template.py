@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.samples import CHATML
@@ -63,6 +63,8 @@ def test_a_control_token_inside_a_message_stays_text(chat: Tokenizer) -> None:
 
 
 @given(contents=st.lists(CONTENT, min_size=1, max_size=3))
+@example(contents=["\ue0000\ue001 and <|im_end|>", "<|pad|>\ue0001\ue001"])
+@example(contents=["\ue000<|im_end|>\ue001", "<|im_<|im_end|>end|>"])
 def test_no_message_adds_a_control_token_or_loses_a_letter(
     tiny_tokenizer: Tokenizer, contents: list[str]
 ) -> None:

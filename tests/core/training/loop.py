@@ -1,6 +1,7 @@
 """Stand-ins for what the loop calls."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -42,7 +43,7 @@ def make_parts(
 
     def save(state: TrainState) -> CheckpointSaved:
         if saved is not None:
-            saved.append(state)
+            saved.append(replace(state))
         return CheckpointSaved(step=state.step, path="", num_bytes=0, seconds=0.0)
 
     def evaluate() -> Iterator[Score]:

@@ -51,6 +51,17 @@ def test_stored_state_goes_on_to_the_bit(tmp_path: Path, name: str, *, is_tied: 
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_state_stored_before_the_first_step_goes_on_to_the_bit(name: str) -> None:
+    straight, resumed = make_model(make_config()), make_model(make_config())
+    optimizer, again = build(straight, name), build(resumed, name)
+    again.load_state_tensors({k: t.clone() for k, t in optimizer.state_tensors().items()})
+    take_steps(straight, optimizer, 0, 2)
+    take_steps(resumed, again, 0, 2)
+    for key, tensor in straight.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[key]), key
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_state_of_every_parameter_is_stored_by_name(tiny_model: Decoder, name: str) -> None:
     optimizer = build(tiny_model, name)
     take_steps(tiny_model, optimizer, 0, 1)

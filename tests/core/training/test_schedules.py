@@ -7,9 +7,7 @@ from tissu_core.training.schedules import cosine_factor, warmup_factor, warmup_t
 
 def factors(steps: int, warmup: int, floor: float = 0.0) -> list[float]:
     return [
-        warmup_then_cosine(
-            step, step / steps, warmup_steps=warmup, total_steps=steps, floor=floor
-        )
+        warmup_then_cosine(step, step / steps, warmup_steps=warmup, total_steps=steps, floor=floor)
         for step in range(steps)
     ]
 

@@ -24,9 +24,7 @@ def make_trainer(
     name: str = "muon",
 ) -> Trainer:
     model = model or make_model(make_config())
-    optimizer = build_optimizer(
-        model, name=name, learning_rate=0.02, weight_decay=0.0, width=32
-    )
+    optimizer = build_optimizer(model, name=name, learning_rate=0.02, weight_decay=0.0, width=32)
     return Trainer(model, optimizer, settings, parts, state or TrainState())
 
 
@@ -77,14 +75,27 @@ def test_the_reported_loss_is_the_mean_since_the_last_report() -> None:
 
 
 def test_each_evaluation_saves_first() -> None:
-    trainer = make_trainer(
-        make_settings(steps=6, eval_every=4, save_every=2), make_parts(batch)
-    )
+    trainer = make_trainer(make_settings(steps=5, eval_every=4, save_every=2), make_parts(batch))
     assert kinds(list(trainer.run(never))) == [
         "save",
         *("step", "save", "eval", "sample"),
         *("step", "save", "eval", "sample"),
     ]
+
+
+def scored_steps(trainer: Trainer) -> list[int]:
+    return [event.step for event in trainer.run(never) if isinstance(event, EvalFinished)]
+
+
+def test_the_last_step_is_scored_when_a_checkpoint_is_due_there_too() -> None:
+    trainer = make_trainer(make_settings(steps=6, eval_every=4, save_every=3), make_parts(batch))
+    assert scored_steps(trainer) == [4, 6]
+
+
+def test_a_run_that_died_between_saving_and_scoring_its_last_step_is_scored_on_resume() -> None:
+    state = TrainState(step=6, best_step=4, best_bits_per_byte=2.0)
+    trainer = make_trainer(make_settings(steps=6, eval_every=2), make_parts(batch), state=state)
+    assert scored_steps(trainer) == [6]
 
 
 def test_the_last_evaluation_is_not_done_twice() -> None:
@@ -203,33 +214,36 @@ def test_time_ends_a_run_when_it_is_asked_for() -> None:
     assert trainer.end_reason == "finished"
 
 
-def test_a_resumed_run_is_a_straight_one_to_the_bit() -> None:
-    straight = make_trainer(
-        make_settings(steps=6, log_every=4), make_parts(batch), model=make_model(make_config())
-    )
-    straight.model.set_dropout(0.3)
-    list(straight.run(never))
+def dropping(seed: int = 0) -> Decoder:
+    model = make_model(make_config(), seed=seed)
+    model.set_dropout(0.3)
+    return model
 
-    first = make_trainer(make_settings(steps=6, log_every=4), make_parts(batch))
-    first.model.set_dropout(0.3)
-    list(first.run(stop_after(3)))
-    torch.manual_seed(99)
+
+@pytest.mark.parametrize("step", [2, 3, 4])
+def test_a_run_resumed_at_any_checkpoint_is_a_straight_one_to_the_bit(step: int) -> None:
+    settings = make_settings(steps=6, log_every=4, save_every=step)
+    straight = make_trainer(settings, make_parts(batch), model=dropping())
+    expected = [event for event in straight.run(never) if isinstance(event, StepFinished)]
+
+    killed = make_trainer(settings, make_parts(batch), model=dropping())
+    for event in killed.run(never):
+        if isinstance(event, CheckpointSaved):
+            break
     torch.rand(5)  # another process has other random numbers behind it
-    second = make_model(make_config(), seed=5)
-    second.set_dropout(0.3)
-    second.load_state_dict(first.model.state_dict())
     resumed = make_trainer(
-        make_settings(steps=6, log_every=4),
+        settings,
         make_parts(batch),
-        state=TrainState(**asdict(first.state)),
-        model=second,
+        state=TrainState(**asdict(killed.state)),
+        model=dropping(seed=5),
     )
-    resumed.optimizer.load_state_tensors(
-        {name: tensor.clone() for name, tensor in first.optimizer.state_tensors().items()}
-    )
-    list(resumed.run(never))
-    assert resumed.state.step == straight.state.step == 6
-    assert resumed.state.tokens == straight.state.tokens
+    resumed.model.load_state_dict(killed.model.state_dict())
+    moments = killed.optimizer.state_tensors()
+    resumed.optimizer.load_state_tensors({name: t.clone() for name, t in moments.items()})
+    found = [event for event in resumed.run(never) if isinstance(event, StepFinished)]
+    assert [(e.step, e.loss, e.tokens) for e in found] == [
+        (e.step, e.loss, e.tokens) for e in expected if e.step > step
+    ]
     for name, tensor in straight.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
 

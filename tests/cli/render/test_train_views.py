@@ -1,0 +1,170 @@
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from tissu_cli.render.train_panel import TrainPanel
+from tissu_cli.render.train_views import LogView
+from tissu_core.events import (
+    CheckpointSaved,
+    EvalFinished,
+    FileSkipped,
+    Noticed,
+    Planned,
+    RunFinished,
+    RunStarted,
+    SampleGenerated,
+    StageAdvanced,
+    StepFinished,
+    TrainEvent,
+)
+
+HOSTILE = "\x1b]52;c;cm0gLXJmIC8=\x07\x1b[2J\x9b31m\u202eevil\r[/INST][@click=app.bell]x"
+
+
+def planned(**changes: object) -> Planned:
+    facts: dict[str, object] = {
+        "model": "3 layers x 192",
+        "num_parameters": 2_900_000,
+        "vocab_size": 4096,
+        "context_tokens": 256,
+        "train_tokens": 3_360_000,
+        "validation_tokens": 180_000,
+        "batch_tokens": 4096,
+        "steps": 200,
+        "minutes": 2.0,
+        "passes": 0.6,
+        "optimizer": "muon",
+        "learning_rate": 0.02,
+        "device": "CPU, 2 threads",
+        "precision": "bf16",
+        "threads": 2,
+        "reasons": (),
+    }
+    return Planned(**(facts | changes))  # type: ignore[arg-type]
+
+
+def step(number: int, loss: float, **changes: object) -> StepFinished:
+    facts: dict[str, object] = {
+        "step": number,
+        "progress": number / 200,
+        "loss": loss,
+        "learning_rate": 0.02 * (1 - number / 200),
+        "grad_norm": 0.5,
+        "tokens": number * 4096,
+        "tokens_per_second": 9000.0,
+        "elapsed_seconds": 5 + number * 0.5,
+        "memory_bytes": 600_000_000,
+        "device_utilization": None,
+    }
+    return StepFinished(**(facts | changes))  # type: ignore[arg-type]
+
+
+def whole_run(text: str = "def add(a, b):\n    return a") -> list[TrainEvent]:
+    return [
+        RunStarted(name=text, directory=text, tissu_version="0", torch_version="2"),
+        FileSkipped(path=text, reason="binary"),
+        StageAdvanced(stage="tokenising", done=5, total=10, unit="bytes"),
+        planned(),
+        *(step(n, 7 - n / 50) for n in range(1, 101)),
+        CheckpointSaved(step=100, path=text, num_bytes=30_000_000, seconds=0.1),
+        EvalFinished(step=100, loss=4.9, perplexity=134.0, bits_per_byte=1.95, is_best=True),
+        SampleGenerated(step=100, prompt=text, text=text * 20),
+        Noticed(level="warning", text=f"the text will be seen 9 times {text}"),
+    ]
+
+
+def draw(panel: TrainPanel, width: int, height: int) -> str:
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
+    console.print(panel.render(width, height))
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 50), (40, 12)])
+def test_every_frame_fits_the_terminal(width: int, height: int) -> None:
+    panel = TrainPanel(clock=lambda: 100.0)
+    for event in whole_run():
+        panel.take(event)
+        lines = draw(panel, width, height).rstrip("\n").split("\n")
+        assert max(map(len, lines)) <= width
+        if height >= 24:
+            assert len(lines) <= height - 1  # the cursor's line below a live display
+
+
+def test_the_panel_shows_what_a_person_looks_for() -> None:
+    panel = TrainPanel(clock=lambda: 100.0)
+    for event in whole_run():
+        panel.take(event)
+    text = draw(panel, 80, 24)
+    for part in (
+        "2.9M parameters",
+        "50%",
+        "left",
+        "loss 5.0000",
+        "1.9500 bits per byte (best)",
+        "rate 1.00e-02",
+        "gradient norm 0.500",
+        "9k tokens/s",
+        "600 MB",
+        "saved 0 s ago at 100",
+        "sample def add(a, b):",
+        "9 times",
+    ):
+        assert part in text, part
+
+
+def test_the_smoothed_loss_is_a_debiased_mean() -> None:
+    panel = TrainPanel()
+    panel.take(step(1, 5.0))
+    assert panel.smoothed == [pytest.approx(5.0)]
+    panel.take(step(2, 3.0))
+    assert panel.smoothed[1] == pytest.approx((0.9 * 0.1 * 5 + 0.1 * 3) / (0.9 * 0.1 + 0.1))
+
+
+def test_what_others_wrote_never_reaches_the_terminal() -> None:
+    panel = TrainPanel()
+    log = io.StringIO()
+    view = LogView(log)
+    for event in whole_run(HOSTILE):
+        panel.take(event)
+        view.show(event)
+    for text in (draw(panel, 80, 24), draw(panel, 200, 50), log.getvalue()):
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
+        assert "[/INST]" in text or "INST" in text
+
+
+def test_the_log_speaks_every_n_steps_and_at_least_every_30_seconds() -> None:
+    now = [0.0]
+    file = io.StringIO()
+    view = LogView(file, clock=lambda: now[0])
+    view.show(planned(steps=10_000))
+    for number in range(1, 401):
+        view.show(step(number, 5.0, progress=number / 10_000))
+    numbers = [int(found) for found in re.findall(r"^step (\d+)/", file.getvalue(), re.M)]
+    assert numbers == [200, 400]
+    now[0] = 31.0
+    view.show(step(401, 5.0, progress=0.04))
+    assert "step 401/" in file.getvalue()
+    view.show(step(402, 5.0, progress=0.04))
+    assert "step 402/" not in file.getvalue()
+
+
+def test_a_finished_run_draws_its_last_frame() -> None:
+    panel = TrainPanel()
+    for event in whole_run():
+        panel.take(event)
+    panel.take(
+        RunFinished(
+            name="r",
+            directory="d",
+            model_path="m",
+            step=200,
+            stopped_early=False,
+            reason="finished",
+            elapsed_seconds=100.0,
+            loss=3.0,
+            bits_per_byte=1.9,
+        )
+    )
+    assert "1.9500 bits per byte" in draw(panel, 80, 24)

@@ -1,0 +1,150 @@
+import pytest
+
+from tissu_core.config.load import build_config, to_table
+from tissu_core.config.model import ModelShape
+from tissu_core.config.runs import TrainRun
+from tissu_core.config.training import TrainingConfig
+from tissu_core.errors import ConfigError, InputError
+from tissu_core.models.count import num_parameters, train_bytes
+from tissu_core.runs.plan import Machine, Plan, make_plan
+
+CPU = Machine(device="cpu", flops=1e11, free_bytes=8e9)
+GPU = Machine(device="cuda", flops=4e14, free_bytes=8e10)
+SHAPE = ModelShape(num_hidden_layers=2, hidden_size=64, context_tokens=32)
+
+
+def plan(
+    training: TrainingConfig | None = None,
+    *,
+    shape: ModelShape = SHAPE,
+    train_tokens: int = 100_000,
+    machine: Machine = CPU,
+) -> Plan:
+    run = TrainRun(model=shape, training=training or TrainingConfig())
+    return make_plan(run, machine, train_tokens, 1024)
+
+
+def test_steps_are_what_was_asked_for() -> None:
+    found = plan(TrainingConfig(steps=77))
+    assert found.steps == found.run.training.steps == 77
+
+
+def test_tokens_are_what_was_asked_for() -> None:
+    found = plan(TrainingConfig(tokens=640_000))
+    batch = found.run.training.batch_tokens
+    assert batch is not None
+    assert found.steps * batch == pytest.approx(640_000, rel=0.01)
+    assert found.passes == pytest.approx(6.4, rel=0.01)
+
+
+def test_epochs_are_what_was_asked_for() -> None:
+    found = plan(TrainingConfig(epochs=3))
+    assert found.passes == pytest.approx(3, rel=0.01)
+    assert found.run.training.epochs is None, "a resolved run says it in steps"
+
+
+def test_minutes_are_what_was_asked_for() -> None:
+    short, long = plan(TrainingConfig(minutes=1)), plan(TrainingConfig(minutes=10))
+    assert short.seconds < 60
+    assert 500 < long.seconds < 600
+    assert long.run.training.minutes == 10
+    assert long.run.training.steps is None
+    assert long.steps > 5 * short.steps
+
+
+def test_without_a_length_it_is_minutes_or_passes() -> None:
+    little, much = plan(train_tokens=20_000), plan(train_tokens=10**9)
+    assert little.passes == pytest.approx(8, rel=0.05)
+    assert "passes over the text" in " ".join(little.reasons)
+    assert much.seconds == pytest.approx(600, rel=0.05)
+    assert "10 minutes" in " ".join(much.reasons)
+
+
+def test_the_batch_is_whole_sequences_of_what_was_asked_for() -> None:
+    assert plan(TrainingConfig(batch_tokens=320)).run.training.batch_tokens == 320
+    assert plan(TrainingConfig(batch_tokens=1)).run.training.batch_tokens == 32
+
+
+def test_every_choice_is_made_and_can_be_stored() -> None:
+    found = plan(shape=ModelShape(), train_tokens=10**6)
+    training = found.run.training
+    for name in ("steps", "batch_tokens", "micro_batch", "eval_every", "eval_tokens"):
+        assert getattr(training, name) >= 1, name
+    assert training.save_every
+    assert training.log_every
+    assert training.eval_every <= found.steps
+    assert found.run.model.num_hidden_layers == found.model.num_hidden_layers
+    assert found.run.model.context_tokens == found.model.max_position_embeddings
+    assert build_config(TrainRun, to_table(found.run)) == found.run
+
+
+def test_planning_a_plan_changes_nothing() -> None:
+    first = plan(TrainingConfig(epochs=2))
+    again = make_plan(first.run, CPU, 100_000, 1024)
+    assert (again.run, again.model, again.steps) == (first.run, first.model, first.steps)
+
+
+def test_what_was_asked_for_is_kept() -> None:
+    asked = TrainingConfig(
+        steps=50, eval_every=7, eval_tokens=99, save_every=3, log_every=2, micro_batch=1
+    )
+    found = plan(asked).run.training
+    assert (found.eval_every, found.eval_tokens, found.save_every) == (7, 99, 3)
+    assert (found.log_every, found.micro_batch) == (2, 1)
+
+
+def test_more_text_time_and_speed_give_larger_models() -> None:
+    def size(machine: Machine, train_tokens: int) -> int:
+        found = plan(shape=ModelShape(), machine=machine, train_tokens=train_tokens)
+        return num_parameters(found.model)
+
+    assert size(CPU, 30_000) < size(CPU, 10**7) < size(GPU, 10**10)
+
+
+def test_a_model_fits_the_memory() -> None:
+    tight = Machine(device="cuda", flops=4e14, free_bytes=3e8)
+    found = plan(shape=ModelShape(), machine=tight, train_tokens=10**9)
+    assert train_bytes(found.model, found.run.training.micro_batch or 0) < 3e8
+
+
+def test_a_size_asked_for_is_the_size() -> None:
+    found = plan(shape=ModelShape(depth=3), train_tokens=10**6)
+    assert (found.model.num_hidden_layers, found.model.hidden_size) == (3, 192)
+    assert "as asked for" in found.reasons[0]
+
+
+def test_little_text_gets_a_short_context() -> None:
+    contexts = [
+        plan(shape=ModelShape(), train_tokens=tokens).model.max_position_embeddings
+        for tokens in (100, 2_000, 5_000, 10**6)
+    ]
+    assert contexts == [32, 32, 128, 256]
+
+
+@pytest.mark.parametrize(
+    ("shape", "train_tokens"),
+    [(ModelShape(context_tokens=256), 256), (ModelShape(), 32), (ModelShape(), 9)],
+)
+def test_less_text_than_one_context_is_an_input_error(shape: ModelShape, train_tokens: int) -> None:
+    with pytest.raises(InputError, match=f"{train_tokens} tokens") as caught:
+        plan(shape=shape, train_tokens=train_tokens)
+    assert "--context" in caught.value.hint
+
+
+@pytest.mark.parametrize("train_tokens", [33, 200])
+def test_the_hint_for_little_text_is_one_that_works(train_tokens: int) -> None:
+    with pytest.raises(InputError) as caught:
+        plan(shape=ModelShape(context_tokens=512), train_tokens=train_tokens)
+    context = int(caught.value.hint.split("--context ")[1].split(",")[0])
+    found = plan(shape=ModelShape(context_tokens=context), train_tokens=train_tokens)
+    assert found.steps >= 1
+
+
+def test_one_context_of_text_is_enough() -> None:
+    found = plan(shape=ModelShape(depth=1, context_tokens=8), train_tokens=9)
+    assert found.steps >= 1
+
+
+def test_shapes_that_contradict_themselves_are_refused_here_too() -> None:
+    with pytest.raises(ConfigError, match="--heads"):
+        plan(shape=ModelShape(depth=2, num_attention_heads=7))

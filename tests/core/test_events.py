@@ -1,0 +1,56 @@
+import json
+from dataclasses import FrozenInstanceError, fields
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from tissu_core.events import Noticed, Planned, StepFinished, TrainEvent, from_record, to_record
+
+VALUES: dict[Any, Any] = {str: "織 \x1b", int: 7, float: 0.25, bool: True}
+
+
+def example(kind: type) -> Any:
+    hints = get_type_hints(kind)
+    values = {}
+    for field in fields(kind):
+        hint = hints[field.name]
+        first = (*get_args(hint), hint)[0]  # of a union or of literals
+        values[field.name] = ("a", "b") if hint == tuple[str, ...] else VALUES.get(first, first)
+    return kind(**values)
+
+
+@pytest.mark.parametrize("kind", get_args(TrainEvent))
+def test_every_event_survives_the_log(kind: type) -> None:
+    event = example(kind)
+    line = json.dumps({"time": 1.5, **to_record(event)})
+    assert from_record(json.loads(line)) == event
+
+
+@pytest.mark.parametrize("kind", get_args(TrainEvent))
+def test_events_cannot_be_changed(kind: type) -> None:
+    event = example(kind)
+    with pytest.raises(FrozenInstanceError):
+        setattr(event, fields(kind)[0].name, None)
+    hash(event)
+
+
+def test_unknown_and_incomplete_lines_are_passed_over() -> None:
+    record = to_record(Noticed(level="info", text="x"))
+    assert from_record({"event": "FromTheFuture", "text": "x"}) is None
+    assert from_record({}) is None
+    assert from_record({key: value for key, value in record.items() if key != "text"}) is None
+
+
+def test_fields_of_a_newer_version_are_passed_over() -> None:
+    event = Noticed(level="warning", text="x")
+    assert from_record({**to_record(event), "colour": "red"}) == event
+
+
+def test_lists_come_back_as_tuples() -> None:
+    found = from_record(json.loads(json.dumps(to_record(example(Planned)))))
+    assert isinstance(found, Planned)
+    assert found.reasons == ("a", "b")
+
+
+def test_a_record_names_its_kind_first() -> None:
+    assert next(iter(to_record(example(StepFinished)).items())) == ("event", "StepFinished")

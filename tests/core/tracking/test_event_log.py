@@ -1,0 +1,50 @@
+import json
+from pathlib import Path
+
+from tissu_core.events import Noticed, from_record
+from tissu_core.tracking.event_log import EVENTS_FILE, EventLog
+
+
+def notice(text: str) -> Noticed:
+    return Noticed(level="info", text=text)
+
+
+def read(directory: Path) -> list[str]:
+    lines = (directory / EVENTS_FILE).read_text("utf-8").splitlines()
+    return [json.loads(line)["text"] for line in lines if line.startswith("{") and line[-1] == "}"]
+
+
+def test_events_are_lines_and_are_on_disk_at_once(tmp_path: Path) -> None:
+    log = EventLog(tmp_path)
+    for text in ("one", "二\nlines", "\x1b"):
+        log.append(notice(text))
+    assert read(tmp_path) == ["one", "二\nlines", "\x1b"]
+    record = json.loads((tmp_path / EVENTS_FILE).read_text("utf-8").splitlines()[0])
+    assert record["time"] > 1e9
+    assert from_record(record) == notice("one")
+    log.close()
+
+
+def test_a_second_writer_goes_on_behind_the_first(tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        log = EventLog(tmp_path)
+        log.append(notice(text))
+        log.close()
+    assert read(tmp_path) == ["one", "two"]
+    assert (tmp_path / EVENTS_FILE).read_text("utf-8").count("\n") == 2
+
+
+def test_a_half_written_line_is_ended_and_costs_no_other(tmp_path: Path) -> None:
+    (tmp_path / EVENTS_FILE).write_text('{"event": "Noticed", "te')
+    log = EventLog(tmp_path)
+    log.append(notice("after the crash"))
+    log.close()
+    assert read(tmp_path) == ["after the crash"]
+
+
+def test_names_that_are_not_utf8_are_logged(tmp_path: Path) -> None:
+    log = EventLog(tmp_path)
+    log.append(notice("caf\udce9"))
+    log.append(notice("next"))
+    log.close()
+    assert read(tmp_path)[-1] == "next"

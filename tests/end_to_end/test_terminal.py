@@ -1,0 +1,175 @@
+"""On a real terminal: what is drawn, and which bytes never reach it."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.conftest import COMMAND, FAST, Tissu, Trained, environment
+
+pexpect = pytest.importorskip("pexpect")
+pyte = pytest.importorskip("pyte")
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+
+# What Rich and a shell of ours may send: colours, cursor moves within the panel, line ends.
+OURS = re.compile(
+    rb"\x1b\[[0-9;]*m|\x1b\[[0-9]*[AK]|\x1b\[2K|\x1b\[\?25[lh]|\x1b\[\?2004[lh]|\r|\n|\t"
+)
+HOSTILE = "\x1b]52;c;cm0=\x07\x1b[2J\x9b31m\u202e"
+
+
+class Terminal:
+    """A command on a pseudo-terminal, its raw bytes and its screen."""
+
+    def __init__(
+        self, home: Path, *arguments: str | Path, size: tuple[int, int] = (24, 80)
+    ) -> None:
+        environ = environment(home, TERM="xterm-256color")
+        for name in ("COLUMNS", "LINES"):
+            environ.pop(name, None)
+        self.child = pexpect.spawn(
+            COMMAND[0],
+            [*COMMAND[1:], *map(os.fsdecode, arguments)],
+            env=environ,
+            dimensions=size,
+            timeout=60,
+        )
+        self.raw = b""
+        self.screen = pyte.HistoryScreen(size[1], size[0], history=1000)
+        self._stream = pyte.ByteStream(self.screen)
+
+    def read_to_end(self) -> int:
+        while True:
+            try:
+                self._take(self.child.read_nonblocking(4096, timeout=60))
+            except pexpect.EOF:
+                self.child.close()
+                return int(self.child.exitstatus)
+
+    def expect(self, pattern: str) -> None:
+        self.child.expect(pattern)
+        self._take(self.child.before + self.child.after)
+
+    def _take(self, data: bytes) -> None:
+        self.raw += data
+        self._stream.feed(data)
+
+    @property
+    def text(self) -> str:
+        """What scrolled away, and the screen below it."""
+        gone = (
+            "".join(line[column].data for column in range(self.screen.columns))
+            for line in self.screen.history.top
+        )
+        return "\n".join(line.rstrip() for line in (*gone, *self.screen.display))
+
+    def foreign_controls(self) -> bytes:
+        """Control bytes that none of our own sequences explains."""
+        rest = OURS.sub(b"", self.raw).decode("utf-8", "replace")
+        return "".join(re.findall("[\x00-\x1f\x7f-\x9f\u202a-\u202e]", rest)).encode()
+
+
+@pytest.mark.parametrize("size", [(24, 80), (50, 200)])
+def test_the_panel_draws_within_the_screen_and_stays(
+    tissu: Tissu, corpus: Path, size: tuple[int, int]
+) -> None:
+    terminal = Terminal(
+        tissu.home, "train", corpus, "--steps", "30", "--name", "r", *FAST, size=size
+    )
+    assert terminal.read_to_end() == 0
+    assert terminal.foreign_controls() == b""
+    history = len(terminal.screen.history.top)
+    assert history < 12, "the panel was redrawn in place, not printed again and again"
+    text = terminal.text
+    for part in ("tissu train · r", "step 30 · 100%", "bits per byte", "sample", "tokens/s"):
+        assert part in text, text
+    assert "talk to it:" in text
+    assert terminal.raw.rstrip().count(b"\x1b[?25h") == terminal.raw.count(b"\x1b[?25l")
+
+
+@pytest.mark.parametrize("setting", [{"TERM": "dumb"}, {"CI": "true"}])
+def test_a_dumb_terminal_and_ci_get_plain_lines(
+    tissu: Tissu, corpus: Path, setting: dict[str, str]
+) -> None:
+    environ = environment(tissu.home, **{"TERM": "xterm", **setting})
+    output, code = pexpect.run(
+        f"{COMMAND[0]} -m tissu_cli train {corpus} --steps 3 {' '.join(FAST)}",
+        env=environ,
+        withexitstatus=True,
+        timeout=60,
+    )
+    assert code == 0
+    assert b"\x1b" not in output
+    assert b"step 3/3 (100%)" in output
+
+
+@pytest.fixture(scope="module")
+def hostile_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tissu]:
+    """A model taught to write escape sequences, from files whose names hold them."""
+    root = tmp_path_factory.mktemp("hostile")
+    folder = root / "corpus"
+    folder.mkdir()
+    for number in range(6):
+        (folder / f"a{HOSTILE}{number}.txt").write_text(HOSTILE * 300, "utf-8")
+    (folder / f"b{HOSTILE}.bin").write_bytes(b"\0" * 9)
+    tissu = Tissu(root / "home")
+    terminal = Terminal(
+        tissu.home, "train", folder, "--steps", "30", "--lr", "0.03", "--name", "h", *FAST
+    )
+    assert terminal.read_to_end() == 0
+    assert terminal.foreign_controls() == b""
+    assert "binary" in terminal.text
+    yield tissu
+
+
+def test_escape_sequences_of_prompt_and_reply_are_shown_not_obeyed(hostile_home: Tissu) -> None:
+    raw = hostile_home("generate", "-p", HOSTILE, "--greedy", "--max-tokens", "12").out
+    assert "\x1b]52" in raw or "\x1b[2J" in raw, "into a pipe the reply goes as it is"
+    terminal = Terminal(
+        hostile_home.home, "generate", "-p", HOSTILE, "--greedy", "--max-tokens", "12"
+    )
+    assert terminal.read_to_end() == 0
+    assert terminal.foreign_controls() == b""
+    assert "␛" in terminal.text
+
+
+def test_escape_sequences_in_an_error_are_shown_not_obeyed(tissu: Tissu) -> None:
+    terminal = Terminal(tissu.home, "train", f"nowhere{HOSTILE}")
+    assert terminal.read_to_end() == 3
+    assert terminal.foreign_controls() == b""
+    assert "␛" in terminal.text
+
+
+def test_a_conversation_keeps_its_history_and_ends_when_asked(trained_once: Trained) -> None:
+    terminal = Terminal(
+        trained_once.tissu.home, "chat", "cloth", "--max-tokens", "3", "--seed", "1"
+    )
+    terminal.expect("> ")
+    terminal.child.sendline("The weaver ")
+    terminal.expect("> ")
+    terminal.child.sendline("counted ")
+    terminal.expect("> ")
+    terminal.child.sendline("/prompt")
+    terminal.expect("> ")
+    terminal.child.sendline("/quit")
+    assert terminal.read_to_end() == 0
+    prompt = next(line for line in terminal.text.splitlines() if "<|endoftext|>The weaver" in line)
+    assert "counted" in prompt
+    assert terminal.foreign_controls() == b""
+
+
+def test_ctrl_c_in_a_conversation_stops_the_reply_and_not_the_program(
+    trained_once: Trained,
+) -> None:
+    terminal = Terminal(trained_once.tissu.home, "chat", "cloth")
+    terminal.expect("> ")
+    terminal.child.sendline("The ")
+    terminal.child.sendintr()
+    terminal.expect("> ")
+    terminal.child.sendline("/help")
+    terminal.expect("/quit leaves")
+    terminal.expect("> ")
+    terminal.child.sendeof()
+    assert terminal.read_to_end() == 0
