@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -106,7 +105,7 @@ def test_a_dumb_terminal_and_ci_get_plain_lines(
 
 
 @pytest.fixture(scope="module")
-def hostile_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tissu]:
+def hostile_home(tmp_path_factory: pytest.TempPathFactory) -> Tissu:
     """A model taught to write escape sequences, from files whose names hold them."""
     root = tmp_path_factory.mktemp("hostile")
     folder = root / "corpus"
@@ -121,7 +120,7 @@ def hostile_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tissu]:
     assert terminal.read_to_end() == 0
     assert terminal.foreign_controls() == b""
     assert "binary" in terminal.text
-    yield tissu
+    return tissu
 
 
 def test_escape_sequences_of_prompt_and_reply_are_shown_not_obeyed(hostile_home: Tissu) -> None:
@@ -166,6 +165,7 @@ def test_ctrl_c_in_a_conversation_stops_the_reply_and_not_the_program(
     terminal = Terminal(trained_once.tissu.home, "chat", "cloth")
     terminal.expect("> ")
     terminal.child.sendline("The ")
+    terminal.expect("The \r\n.")  # its echo, and the reply has begun
     terminal.child.sendintr()
     terminal.expect("> ")
     terminal.child.sendline("/help")

@@ -89,20 +89,19 @@ class Conversation:
         while True:
             try:
                 line = input("> ")
+                if line.strip() in ("/quit", "/exit"):
+                    return 0
+                was_interrupted = False
+                self._take(line)
             except EOFError:
                 sys.stdout.write("\n")
                 return 0
-            except KeyboardInterrupt:
+            except KeyboardInterrupt:  # at the prompt; during a reply it only ends the reply
                 sys.stdout.write("\n")
                 if was_interrupted:
                     return EXIT_INTERRUPTED
                 was_interrupted = True
                 say("Ctrl-C again, or /quit, leaves", "dim")
-                continue
-            was_interrupted = False
-            if line.strip() in ("/quit", "/exit"):
-                return 0
-            self._take(line)
 
     def _take(self, line: str) -> None:
         from tissu_cli.render.errors import show_error
