@@ -27,7 +27,7 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+        with temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -49,7 +49,7 @@ def read_json(path: Path) -> dict[str, Any]:
         IntegrityError: If the file is not a JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except ValueError as error:
         raise IntegrityError(
             f"{path} is not JSON ({error})", hint="restore the file, or use another one"
@@ -125,7 +125,10 @@ def read_manifest(directory: Path) -> dict[str, Any]:
             hint="use another checkpoint",
         )
     manifest = read_json(path)
-    if manifest.get("version", 0) > MANIFEST_VERSION:
+    version = manifest.get("version")
+    if not isinstance(version, int):
+        raise IntegrityError(f"{path} names no format version", hint="use another checkpoint")
+    if version > MANIFEST_VERSION:
         raise InputError(
             f"{path} has format version {manifest['version']}; this tissu reads up to "
             f"{MANIFEST_VERSION}",
@@ -146,13 +149,13 @@ def verify(directory: Path) -> dict[str, Any]:
         raise IntegrityError(
             f"{directory / MANIFEST} names no files", hint="use another checkpoint"
         )
-    for name, expected in files.items():
+    for name, facts in files.items():
         path = directory / name
+        expected = str(facts.get("sha256")) if isinstance(facts, dict) else "nothing"
         found = sha256_file(path) if path.is_file() else "missing"
-        if found != expected["sha256"]:
+        if found != expected:
             raise IntegrityError(
-                f"{path} is damaged: SHA-256 is {found[:12]}, the manifest says "
-                f"{expected['sha256'][:12]}",
+                f"{path} is damaged: SHA-256 is {found[:12]}, the manifest says {expected[:12]}",
                 hint="use another checkpoint",
             )
     return manifest
@@ -170,7 +173,22 @@ def remove_directory(path: Path) -> None:
 def remove_leftovers(directory: Path) -> None:
     """Remove what a killed process left half-written in ``directory``."""
     for path in directory.glob(f"{_TEMPORARY}*"):
+        if _is_alive(path.name.removeprefix(_TEMPORARY).split("-")[0]):
+            continue
         if path.is_dir():
             remove_directory(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def _is_alive(pid: str) -> bool:
+    """Whether another process of this number runs; it may be writing."""
+    if os.name != "posix" or not pid.isdigit() or int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

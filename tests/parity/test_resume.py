@@ -13,7 +13,8 @@ from tissu_core.config.load import build_config
 from tissu_core.config.runs import TrainRun
 from tissu_core.events import EvalFinished, StepFinished
 from tissu_core.runs.follow import read_events, read_facts
-from tissu_core.runs.train import resume, train
+from tissu_core.runs.resume import resume
+from tissu_core.runs.train import train
 
 
 def settings(corpus: Path, name: str, optimizer: str, dropout: float) -> TrainRun:

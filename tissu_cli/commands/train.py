@@ -62,7 +62,7 @@ def train(
     with Signals() as signals:
         if resume is not None:
             _refuse_settings_on_resume(given, corpus, config, assignments, demo=demo)
-            from tissu_core.runs.train import resume as resume_run
+            from tissu_core.runs.resume import resume as resume_run
 
             events = resume_run(resume, signals.stop, is_fallback_allowed=fallback)
         else:

@@ -48,8 +48,9 @@ class CheckpointStore:
 
     def steps(self) -> list[int]:
         """Steps with a finished checkpoint, oldest first."""
-        found = self.directory.glob(f"{_PREFIX}*")
-        return sorted(int(path.name.removeprefix(_PREFIX)) for path in found if is_sealed(path))
+        found = {path.name.removeprefix(_PREFIX) for path in self.directory.glob(f"{_PREFIX}*")}
+        steps = {int(number) for number in found if number.isdecimal()}
+        return sorted(step for step in steps if is_sealed(self.path_of(step)))
 
     def save(self, step: int, write: Callable[[Path], None], facts: Mapping[str, Any]) -> Saved:
         """Write a checkpoint, read it back, move ``last`` to it, and drop what is too old."""
@@ -104,7 +105,9 @@ class CheckpointStore:
             except IntegrityError as error:
                 if not is_fallback_allowed:
                     raise self._offer_next(step, error) from error
-                path.rename(path.with_name(f"damaged-{path.name}"))
+                aside = path.with_name(f"damaged-{path.name}")
+                remove_directory(aside)
+                path.rename(aside)
             else:
                 return path
         raise InputError(

@@ -43,7 +43,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise InputError(
             f"{path} is no whole safetensors file: {error}", hint="use another copy of the model"
         ) from error

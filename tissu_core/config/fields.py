@@ -58,6 +58,8 @@ def _check_value(name: str, value: Any, facts: Setting) -> None:
         _refuse(name, f"{shown} is {value!r}", f"use one of: {', '.join(facts.choices)}")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
+    if not abs(value) < float("inf"):
+        _refuse(name, f"{shown} is {value:g}", "use a finite number")
     if facts.minimum is not None and value < facts.minimum:
         _refuse(name, f"{shown} is {value:g}", f"use {facts.minimum:g} or more")
     if facts.exclusive_minimum is not None and not value > facts.exclusive_minimum:

@@ -123,7 +123,7 @@ def cast_value(path: str, value: Any, hint: Any) -> Any:
 def parse_number(value: str | float) -> float | None:
     """A finite number, with an optional k, M, G or B behind it; None if it is not one."""
     if isinstance(value, int | float):
-        return value
+        return value if abs(value) < float("inf") else None
     text = value.strip().replace("_", "").lower()
     factor = _SUFFIXES.get(text[-1:], 1)
     try:

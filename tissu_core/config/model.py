@@ -4,7 +4,7 @@ Field names of ``ModelConfig`` are those of Hugging Face's Qwen3 configuration, 
 model is read by other programs without a map.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from tissu_core.config.fields import check, setting
 from tissu_core.errors import ConfigError
@@ -101,6 +101,12 @@ class ModelConfig:
     tie_word_embeddings: bool = False
 
     def __post_init__(self) -> None:
+        for spec in fields(self)[:8]:  # the counts, which may come from a foreign file
+            value = getattr(self, spec.name)
+            if type(value) is not int or value < 1:
+                raise ConfigError(
+                    f"{spec.name} is {value!r}", field=spec.name, hint="use a whole number from 1"
+                )
         if self.num_attention_heads % self.num_key_value_heads:
             raise ConfigError(
                 f"--kv-heads is {self.num_key_value_heads}, which does not divide the "

@@ -16,6 +16,7 @@ _CHUNK_BYTES = 1 << 20
 _LARGEST_RATIO = 200  # a .gz that grows more than this is a bomb, not text
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
@@ -112,7 +113,7 @@ def _iter_text(path: Path) -> Iterator[str]:
             try:
                 text = decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
-                where = position + error.start
+                where = position + len(chunk) - len(error.object) + error.start
                 raise NotTextError(f"not {encoding.upper()} at byte {where:,}") from error
             if text:
                 yield text

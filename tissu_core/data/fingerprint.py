@@ -30,7 +30,7 @@ class Remembered:
         self._is_changed = False
         try:
             stored = json.loads(path.read_text("utf-8"))
-            if stored["format"] == _FORMAT:
+            if stored["format"] == _FORMAT and isinstance(stored["files"], dict):
                 self._known = stored["files"]
         except (OSError, ValueError, KeyError, TypeError):
             pass

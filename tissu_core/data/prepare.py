@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tissu_core.config.data import DataConfig
-from tissu_core.data.documents import iter_documents
+from tissu_core.data.documents import NotTextError, iter_documents
 from tissu_core.data.fingerprint import Remembered, TextFile, corpus_key, iter_text_files
 from tissu_core.data.shards import SOURCES_FILE, ShardWriter, TokenShards
 from tissu_core.data.sources import Skipped, identity_of, iter_sources
@@ -154,6 +154,8 @@ def _tokenize(
                 stage="tokenising", done=min(text_bytes, total), total=total, unit="bytes"
             )
     writer.close()
+    if not writer.num_documents and not bad_lines:
+        raise InputError("the files hold no letter of text", hint="name a folder with text files")
     if bad_lines:
         _judge_bad_lines(bad_lines, writer.num_documents)
         yield Noticed(
@@ -198,7 +200,7 @@ def _iter_corpus(files: list[TextFile], bad_lines: list[str]) -> Iterator[tuple[
             bad_lines += [f"{path}:{line}" for line in numbers]
             if identity_of(path.stat()) != file.source.identity:
                 raise changed
-        except OSError as error:
+        except (OSError, NotTextError) as error:
             raise changed from error
 
 

@@ -40,14 +40,28 @@ def iter_sources(
     Raises:
         InputError: If a path does not exist; names the nearest that does.
     """
+    seen: set[tuple[int, int, int, int]] = set()
     for given in corpus:
         path = Path(given).expanduser()
         if not path.exists():
             raise missing_path(path)
-        if path.is_dir():
-            yield from _walk(path, path.resolve(), tuple(only), frozenset(exclude))
-        else:
-            yield _look_at(path)
+        for found in _iter_one(path, tuple(only), frozenset(exclude)):
+            if isinstance(found, Skipped):
+                yield found
+            elif found.identity in seen:
+                yield Skipped(found.path, "read already")
+            else:
+                seen.add(found.identity)
+                yield found
+
+
+def _iter_one(
+    path: Path, only: tuple[str, ...], exclude: frozenset[str]
+) -> Iterator[SourceFile | Skipped]:
+    if path.is_dir():
+        yield from _walk(path, path.resolve(), only, exclude)
+    else:
+        yield _look_at(path)
 
 
 def missing_path(path: Path) -> InputError:

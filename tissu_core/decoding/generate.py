@@ -85,7 +85,7 @@ def iter_choices(
     generator = torch.Generator()
     generator.manual_seed(config.seed) if config.seed is not None else generator.seed()
     cache = model.new_cache()
-    history = torch.tensor(list(prompt_ids))
+    history = torch.tensor(list(prompt_ids), dtype=torch.long)
     reading = history
     for _ in range(max_tokens):
         logits = model(reading[None].to(device), cache, last_only=True)[0, -1].float().cpu()

@@ -51,7 +51,7 @@ def penalize_repetition(logits: Tensor, history: Tensor, *, penalty: float) -> T
 
 def apply_temperature(logits: Tensor, history: Tensor, *, temperature: float) -> Tensor:
     """Divide by the temperature."""
-    return logits / temperature
+    return (logits - logits.max()) / temperature  # so that the largest stays finite
 
 
 def keep_top_k(logits: Tensor, history: Tensor, *, top_k: int) -> Tensor:

@@ -18,10 +18,10 @@ class StopText:
         if not self._stops:
             return text
         text = self._held + text
-        found = [at for at in map(text.find, self._stops) if at >= 0]
-        if found:
+        found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
+        if found:  # the one that ends first, as if letters came one by one; of two, the longer
             self.is_found, self._held = True, ""
-            return text[: min(found)]
+            return text[: min(found)[1]]
         keep = max(_overlap(text, stop) for stop in self._stops)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

@@ -71,12 +71,13 @@ class Stack(nn.Module):
 
     def _rope(self, start: int, end: int, device: torch.device) -> tuple[Tensor, Tensor]:
         if self._tables is None or self._tables[0].device != device:
-            self._tables = rope_tables(
-                self.config.max_position_embeddings,
-                self.config.head_dim,
-                self.config.rope_theta,
-                device,
-            )
+            with torch.inference_mode(mode=False):  # training may be next
+                self._tables = rope_tables(
+                    self.config.max_position_embeddings,
+                    self.config.head_dim,
+                    self.config.rope_theta,
+                    device,
+                )
         return self._tables[0][start:end], self._tables[1][start:end]
 
 

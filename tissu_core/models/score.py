@@ -47,6 +47,8 @@ def score_windows(model: Decoder, windows: Tensor, token_bytes: Tensor, first: i
 
     Shapes: windows (B, T+1); token_bytes (V,), bytes of each id's text, 0 for control tokens.
     """
+    if windows.shape[1] < 2 + first:
+        return Score()
     hidden = model.model(windows[:, :-1])[:, first:]
     targets = windows[:, 1 + first :].reshape(-1)
     nll = linear_nll(hidden.flatten(0, 1), model.lm_head.weight, targets)

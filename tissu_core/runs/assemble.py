@@ -211,6 +211,8 @@ def assemble_saved(
     best = assembly.store.best_score()
     if best is not None and best[0] <= state.step:
         state.best_step, state.best_bits_per_byte = best
+    elif state.best_step not in assembly.store.steps():
+        state.best_step, state.best_bits_per_byte, state.evals_since_best = 0, float("inf"), 0
     return assembly
 
 

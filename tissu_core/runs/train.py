@@ -1,27 +1,20 @@
-"""The verb train: from a corpus to a model, or on from where a run stopped."""
+"""The verb train: from a corpus to a model."""
 
 import importlib
-import shutil
 import threading
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tissu_core import STARTED, __version__
-from tissu_core.checkpoint.store import CheckpointStore
-from tissu_core.config.load import build_config, read_toml, to_toml
-from tissu_core.config.model import ModelConfig, resolve_shape
+from tissu_core import __version__
 from tissu_core.config.runs import TrainRun
-from tissu_core.data.prepare import PreparationStoppedError, prepare, read_corpus, shards_directory
+from tissu_core.data.prepare import PreparationStoppedError, prepare
 from tissu_core.data.shards import TokenShards
-from tissu_core.errors import ConfigError, InputError, IntegrityError
+from tissu_core.errors import ConfigError
 from tissu_core.events import (
     Noticed,
     Planned,
-    RunFinished,
-    RunResumed,
     RunStarted,
     TrainEvent,
 )
@@ -29,22 +22,13 @@ from tissu_core.models.count import num_parameters
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.plan import MEMORISING_PASSES, Machine, Plan, make_plan
 from tissu_core.runs.run_directory import (
-    CHECKPOINTS,
-    CONFIG_FILE,
-    MODEL,
-    find_run,
     new_run_directory,
     writing,
 )
-from tissu_core.storage import is_sealed, read_manifest, sealed_directory, write_text
-from tissu_core.tracking.event_log import EventLog
+from tissu_core.runs.run_loop import logging_to, run_to_end, set_up_machine, write_config
 
 if TYPE_CHECKING:
-    from tissu_core.runs.assemble import Assembly
-    from tissu_core.training.trainer import Trainer
-
-STEPS_FIELD = "planned_steps"
-DATA_FIELD = "tokens_key"
+    pass
 
 
 def train(
@@ -73,12 +57,12 @@ def train(
     from tissu_core.runs.assemble import assemble_new
     from tissu_core.runtime.device import resolve_device
 
-    with writing(directory), _logging(directory) as log:
+    with writing(directory), logging_to(directory) as log:
         yield log(_run_started(directory))
         yield log(planned)
         for notice in _warnings(plan):
             yield log(notice)
-        _write_config(directory, plan, shards)
+        write_config(directory, _with_absolute_corpus(plan.run), plan.steps, shards.directory.name)
         assembly = assemble_new(
             plan.run,
             plan.model,
@@ -87,117 +71,7 @@ def train(
             directory,
             resolve_device(plan.run.machine.device),
         )
-        yield from _train(directory, assembly, stop, log)
-
-
-def resume(
-    given: str, stop: threading.Event, *, is_fallback_allowed: bool = False
-) -> Iterator[TrainEvent]:
-    """Go on with a run, by name or path or "last", from its newest verified checkpoint.
-
-    Raises:
-        IntegrityError: If that checkpoint is damaged, or the corpus is not what it was.
-        BusyError: If the run is being written.
-    """
-    directory = find_run(given)
-    with writing(directory), _logging(directory) as log:
-        run, steps, key = _read_config(directory)
-        store = CheckpointStore(directory / CHECKPOINTS, run.training.keep)
-        checkpoint = None
-        if store.steps():
-            checkpoint = store.newest_verified(is_fallback_allowed=is_fallback_allowed)
-        try:
-            shards = yield from _find_shards(run, key, stop)
-        except PreparationStoppedError:
-            return
-        yield from _resume_at(directory, run, steps, shards, checkpoint, stop, log)
-
-
-def _resume_at(
-    directory: Path,
-    run: TrainRun,
-    steps: int,
-    shards: TokenShards,
-    checkpoint: Path | None,
-    stop: threading.Event,
-    log: "Log",
-) -> Iterator[TrainEvent]:
-    from tissu_core.runs.assemble import assemble_new, assemble_saved
-    from tissu_core.runtime.device import resolve_device
-
-    _set_up(run)
-    device = resolve_device(run.machine.device)
-    if checkpoint is None:
-        yield log(Noticed(level="warning", text="nothing was saved yet; the run begins at step 0"))
-        config = _model_config(run, shards)
-        assembly = assemble_new(run, config, steps, shards, directory, device)
-    else:
-        assembly = assemble_saved(run, steps, shards, directory, checkpoint, device)
-    step = assembly.state.step
-    yield log(RunResumed(name=directory.name, directory=str(directory), from_step=step))
-    yield from _train(directory, assembly, stop, log, assembly.state.elapsed_seconds)
-
-
-Log = Callable[[TrainEvent], TrainEvent]
-
-
-class _logging:
-    """Writes events down as they pass."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    def __enter__(self) -> Log:
-        self._log = EventLog(self._directory)
-        return self._pass_on
-
-    def __exit__(self, *exc: object) -> None:
-        self._log.close()
-
-    def _pass_on(self, event: TrainEvent) -> TrainEvent:
-        self._log.append(event)
-        return event
-
-
-def _train(
-    directory: Path,
-    assembly: "Assembly",
-    stop: threading.Event,
-    log: Log,
-    elapsed_before: float = 0.0,
-) -> Iterator[TrainEvent]:
-    began = STARTED if not elapsed_before else time.monotonic()
-    trainer = assembly.trainer(lambda: elapsed_before + time.monotonic() - began)
-    for event in trainer.run(stop.is_set):
-        yield log(event)
-    yield log(_finish(directory, assembly, trainer))
-
-
-def _finish(directory: Path, assembly: "Assembly", trainer: "Trainer") -> RunFinished:
-    """Write the run's model, the best of its checkpoints; a stopped run keeps its checkpoints."""
-    state, store = trainer.state, assembly.store
-    is_stopped = trainer.end_reason == "stopped"
-    model_path = store.path_of(state.step)
-    if not is_stopped:
-        best = store.path_of(state.best_step or state.step)
-        model_path = directory / MODEL
-        facts = {**read_manifest(best), "kind": "model", "bits_per_byte": state.best_bits_per_byte}
-        with sealed_directory(model_path, facts) as temporary:
-            for name in ("config.json", "generation_config.json", "model.safetensors"):
-                shutil.copyfile(best / name, temporary / name)
-            for path in best.glob("tokenizer*"):
-                shutil.copyfile(path, temporary / path.name)
-    return RunFinished(
-        name=directory.name,
-        directory=str(directory),
-        model_path=str(model_path),
-        step=state.step,
-        stopped_early=is_stopped,
-        reason=trainer.end_reason,
-        elapsed_seconds=trainer.parts.clock(),
-        loss=state.loss,
-        bits_per_byte=state.best_bits_per_byte,
-    )
+        yield from run_to_end(directory, assembly, stop, log)
 
 
 def _plan(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
@@ -219,7 +93,7 @@ def _plan(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
         run,
         machine=replace(run.machine, device=device.type, precision=precision, threads=threads),
     )
-    _set_up(run)
+    set_up_machine(run)
     machine = Machine(
         device=device.type,
         flops=measure_flops(device, DTYPES[precision]),
@@ -269,22 +143,10 @@ def _warnings(plan: Plan) -> Iterator[Noticed]:
         )
 
 
-def _set_up(run: TrainRun) -> None:
-    from tissu_core.runtime.device import resolve_device, use_deterministic_cpu
-
-    assert run.machine.threads
-    use_deterministic_cpu(resolve_device(run.machine.device), run.machine.threads)
-
-
-def _model_config(run: TrainRun, shards: TokenShards) -> ModelConfig:
-    assert run.model.num_hidden_layers and run.model.hidden_size and run.model.context_tokens
-    return resolve_shape(
-        run.model,
-        layers=run.model.num_hidden_layers,
-        width=run.model.hidden_size,
-        context_tokens=run.model.context_tokens,
-        vocab_size=shards.facts["vocab_size"],
-    )
+def _with_absolute_corpus(run: TrainRun) -> TrainRun:
+    """A run that can be resumed from any folder."""
+    corpus = tuple(str(Path(path).expanduser().resolve()) for path in run.data.corpus)
+    return replace(run, data=replace(run.data, corpus=corpus))
 
 
 def _run_started(directory: Path) -> RunStarted:
@@ -296,51 +158,3 @@ def _run_started(directory: Path) -> RunStarted:
         tissu_version=__version__,
         torch_version=torch.__version__,
     )
-
-
-def _write_config(directory: Path, plan: Plan, shards: TokenShards) -> None:
-    facts = f"{STEPS_FIELD} = {plan.steps}\n{DATA_FIELD} = '{shards.directory.name}'\n"
-    corpus = tuple(str(Path(path).expanduser().resolve()) for path in plan.run.data.corpus)
-    run = replace(plan.run, data=replace(plan.run.data, corpus=corpus))
-    write_text(directory / CONFIG_FILE, facts + to_toml(run))
-
-
-def _read_config(directory: Path) -> tuple[TrainRun, int, str]:
-    table = read_toml(directory / CONFIG_FILE)
-    try:
-        steps, key = int(table.pop(STEPS_FIELD)), str(table.pop(DATA_FIELD))
-    except (KeyError, ValueError) as error:
-        raise InputError(
-            f"{directory / CONFIG_FILE} lacks {error}", hint="start a new run"
-        ) from error
-    return build_config(TrainRun, table), steps, key
-
-
-def _find_shards(
-    run: TrainRun, key: str, stop: threading.Event
-) -> Generator[TrainEvent, None, TokenShards]:
-    """The tokens a run began with: they are what bit-equal resume rests on."""
-    cached = cache_directory() / "tokens" / key
-    gone = [path for path in run.data.corpus if not Path(path).exists()]
-    if gone:
-        if is_sealed(cached):
-            yield Noticed(
-                level="warning",
-                text=f"{gone[0]} is gone; training goes on from the tokens made of it",
-            )
-            return TokenShards(cached)
-        raise IntegrityError(
-            f"the corpus {gone[0]} is gone, and so are the tokens made of it",
-            safe="every checkpoint: tissu chat works",
-            hint="put the corpus back, then the same command",
-        )
-    files = yield from read_corpus(run.data, cache_directory(), stop.is_set)
-    vocab_size = run.model.vocab_size
-    assert vocab_size
-    if shards_directory(cache_directory(), files, vocab_size).name != key:
-        raise IntegrityError(
-            f"the text in {', '.join(run.data.corpus)} is not what this run began with",
-            safe="every checkpoint: tissu chat works",
-            hint="put the corpus back as it was, or start a new run",
-        )
-    return (yield from prepare(run.data, vocab_size, cache_directory(), stop.is_set))

@@ -71,7 +71,7 @@ def _render(template: str, messages: list[dict[str, str]], config: Mapping[str, 
         return environment.from_string(template).render(
             messages=messages, add_generation_prompt=True, **tokens
         )
-    except (TemplateError, TypeError, ValueError, RecursionError) as error:
+    except (TemplateError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise InputError(
             f"the model's chat template fails: {error}",
             hint="use the model as a base model with tissu generate",

@@ -1,13 +1,12 @@
 """A tokenizer as the files of a Hugging Face directory hold it."""
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tissu_core.errors import InputError
-from tissu_core.storage import write_json
+from tissu_core.storage import read_json, write_json
 from tissu_core.text.chat_template import Message, render_chat
 from tissu_core.text.special_tokens import END_OF_TEXT, PAD
 
@@ -47,7 +46,7 @@ class Tokenizer:
                 f"{path} is no tokenizer: {error}", hint="use another model"
             ) from error
         config_path = directory / TOKENIZER_CONFIG_FILE
-        config = json.loads(config_path.read_text("utf-8")) if config_path.is_file() else None
+        config = read_json(config_path) if config_path.is_file() else None
         tokenizer = cls(backend, config)
         template = directory / CHAT_TEMPLATE_FILE
         if template.is_file():

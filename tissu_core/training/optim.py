@@ -22,6 +22,8 @@ class Optimizer:
         }
         self._parts = parts
         for part in parts:
+            if isinstance(part, torch.optim.AdamW):
+                _make_adam_state(part)
             for group in part.param_groups:
                 group["peak_lr"] = group["lr"]
 
@@ -48,9 +50,6 @@ class Optimizer:
         Raises:
             KeyError: If one is missing.
         """
-        for part in self._parts:
-            if not part.state and not isinstance(part, Muon):
-                _make_adam_state(part)
         for name, key, value in self._iter_state():
             value.copy_(tensors[f"{name}/{key}"])
 

@@ -94,7 +94,7 @@ class Trainer:
 
     def run(self, should_stop: Callable[[], bool]) -> Iterator[LoopEvent]:
         """Train until the budget, the patience or the person ends it; saved at the end."""
-        last_saved = self.state.step
+        last_scored = -1
         while not self._is_finished(should_stop):
             self._step()
             step = self.state.step
@@ -103,17 +103,16 @@ class Trainer:
                 yield self._report()
             if is_eval_due:
                 yield from self._save_and_evaluate()
-                last_saved = step
+                last_scored = step
             elif step % self.settings.save_every == 0:
                 yield self._save()
-                last_saved = step
         if self.end_reason == "stopped":
             # Unreported, so that the next report is that of a run which never stopped.
             yield self._save()
             return
         if self.state.unreported_steps:
             yield self._report()
-        if self.state.step != last_saved or not self.state.best_step:
+        if self.state.step != last_scored:
             yield from self._save_and_evaluate()
 
     def _is_finished(self, should_stop: Callable[[], bool]) -> bool:

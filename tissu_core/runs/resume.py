@@ -1,0 +1,106 @@
+"""The verb train --resume: on from where a run stopped, equal to the bit on a CPU."""
+
+import threading
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+from tissu_core.checkpoint.store import CheckpointStore
+from tissu_core.config.model import ModelConfig, resolve_shape
+from tissu_core.config.runs import TrainRun
+from tissu_core.data.prepare import PreparationStoppedError, prepare, read_corpus, shards_directory
+from tissu_core.data.shards import TokenShards
+from tissu_core.errors import IntegrityError
+from tissu_core.events import Noticed, RunResumed, TrainEvent
+from tissu_core.runs.home import cache_directory
+from tissu_core.runs.run_directory import CHECKPOINTS, find_run, writing
+from tissu_core.runs.run_loop import Log, logging_to, read_config, run_to_end, set_up_machine
+from tissu_core.storage import is_sealed
+
+
+def resume(
+    given: str, stop: threading.Event, *, is_fallback_allowed: bool = False
+) -> Iterator[TrainEvent]:
+    """Go on with a run, by name or path or "last", from its newest verified checkpoint.
+
+    Raises:
+        IntegrityError: If that checkpoint is damaged, or the corpus is not what it was.
+        BusyError: If the run is being written.
+    """
+    directory = find_run(given)
+    with writing(directory), logging_to(directory) as log:
+        run, steps, key = read_config(directory)
+        store = CheckpointStore(directory / CHECKPOINTS, run.training.keep)
+        checkpoint = None
+        if store.steps():
+            checkpoint = store.newest_verified(is_fallback_allowed=is_fallback_allowed)
+        try:
+            shards = yield from _find_shards(run, key, stop)
+        except PreparationStoppedError:
+            return
+        yield from _resume_at(directory, run, steps, shards, checkpoint, stop, log)
+
+
+def _resume_at(
+    directory: Path,
+    run: TrainRun,
+    steps: int,
+    shards: TokenShards,
+    checkpoint: Path | None,
+    stop: threading.Event,
+    log: Log,
+) -> Iterator[TrainEvent]:
+    from tissu_core.runs.assemble import assemble_new, assemble_saved
+    from tissu_core.runtime.device import resolve_device
+
+    set_up_machine(run)
+    device = resolve_device(run.machine.device)
+    if checkpoint is None:
+        yield log(Noticed(level="warning", text="nothing was saved yet; the run begins at step 0"))
+        config = _model_config(run, shards)
+        assembly = assemble_new(run, config, steps, shards, directory, device)
+    else:
+        assembly = assemble_saved(run, steps, shards, directory, checkpoint, device)
+    step = assembly.state.step
+    yield log(RunResumed(name=directory.name, directory=str(directory), from_step=step))
+    yield from run_to_end(directory, assembly, stop, log, assembly.state.elapsed_seconds)
+
+
+def _model_config(run: TrainRun, shards: TokenShards) -> ModelConfig:
+    assert run.model.num_hidden_layers and run.model.hidden_size and run.model.context_tokens
+    return resolve_shape(
+        run.model,
+        layers=run.model.num_hidden_layers,
+        width=run.model.hidden_size,
+        context_tokens=run.model.context_tokens,
+        vocab_size=shards.facts["vocab_size"],
+    )
+
+
+def _find_shards(
+    run: TrainRun, key: str, stop: threading.Event
+) -> Generator[TrainEvent, None, TokenShards]:
+    """The tokens a run began with: they are what bit-equal resume rests on."""
+    cached = cache_directory() / "tokens" / key
+    gone = [path for path in run.data.corpus if not Path(path).exists()]
+    if gone:
+        if is_sealed(cached):
+            yield Noticed(
+                level="warning",
+                text=f"{gone[0]} is gone; training goes on from the tokens made of it",
+            )
+            return TokenShards(cached)
+        raise IntegrityError(
+            f"the corpus {gone[0]} is gone, and so are the tokens made of it",
+            safe="every checkpoint: tissu chat works",
+            hint="put the corpus back, then the same command",
+        )
+    files = yield from read_corpus(run.data, cache_directory(), stop.is_set)
+    vocab_size = run.model.vocab_size
+    assert vocab_size
+    if shards_directory(cache_directory(), files, vocab_size).name != key:
+        raise IntegrityError(
+            f"the text in {', '.join(run.data.corpus)} is not what this run began with",
+            safe="every checkpoint: tissu chat works",
+            hint="put the corpus back as it was, or start a new run",
+        )
+    return (yield from prepare(run.data, vocab_size, cache_directory(), stop.is_set))
