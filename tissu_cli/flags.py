@@ -11,6 +11,7 @@ import typer
 
 from tissu_core.config.fields import Setting, default_of, describe, iter_settings
 from tissu_core.config.load import build_config, cast_value, parse_assignment, place, read_toml
+from tissu_core.config.training import LENGTHS
 
 Config = TypeVar("Config")
 Given = dict[str, Any]
@@ -104,21 +105,36 @@ def resolve_settings(
     Raises:
         ConfigError: Naming the setting that is unknown, of the wrong type or out of range.
     """
-    hints = {path: hint for path, _, hint in iter_settings(kind)}
+    typed = {
+        path: cast_value(describe(spec).flag, given[path], hint)
+        for path, spec, hint in iter_settings(kind)
+        if path in given
+    }
     table: dict[str, Any] = {}
-    for path, value in (base or {}).items():
-        place(table, path, value)
-    if config_file is not None:
-        _merge(table, read_toml(config_file))
-    for assignment in assignments or []:
-        place(table, *parse_assignment(assignment))
-    for path, value in given.items():
-        place(table, path, cast_value(_flag_of(kind, path), value, hints[path]))
+    for layer in (
+        _nest(base or {}),
+        read_toml(config_file) if config_file is not None else {},
+        _nest(dict(map(parse_assignment, assignments or []))),
+        _nest(typed),
+    ):
+        _displace_length(table, layer)
+        _merge(table, layer)
     return build_config(kind, table)
 
 
-def _flag_of(kind: type, path: str) -> str:
-    return next(describe(spec).flag for found, spec, _ in iter_settings(kind) if found == path)
+def _nest(settings: Mapping[str, Any]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for path, value in settings.items():
+        place(table, path, value)
+    return table
+
+
+def _displace_length(table: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    """A length that is said again replaces the one said before, in whatever unit that was."""
+    lower, higher = table.get("training"), layer.get("training")
+    if isinstance(lower, dict) and isinstance(higher, Mapping) and {*LENGTHS} & {*higher}:
+        for name in LENGTHS:
+            lower.pop(name, None)
 
 
 def _merge(table: dict[str, Any], other: Mapping[str, Any]) -> None:

@@ -63,6 +63,8 @@ class Planned:
     validation_tokens: int
     batch_tokens: int
     steps: int
+    is_timed: bool
+    """Whether the clock ends the run, so that ``steps`` is an estimate."""
     minutes: float
     passes: float
     optimizer: str

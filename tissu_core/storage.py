@@ -88,9 +88,11 @@ def sealed_directory(path: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
     try:
         yield temporary
         _seal(temporary, facts)
-        if path.exists():
-            remove_directory(path)
+        aside = path.with_name(f"{_TEMPORARY}{os.getpid()}-old-{path.name}")
+        if path.exists():  # only renames stand between the old and the new
+            path.rename(aside)
         temporary.rename(path)
+        remove_directory(aside)
     except BaseException:
         remove_directory(temporary)
         raise

@@ -43,3 +43,13 @@ def test_what_is_no_whole_number_is_refused_by_flag(value: str) -> None:
 def test_several_stop_texts_stay_as_typed() -> None:
     run = resolve_settings(UseRun, {"decoding.stop": ["\n\n", " ;"]})
     assert run.decoding == DecodingConfig(stop=("\n\n", " ;"))
+
+
+def test_a_length_said_again_replaces_the_one_said_before() -> None:
+    base = {"training.minutes": 2.0}
+    run = resolve_settings(TrainRun, {"training.steps": "50"}, base=base)
+    assert (run.training.steps, run.training.minutes) == (50, None)
+    run = resolve_settings(TrainRun, {}, base=base, assignments=["training.epochs=3"])
+    assert (run.training.epochs, run.training.minutes) == (3, None)
+    with pytest.raises(ConfigError, match="both say how long"):
+        resolve_settings(TrainRun, {"training.steps": "5", "training.tokens": "9k"}, base=base)

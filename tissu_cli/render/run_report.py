@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tissu_cli.render import numbers
-from tissu_cli.render.tables import facts_table
+from tissu_cli.render.tables import facts_table, steps_done
 from tissu_cli.render.train_panel import TrainPanel, loss_chart
 from tissu_core.events import EvalFinished, Planned, TrainEvent
 
@@ -38,7 +38,7 @@ def _facts(run: "RunEntry", events: Sequence[TrainEvent]) -> list[tuple[str, obj
         ("run", run.name),
         ("directory", run.directory),
         ("state", "running" if run.is_running else facts.state),
-        ("steps", f"{facts.step:,} of {facts.steps:,}"),
+        ("steps", steps_done(facts)),
         ("trained", f"{numbers.count(facts.tokens)} tokens"),
         ("took", numbers.duration(facts.elapsed_seconds)),
     ]

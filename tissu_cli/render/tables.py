@@ -12,6 +12,7 @@ from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from tissu_core.runs.catalog import ModelEntry, RunEntry
+    from tissu_core.runs.follow import RunFacts
 
 
 def facts_table(rows: Sequence[tuple[str, object]]) -> Table:
@@ -31,13 +32,18 @@ def runs_table(runs: "Sequence[RunEntry]") -> Table:
         table.add_row(
             Text(sanitize_line(run.name)),
             state,
-            f"{facts.step:,} of {facts.steps:,}",
+            steps_done(facts),
             "" if facts.bits_per_byte is None else f"{facts.bits_per_byte:.4f}",
             numbers.count(facts.num_parameters),
             numbers.size(run.num_bytes),
             numbers.ago(time.time() - facts.updated) if facts.updated else "",
         )
     return table
+
+
+def steps_done(facts: "RunFacts") -> str:
+    """How far a run came, of how much where that is known."""
+    return f"{facts.step:,} of {facts.steps:,}" if facts.steps else f"{facts.step:,}"
 
 
 def models_table(models: "Sequence[ModelEntry]") -> Table:

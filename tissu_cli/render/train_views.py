@@ -79,6 +79,7 @@ class LogView:
     def __init__(self, file: IO[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._file, self._clock = file, clock
         self._steps = 0
+        self._of = ""
         self._last_step = 0
         self._last_line = clock()
         self._skipped: dict[str, int] = {}
@@ -112,6 +113,7 @@ class LogView:
                 return None
             case Planned():
                 self._steps = event.steps
+                self._of = "" if event.is_timed else f"/{event.steps}"
                 self._print_skipped()
                 return plan_line(event)
             case StepFinished():
@@ -145,7 +147,7 @@ class LogView:
             return None
         self._last_step = event.step
         return (
-            f"step {event.step}/{self._steps} ({event.progress:.0%}) loss {event.loss:.4f} "
+            f"step {event.step}{self._of} ({event.progress:.0%}) loss {event.loss:.4f} "
             f"rate {event.learning_rate:.3e} norm {event.grad_norm:.3f} "
             f"{event.tokens_per_second:.0f} tok/s {numbers.duration(event.elapsed_seconds)}"
         )
@@ -181,10 +183,11 @@ class Silence:
 
 def plan_line(event: Planned) -> str:
     """What was chosen, in one line."""
+    steps = f"about {event.steps:,}" if event.is_timed else f"{event.steps:,}"
     return (
         f"{event.model}, {numbers.count(event.num_parameters)} parameters, vocabulary "
         f"{event.vocab_size}, context {event.context_tokens}; "
         f"{numbers.count(event.train_tokens)} training tokens seen {event.passes:.2g} times in "
-        f"{event.steps} steps of {event.batch_tokens} tokens, about {event.minutes:.1f} min; "
+        f"{steps} steps of {event.batch_tokens:,} tokens, about {event.minutes:.1f} min; "
         f"{event.optimizer} at {event.learning_rate:.3g}, {event.precision} on {event.device}"
     )

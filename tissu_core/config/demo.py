@@ -7,7 +7,7 @@ from typing import Any
 def demo_settings() -> dict[str, Any]:
     """Settings that train on the sources of Python's own standard library, for about 2 minutes."""
     return {
-        "name": "",
+        "name_stem": "demo",
         "data.corpus": [sysconfig.get_path("stdlib")],
         "data.only": [".py"],
         "data.exclude": ["test", "tests", "idle_test", "site-packages", "dist-packages"],

@@ -15,6 +15,7 @@ class TrainRun:
     """A training run as asked for; its resolved form is stored beside the model."""
 
     name: str = setting("", "name of the run; the default is made from the corpus", flag="--name")
+    name_stem: str = setting("", "what a made-up name begins with; the corpus gives it otherwise")
     out: str = setting("", "directory of the run; the default is in tissu's home", flag="--out")
     model: ModelShape = field(default_factory=ModelShape)
     data: DataConfig = field(default_factory=DataConfig)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from tissu_core.config.fields import check, setting
 from tissu_core.errors import ConfigError
 
+LENGTHS = ("steps", "tokens", "epochs", "minutes")
+"""Four ways to say how long to train, of which a run has one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
@@ -103,8 +106,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        lengths = {"steps": self.steps, "tokens": self.tokens, "epochs": self.epochs}
-        given = [name for name, value in {**lengths, "minutes": self.minutes}.items() if value]
+        given = [name for name in LENGTHS if getattr(self, name)]
         if len(given) > 1:
             raise ConfigError(
                 f"--{given[0]} and --{given[1]} both say how long to train",

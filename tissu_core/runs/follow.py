@@ -26,6 +26,7 @@ class RunFacts:
     """"finished", "stopped", or "unfinished" when its log has no end."""
     step: int
     steps: int
+    """Planned; 0 when the clock ends the run."""
     num_parameters: int
     train_tokens: int
     tokens: int
@@ -79,7 +80,7 @@ def read_facts(directory: Path) -> RunFacts:
     return RunFacts(
         state=state,
         step=last.step if last else 0,
-        steps=planned.steps if planned else 0,
+        steps=planned.steps if planned and not planned.is_timed else 0,
         num_parameters=planned.num_parameters if planned else 0,
         train_tokens=planned.train_tokens if planned else 0,
         tokens=last.tokens if last else 0,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from tissu_core.config.runs import TrainRun
 from tissu_core.errors import BusyError, ConfigError, InputError, ResourceError, nearest
 from tissu_core.runs.home import runs_directory
 from tissu_core.storage import write_text
@@ -23,12 +24,13 @@ _OWNER_FILE = "owner.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-def new_run_directory(name: str, out: str, corpus: tuple[str, ...]) -> Path:
+def new_run_directory(run: TrainRun) -> Path:
     """Where a new run goes; nothing is made yet.
 
     Raises:
         ConfigError: If the name is no plain name, or ``out`` holds something else.
     """
+    name, out = run.name, run.out
     if name and not _NAME.fullmatch(name):
         raise ConfigError(
             f"--name is {name!r}; a name has letters, digits, dot, dash and underscore",
@@ -53,7 +55,7 @@ def new_run_directory(name: str, out: str, corpus: tuple[str, ...]) -> Path:
                 hint=f"another --name, or go on with: tissu train --resume {name}",
             )
         return path
-    return _free_name(_name_from(corpus))
+    return _free_name(run.name_stem or _name_from(run.data.corpus))
 
 
 def _name_from(corpus: tuple[str, ...]) -> str:

@@ -43,7 +43,7 @@ def train(
     """
     if not run.data.corpus:
         raise ConfigError("no corpus was named", field="corpus", hint="tissu train FOLDER")
-    directory = new_run_directory(run.name, run.out, run.data.corpus)
+    directory = new_run_directory(run)
     threading.Thread(target=importlib.import_module, args=("torch",), daemon=True).start()
     try:
         shards = yield from prepare(run.data, run.model.vocab_size, cache_directory(), stop.is_set)
@@ -122,6 +122,7 @@ def _plan(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
         validation_tokens=validation_spans.num_tokens,
         batch_tokens=plan.run.training.batch_tokens or 0,
         steps=plan.steps,
+        is_timed=run.training.minutes is not None,
         minutes=run.training.minutes or plan.seconds / 60,
         passes=plan.passes,
         optimizer=run.optimizer.name,

@@ -33,6 +33,7 @@ def planned(**changes: object) -> Planned:
         "validation_tokens": 180_000,
         "batch_tokens": 4096,
         "steps": 200,
+        "is_timed": False,
         "minutes": 2.0,
         "passes": 0.6,
         "optimizer": "muon",

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tissu_core.config.data import DataConfig
+from tissu_core.config.runs import TrainRun
 from tissu_core.errors import BusyError, ConfigError, InputError, ResourceError
 from tissu_core.runs.run_directory import (
     CONFIG_FILE,
@@ -25,6 +27,10 @@ with writing(Path(sys.argv[1])):
 """
 
 
+def new_directory(name: str, out: str, corpus: tuple[str, ...]) -> Path:
+    return new_run_directory(TrainRun(name=name, out=out, data=DataConfig(corpus=corpus)))
+
+
 @pytest.fixture
 def runs(own_home: Path) -> Path:
     return own_home / "runs"
@@ -40,7 +46,7 @@ def make_run(runs: Path, name: str, when: int = 0) -> Path:
 
 def test_a_run_without_name_is_named_after_its_corpus(runs: Path, tmp_path: Path) -> None:
     def named(corpus: str) -> str:
-        path = new_run_directory("", "", (corpus,))
+        path = new_directory("", "", (corpus,))
         assert path.parent == runs
         assert not path.exists()
         return path.name
@@ -57,30 +63,30 @@ def test_a_run_without_name_is_named_after_its_corpus(runs: Path, tmp_path: Path
 @pytest.mark.parametrize("name", ["..", ".hidden", "a/b", "a b", "-x", "", "x" * 200, "a\n"])
 def test_odd_names_never_leave_the_home(runs: Path, name: str) -> None:
     if not name:
-        assert new_run_directory(name, "", ("c",)).parent == runs
+        assert new_directory(name, "", ("c",)).parent == runs
         return
     with pytest.raises(ConfigError) as caught:
-        new_run_directory(name, "", ("c",))
+        new_directory(name, "", ("c",))
     assert caught.value.field == "name"
 
 
 def test_a_name_in_use_is_refused(runs: Path) -> None:
-    assert new_run_directory("mine", "", ("c",)) == runs / "mine"
+    assert new_directory("mine", "", ("c",)) == runs / "mine"
     make_run(runs, "mine")
     with pytest.raises(ConfigError, match="a run 'mine' already") as caught:
-        new_run_directory("mine", "", ("c",))
+        new_directory("mine", "", ("c",))
     assert "--resume mine" in caught.value.hint
 
 
 def test_a_run_may_go_elsewhere_but_not_over_something(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert new_run_directory("", str(out), ("c",)) == out
+    assert new_directory("", str(out), ("c",)) == out
     out.mkdir()
-    assert new_run_directory("", str(out), ("c",)) == out
+    assert new_directory("", str(out), ("c",)) == out
     (out / "thesis.tex").touch()
     for taken in (out, out / "thesis.tex"):
         with pytest.raises(ConfigError, match="not an empty directory"):
-            new_run_directory("", str(taken), ("c",))
+            new_directory("", str(taken), ("c",))
 
 
 def test_runs_are_found_by_name_path_and_age(runs: Path, tmp_path: Path) -> None:
