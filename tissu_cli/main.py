@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from tissu_cli import settings
 from tissu_cli.commands import chat, evaluate, generate, inspect, models, runs, train
+from tissu_cli.settings import discard
 from tissu_core import __version__
 from tissu_core.errors import TissuError
 
@@ -22,9 +23,7 @@ class _Root(TyperGroup):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            # Nothing more can be written; Python would complain again when it flushes at exit.
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, sys.stdout.fileno())
+            discard(sys.stdout)
             raise typer.Exit(settings.EXIT_CLOSED_PIPE) from None
 
 
@@ -74,7 +73,13 @@ def main() -> None:
         # A terminal that cannot show a character gets a stand-in, never an exception.
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard(sys.stdout)
+        code = settings.EXIT_CLOSED_PIPE
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import TextIO
 
 EXIT_OK = 0
 EXIT_BUG = 1
@@ -22,6 +24,15 @@ def is_live(environment: Mapping[str, str] = os.environ) -> bool:
         and environment.get("TERM", "") not in ("dumb", "")
         and not environment.get("CI")
     )
+
+
+def discard(stream: TextIO) -> None:
+    """Let what is still written to a stream whose reader is gone vanish.
+
+    Python would otherwise complain once more when it flushes at exit.
+    """
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def is_person_at_stdin() -> bool:

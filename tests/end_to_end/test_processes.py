@@ -183,11 +183,12 @@ def test_thirty_kills_at_any_moment_lose_no_finished_checkpoint(
 
 
 @posix
-def test_a_closed_pipe_ends_quietly(trained_once: Trained) -> None:
+@pytest.mark.parametrize("words", [["inspect", "weights", "layer"], ["models", "list", "--json"]])
+def test_a_closed_pipe_ends_quietly(trained_once: Trained, words: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        [*COMMAND, "inspect", "weights", "layer"],
+        [*COMMAND, *words],
         stdout=writer,
         stderr=subprocess.PIPE,
         env=environment(trained_once.tissu.home),
@@ -196,6 +197,20 @@ def test_a_closed_pipe_ends_quietly(trained_once: Trained) -> None:
     os.close(writer)
     assert done.returncode == 141
     assert done.stderr == b""
+
+
+@posix
+def test_a_reader_of_json_that_leaves_ends_no_run(tissu: Tissu, corpus: Path) -> None:
+    run = tissu.start(
+        *("train", corpus, "--name", "r", "--steps", "20", "--view", "json", *FAST),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert run.stdout is not None
+    run.stdout.readline()
+    run.stdout.close()
+    assert run.wait(timeout=60) == 0
+    assert (tissu.home / "runs" / "r" / "model" / "model.safetensors").exists()
 
 
 @posix

@@ -9,7 +9,7 @@ import typer
 
 from tissu_cli.commands.signals import Signals
 from tissu_cli.flags import Given, resolve_settings, with_settings
-from tissu_cli.settings import is_live
+from tissu_cli.settings import discard, is_live
 from tissu_core.config.demo import demo_settings
 from tissu_core.config.runs import TrainRun
 from tissu_core.errors import ConfigError
@@ -147,6 +147,7 @@ class Watching:
         from tissu_cli.render.train_views import LogView, Silence
 
         self._is_detached = True
+        discard(sys.stdout if self._is_json else sys.stderr)
         if self._directory is None:
             self._view = Silence()
         else:

@@ -199,7 +199,7 @@ class TrainPanel:
             body.append(_one_line(self.sample.text))
             body.truncate(2 * width, overflow="ellipsis")
             rows.append(body)
-        if self.notice is not None:
+        if self.notice is not None and (self.notice.level == "warning" or not self.steps):
             style = "yellow" if self.notice.level == "warning" else _LABEL
             body = Text(sanitize_line(self.notice.text), style)
             body.truncate(2 * width, overflow="ellipsis")

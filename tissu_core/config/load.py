@@ -11,8 +11,6 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-import tomli_w
-
 from tissu_core.config.fields import without_none
 from tissu_core.errors import ConfigError, InputError, nearest
 
@@ -41,6 +39,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def to_toml(config: Any) -> str:
     """A configuration as TOML; settings that are None are left out."""
+    import tomli_w
+
     return tomli_w.dumps(to_table(config), multiline_strings=False)
 
 

@@ -120,7 +120,8 @@ def _learn_tokenizer(
     yield StageAdvanced(stage="learning the vocabulary", done=0, total=0, unit="seconds")
     with sample.open("w", encoding="utf-8") as out:
         for number, (text, _) in enumerate(_iter_corpus(files, [])):
-            if number % keep_every == 0:
+            # The second condition is for .gz, whose size says little of its text.
+            if number % keep_every == 0 and out.tell() < SAMPLE_BYTES:
                 out.write(json.dumps(text, ensure_ascii=False) + "\n")
             if stop():
                 raise PreparationStoppedError

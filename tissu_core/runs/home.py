@@ -3,13 +3,15 @@
 import os
 from pathlib import Path
 
-import platformdirs
-
 
 def home() -> Path:
     """``TISSU_HOME``, or the platform's user data directory."""
     given = os.environ.get("TISSU_HOME")
-    return Path(given).expanduser() if given else Path(platformdirs.user_data_dir("tissu", False))
+    if given:
+        return Path(given).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("tissu", appauthor=False))
 
 
 def runs_directory() -> Path:
@@ -26,4 +28,6 @@ def cache_directory() -> Path:
     """Tokens and hashes, which can always be made again."""
     if os.environ.get("TISSU_HOME"):
         return home() / "cache"
-    return Path(platformdirs.user_cache_dir("tissu", False))
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("tissu", appauthor=False))

@@ -21,7 +21,6 @@ _DEFAULT_SECONDS = {"cpu": 600.0, "mps": 900.0, "cuda": 1800.0}
 _EFFICIENCY = {"cpu": 0.55, "mps": 0.35, "cuda": 0.35}
 """Share of a large matrix product's speed that a training step reaches."""
 _DEPTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
-_TOKENS_PER_PARAMETER = 0.2
 _EVALUATIONS = 10
 _PREPARATION_SECONDS = 8.0
 
@@ -158,7 +157,7 @@ def _choose_model(
         speed = machine.flops * _EFFICIENCY[machine.device] / train_flops_per_token(model)
         tokens = budget or speed * _training_seconds(run.training, machine)
         tokens = min(tokens, _LARGEST_DEFAULT_PASSES * train_tokens)
-        if tokens < _TOKENS_PER_PARAMETER * num_parameters(model):
+        if tokens < _tokens_per_parameter(tokens) * num_parameters(model):
             break
         if train_bytes(model, 1) > 0.8 * machine.free_bytes:
             break
@@ -167,6 +166,16 @@ def _choose_model(
         f"{chosen.num_hidden_layers} layers x {chosen.hidden_size} is the largest that this text "
         "and time can teach; --depth changes it"
     )
+
+
+def _tokens_per_parameter(tokens: float) -> float:
+    """How many tokens a parameter should see: 0.3 of a million, 3 of a hundred million, then 12.
+
+    The small end was measured on 2 cores (docs/recipes.md); 12 is nanochat's default. Between them
+    it grows with the square root of the tokens, as tokens and parameters should grow together
+    (Hoffmann et al. 2022, arXiv:2203.15556).
+    """
+    return min(12.0, 0.3 * (tokens / 1e6) ** 0.5)
 
 
 def _choose_batch(training: TrainingConfig, context: int, budget: float, train_tokens: int) -> int:
