@@ -13,7 +13,7 @@ from tissu_cli import settings
 from tissu_cli.commands import chat, evaluate, generate, inspect, models, runs, train
 from tissu_cli.settings import discard
 from tissu_core import __version__
-from tissu_core.errors import TissuError
+from tissu_core.errors import ResourceError, TissuError
 
 
 class _Root(TyperGroup):
@@ -95,6 +95,15 @@ def run(arguments: list[str]) -> int:
         return _explain_usage(error, is_json=is_json)
     except (KeyboardInterrupt, typer.Abort):
         return settings.EXIT_INTERRUPTED
+    except (OSError, MemoryError) as error:
+        return _explain(
+            error,
+            f"the machine refused: {str(error) or 'no memory is left'}",
+            "every finished checkpoint",
+            "free disk or memory, or name another place with --out or TISSU_HOME",
+            code=ResourceError.code,
+            is_json=is_json,
+        )
     except Exception as error:  # noqa: BLE001  the outer edge: a bug is shown as one
         return _explain(
             error,

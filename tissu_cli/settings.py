@@ -21,7 +21,7 @@ def is_live(environment: Mapping[str, str] = os.environ) -> bool:
     """
     return (
         sys.stderr.isatty()
-        and environment.get("TERM", "") not in ("dumb", "")
+        and environment.get("TERM", "" if os.name == "posix" else "windows") not in ("dumb", "")
         and not environment.get("CI")
     )
 

@@ -5,6 +5,7 @@ log file or a test. Each verb has its own union; renderers ``match`` over it and
 refuses a forgotten case.
 """
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -71,7 +72,6 @@ class Planned:
     learning_rate: float
     device: str
     precision: str
-    threads: int
     reasons: tuple[str, ...]
 
 
@@ -135,7 +135,7 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
-    """The run ended on its own terms and its model is saved."""
+    """The run ended on its own terms and its model is saved; None was never measured."""
 
     name: str
     directory: str
@@ -144,8 +144,8 @@ class RunFinished:
     stopped_early: bool
     reason: str
     elapsed_seconds: float
-    loss: float
-    bits_per_byte: float
+    loss: float | None
+    bits_per_byte: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,8 +233,15 @@ _BY_NAME = {kind.__name__: kind for kind in get_args(TrainEvent)}
 
 
 def to_record(event: TrainEvent | ChatEvent | EvaluateEvent | TensorSummarized) -> dict[str, Any]:
-    """The event as one JSON object, its kind under ``event``."""
-    return {"event": type(event).__name__, **asdict(event)}
+    """The event as one JSON object, its kind under ``event``; JSON has no NaN, so that is None."""
+    return {
+        "event": type(event).__name__,
+        **{name: _json_number(value) for name, value in asdict(event).items()},
+    }
+
+
+def _json_number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def from_record(record: dict[str, Any]) -> TrainEvent | None:

@@ -20,6 +20,7 @@ from tissu_core.errors import InputError, IntegrityError
 MANIFEST = "tissu.json"
 MANIFEST_VERSION = 1
 _TEMPORARY = ".tmp-"
+_ASIDE = "old-"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -88,7 +89,7 @@ def sealed_directory(path: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
     try:
         yield temporary
         _seal(temporary, facts)
-        aside = path.with_name(f"{_TEMPORARY}{os.getpid()}-old-{path.name}")
+        aside = path.with_name(f"{_TEMPORARY}{os.getpid()}-{_ASIDE}{path.name}")
         if path.exists():  # only renames stand between the old and the new
             path.rename(aside)
         temporary.rename(path)
@@ -173,9 +174,17 @@ def remove_directory(path: Path) -> None:
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Remove what a killed process left half-written in ``directory``."""
+    """Remove what a killed process left half-written in ``directory``.
+
+    A directory that was set aside while its replacement moved in is put back if that never came.
+    """
     for path in directory.glob(f"{_TEMPORARY}*"):
-        if _is_alive(path.name.removeprefix(_TEMPORARY).split("-")[0]):
+        pid, _, name = path.name.removeprefix(_TEMPORARY).partition("-")
+        if _is_alive(pid):
+            continue
+        replaced = directory / name.removeprefix(_ASIDE)
+        if name.startswith(_ASIDE) and is_sealed(path) and not replaced.exists():
+            path.rename(replaced)
             continue
         if path.is_dir():
             remove_directory(path)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tissu_cli.commands.prompts import read_prompt
+from tissu_cli.commands.prompts import clean_argument, read_prompt
 from tissu_cli.commands.signals import Signals
 from tissu_cli.flags import Given, Model, resolve_settings, with_settings
 from tissu_cli.render.console import say
-from tissu_cli.settings import EXIT_INTERRUPTED, is_person_at_stdin
+from tissu_cli.settings import EXIT_INTERRUPTED, EXIT_TERMINATED, is_person_at_stdin
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.runs import UseRun
 from tissu_core.errors import TissuError
@@ -50,9 +50,9 @@ def chat(
         if signals.stop.is_set():
             raise typer.Exit(signals.exit_code)
         if not is_conversation:
-            _answer(session, _opening(session, system, text), run.decoding, signals)
+            _answer(session, _opening(session, clean_argument(system), text), run.decoding, signals)
             raise typer.Exit(signals.exit_code)
-    raise typer.Exit(Conversation(session, system, run.decoding).run())
+    raise typer.Exit(Conversation(session, clean_argument(system), run.decoding).run())
 
 
 def _introduce(session: "ChatSession", model: str | None) -> None:
@@ -92,7 +92,7 @@ class Conversation:
                 if line.strip() in ("/quit", "/exit"):
                     return 0
                 was_interrupted = False
-                self._take(line)
+                self._take(clean_argument(line))
             except EOFError:
                 sys.stdout.write("\n")
                 return 0
@@ -128,6 +128,8 @@ class Conversation:
         with Signals() as signals:
             reply = _answer(self._session, messages, self._settings, signals)
         self._messages = [*messages, self._session.assistant_message(reply)]
+        if signals.exit_code == EXIT_TERMINATED:
+            raise typer.Exit(EXIT_TERMINATED)
 
     def _use_line_editing(self) -> None:
         with suppress(ImportError):

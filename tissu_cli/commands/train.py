@@ -12,8 +12,8 @@ from tissu_cli.flags import Given, resolve_settings, with_settings
 from tissu_cli.settings import discard, is_live
 from tissu_core.config.demo import demo_settings
 from tissu_core.config.runs import TrainRun
-from tissu_core.errors import ConfigError
-from tissu_core.events import FileSkipped, Planned, RunFinished, TrainEvent
+from tissu_core.errors import ConfigError, TissuError
+from tissu_core.events import FileSkipped, Noticed, Planned, RunFinished, TrainEvent
 
 VIEWS = ("auto", "panel", "log", "json")
 
@@ -59,9 +59,18 @@ def train(
 ) -> None:
     if view not in VIEWS:
         raise ConfigError(f"--view is {view!r}", field="view", hint=f"one of {', '.join(VIEWS)}")
+    if demo and corpus:
+        raise ConfigError(
+            "--demo has a corpus of its own", field="corpus", hint=f"tissu train {corpus[0]}"
+        )
+    if fallback and resume is None:
+        raise ConfigError(
+            "--fallback goes with --resume", field="fallback", hint="tissu train --resume last"
+        )
     with Signals() as signals:
         if resume is not None:
-            _refuse_settings_on_resume(given, corpus, config, assignments, demo=demo)
+            is_changed = bool(given or corpus or config or assignments or demo or dry_run)
+            _refuse_settings_on_resume(is_changed=is_changed)
             from tissu_core.runs.resume import resume as resume_run
 
             events = resume_run(resume, signals.stop, is_fallback_allowed=fallback)
@@ -80,15 +89,8 @@ def train(
             raise typer.Exit(signals.exit_code)
 
 
-def _refuse_settings_on_resume(
-    given: Given,
-    corpus: list[str] | None,
-    config: Path | None,
-    assignments: list[str] | None,
-    *,
-    demo: bool,
-) -> None:
-    if given or corpus or config or assignments or demo:
+def _refuse_settings_on_resume(*, is_changed: bool) -> None:
+    if is_changed:
         raise ConfigError(
             "--resume goes on with a run as it began; its settings cannot change",
             field="resume",
@@ -107,6 +109,7 @@ class Watching:
         self._is_detached = False
         self._skipped: list[FileSkipped] = []
         self._is_json = view == "json"
+        self._stream = sys.stdout if self._is_json else sys.stderr
         name = view if view != "auto" else ("panel" if is_live() else "log")
         self._view: TrainView
         if name == "panel":
@@ -122,6 +125,10 @@ class Watching:
                 last = event
                 self._remember(event)
                 self._draw(event)
+        except TissuError as error:
+            if self._is_detached:  # nobody sees stderr; the run's log keeps the reason
+                self._view.show(Noticed(level="warning", text=error.message))
+            raise
         finally:
             self._view.close()
         if not self._is_json and not self._is_detached:
@@ -135,24 +142,30 @@ class Watching:
             self._directory = Path(directory)
 
     def _draw(self, event: TrainEvent) -> None:
-        if self._signals.is_hung_up and not self._is_detached:
+        if self._signals.is_hung_up and not self._is_detached and self._stream.isatty():
             self._detach()
+        if self._is_detached:
+            self._move_to_log()
         try:
             self._view.show(event)
         except OSError:  # the terminal went away, or the reader of --view json did
             self._detach()
 
     def _detach(self) -> None:
-        """Go on in a file of the run's: a closed terminal ends no run."""
-        from tissu_cli.render.train_views import LogView, Silence
+        """Draw no more: a closed terminal ends no run."""
+        from tissu_cli.render.train_views import Silence
 
         self._is_detached = True
-        discard(sys.stdout if self._is_json else sys.stderr)
-        if self._directory is None:
-            self._view = Silence()
-        else:
-            log = (self._directory / "train.log").open("a", encoding="utf-8")
-            self._view = LogView(log)
+        discard(self._stream)
+        self._view = Silence()
+
+    def _move_to_log(self) -> None:
+        """Go on in a file of the run's, once there is a run."""
+        from tissu_cli.render.train_views import LogView, Silence
+
+        if isinstance(self._view, Silence) and self._directory is not None:
+            path = self._directory / "train.log"
+            self._view = LogView(path.open("a", encoding="utf-8", errors="backslashreplace"))
 
     def _say_farewell(self, last: TrainEvent | None) -> None:
         from tissu_cli.render.farewell import say_finished, say_plan, say_skipped

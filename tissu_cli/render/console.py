@@ -49,5 +49,7 @@ def say(text: object, style: str = "") -> None:
 
 def print_json(value: Any) -> None:
     """One line of JSON on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    # Escaped where stdout could not carry the letters: a stand-in would make it another value.
+    is_ascii = "utf" not in (sys.stdout.encoding or "").lower()
+    sys.stdout.write(json.dumps(value, ensure_ascii=is_ascii) + "\n")
     sys.stdout.flush()

@@ -3,11 +3,13 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from tissu_cli.render import numbers
 from tissu_cli.render.console import say
 from tissu_cli.render.train_views import plan_line
 from tissu_core.events import FileSkipped, Planned, RunFinished
+from tissu_core.runs.home import runs_directory
 
 _NAMED = 3
 
@@ -32,18 +34,21 @@ def say_plan(plan: Planned) -> None:
         say(f"  because: {reason}", "dim")
 
 
+def find_by_name(run: RunFinished) -> bool:
+    """Whether the run is at home, so that its name is enough."""
+    return Path(run.directory).parent == runs_directory()
+
+
 def say_finished(run: RunFinished) -> None:
     """The end of a run."""
-    name = shlex.quote(run.name)
+    name = shlex.quote(run.name if find_by_name(run) else run.directory)
     took = numbers.duration(run.elapsed_seconds)
     if run.stopped_early:
         say(f"stopped after step {run.step:,} ({took}); saved in {run.model_path}")
         say(f"go on with:  tissu train --resume {name}", "bold")
         return
     why = " (no better evaluation for a while)" if run.reason == "patience" else ""
-    say(
-        f"trained {run.step:,} steps in {took}{why}: "
-        f"{run.bits_per_byte:.4f} bits per byte on held-out text"
-    )
+    score = f"{run.bits_per_byte:.4f} bits per byte" if run.bits_per_byte else "not measured"
+    say(f"trained {run.step:,} steps in {took}{why}: {score} on held-out text")
     say(f"the model is in {run.model_path}")
     say(f"talk to it:  tissu chat {name}      measure it:  tissu eval ppl TEXT -m {name}", "bold")

@@ -116,7 +116,8 @@ class TrainPanel:
             f"{numbers.count(p.train_tokens)} tokens, seen {p.passes:.2g}x · "
             f"{numbers.count(p.batch_tokens)} a step · {p.optimizer} at {p.learning_rate:.3g}"
         )
-        return [_line(model, width), _line(data, width, _LABEL)]
+        why = [_line(f"because {reason}", width, _LABEL) for reason in p.reasons]
+        return [_line(model, width), _line(data, width, _LABEL), *(why if not self.steps else [])]
 
     def _progress(self, width: int) -> RenderableType:
         if self.stage is not None or not self.steps:

@@ -115,7 +115,8 @@ class LogView:
                 self._steps = event.steps
                 self._of = "" if event.is_timed else f"/{event.steps}"
                 self._print_skipped()
-                return plan_line(event)
+                self._print(plan_line(event))
+                return f"because: {'; '.join(event.reasons)}" if event.reasons else None
             case StepFinished():
                 return self._step_line(event)
             case EvalFinished():
@@ -136,9 +137,9 @@ class LogView:
     def _stage_line(self, event: StageAdvanced) -> str | None:
         is_new = event.stage != self._stage
         self._stage = event.stage
-        if event.stage == "scoring" or not (is_new or self._is_silent()):
+        if not (self._is_silent() or (is_new and event.stage != "scoring")):
             return None
-        return event.stage + (f": {event.done:,} {event.unit}" if not is_new else "")
+        return event.stage + (f": {event.done:,} {event.unit}" if event.done else "")
 
     def _step_line(self, event: StepFinished) -> str | None:
         every = max(1, self._steps // _LINES_A_RUN)

@@ -4,7 +4,6 @@ Every unknown table or key is refused with its nearest name, and every value of 
 the type wanted: a misspelt setting is never ignored.
 """
 
-import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -26,7 +25,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: If it is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except OSError as error:
         raise InputError(
             f"cannot read the configuration {path}: {error.strerror}", hint="check --config"
@@ -110,6 +109,8 @@ def cast_value(path: str, value: Any, hint: Any) -> Any:
             return value
         if isinstance(value, int | float):
             return str(value)
+    elif hint is int and isinstance(value, str) and value.strip().isdecimal():
+        return int(value)  # exactly: a float would round a large seed
     elif isinstance(value, str | int | float) and not isinstance(value, bool):
         number = parse_number(value)
         if number is not None and (hint is float or number == int(number)):
@@ -159,8 +160,3 @@ def place(table: dict[str, Any], path: str, value: Any) -> None:
             raise unknown_setting(path, [])
         table = inner
     table[last] = value
-
-
-def canonical(config: Any) -> str:
-    """A configuration as one line of JSON, the same for equal settings."""
-    return json.dumps(to_table(config), sort_keys=True, ensure_ascii=False)

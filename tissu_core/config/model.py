@@ -4,7 +4,7 @@ Field names of ``ModelConfig`` are those of Hugging Face's Qwen3 configuration, 
 model is read by other programs without a map.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 from tissu_core.config.fields import check, setting
 from tissu_core.errors import ConfigError
@@ -164,11 +164,6 @@ def asked_size(shape: ModelShape) -> tuple[int, int] | None:
         size[0] if size else max(1, (shape.hidden_size or 0) // 64)
     )
     return layers, shape.hidden_size or (size[1] if size else layers * HEAD_DIM)
-
-
-def with_vocabulary(config: ModelConfig, vocab_size: int) -> ModelConfig:
-    """The same architecture over another vocabulary."""
-    return replace(config, vocab_size=vocab_size)
 
 
 def _feed_forward_width(width: int) -> int:

@@ -7,7 +7,7 @@ from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.fields import setting
 from tissu_core.config.model import ModelShape
 from tissu_core.config.optimizer import OptimizerConfig
-from tissu_core.config.training import MachineConfig, TrainingConfig
+from tissu_core.config.training import DeviceConfig, MachineConfig, TrainingConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,4 +29,4 @@ class UseRun:
     """Using a model: how tokens are chosen, and where it computes."""
 
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
-    machine: MachineConfig = field(default_factory=MachineConfig)
+    machine: DeviceConfig = field(default_factory=DeviceConfig)

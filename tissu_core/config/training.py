@@ -116,8 +116,8 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MachineConfig:
-    """What computes, and in which numbers."""
+class DeviceConfig:
+    """What computes."""
 
     device: str = setting(
         "auto",
@@ -126,15 +126,24 @@ class MachineConfig:
         choices=("auto", "cpu", "cuda", "mps"),
         panel="Machine",
     )
+    threads: int | None = setting(
+        None, "processor threads", flag="--threads", minimum=1, maximum=1024, panel="Machine"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineConfig(DeviceConfig):
+    """What trains, and in which numbers."""
+
     precision: str = setting(
         "auto",
         "numbers of the matrix products; weights and optimizer stay fp32",
         flag="--precision",
         choices=("auto", "fp32", "bf16"),
         panel="Machine",
-    )
-    threads: int | None = setting(
-        None, "processor threads", flag="--threads", minimum=1, maximum=1024, panel="Machine"
     )
     gpus: int = setting(1, "GPUs to train on", flag="--gpus", minimum=1, panel="Machine")
 

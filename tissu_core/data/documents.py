@@ -39,13 +39,17 @@ def check_text(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_json_lines(path: Path) -> bool:
+    """Whether a file's name says that its lines are JSON."""
+    return path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
+
+
 def iter_documents(path: Path, on_bad_line: Callable[[int], None]) -> Iterator[str]:
     """The documents of a file: lines of JSONL with ``text``, else text cut at blank lines.
 
     ``on_bad_line`` is told the number of each JSONL line that is no object with a ``text``.
     """
-    name = path.name.removesuffix(".gz")
-    if name.endswith((".jsonl", ".ndjson")):
+    if is_json_lines(path):
         yield from _iter_json_lines(path, on_bad_line)
     else:
         yield from _iter_pieces(_iter_text(path))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tissu_core.data.documents import NotTextError, check_text
+from tissu_core.data.documents import NotTextError, check_text, is_json_lines
 from tissu_core.data.sources import Skipped, SourceFile
 from tissu_core.storage import write_text
 
@@ -71,5 +71,6 @@ def corpus_key(files: Iterable[TextFile], settings: str) -> str:
     """A key of contents (in order) and of the settings that shape what is made from them."""
     digest = hashlib.sha256(settings.encode())
     for file in files:
-        digest.update(f"\n{file.sha256} {file.source.path.suffix}".encode())
+        kind = f"{is_json_lines(file.source.path)} {file.source.path.suffix == '.gz'}"
+        digest.update(f"\n{file.sha256} {kind}".encode())
     return digest.hexdigest()[:32]

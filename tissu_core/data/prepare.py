@@ -67,7 +67,7 @@ def prepare(
 
 
 def read_corpus(
-    data: DataConfig, cache: Path, stop: Stop
+    data: DataConfig, cache: Path, stop: Stop = bool
 ) -> Generator[PrepareEvent, None, list[TextFile]]:
     """The text files of a corpus, each read to its end once in its life."""
     files: list[TextFile] = []
@@ -118,13 +118,18 @@ def _learn_tokenizer(
     # Every n-th document, so that a sample of a large corpus comes from all of it.
     keep_every = max(1, -(-total // SAMPLE_BYTES))
     yield StageAdvanced(stage="learning the vocabulary", done=0, total=0, unit="seconds")
+    ticks = _Ticks()
     with sample.open("w", encoding="utf-8") as out:
-        for number, (text, _) in enumerate(_iter_corpus(files, [])):
+        for number, (text, _) in enumerate(iter_corpus(files, [])):
             # The second condition is for .gz, whose size says little of its text.
             if number % keep_every == 0 and out.tell() < SAMPLE_BYTES:
                 out.write(json.dumps(text, ensure_ascii=False) + "\n")
             if stop():
                 raise PreparationStoppedError
+            if ticks.is_due():
+                yield StageAdvanced(
+                    stage="choosing a sample", done=number, total=0, unit="documents"
+                )
     for seconds in iter_learning(sample, vocab_size, directory / TOKENIZER_FILE):
         yield StageAdvanced(
             stage="learning the vocabulary", done=int(seconds), total=0, unit="seconds"
@@ -143,7 +148,7 @@ def _tokenize(
     total = sum(file.source.num_bytes for file in files)
     bad_lines: list[str] = []
     ticks, read, text_bytes = _Ticks(), 0, 0
-    for texts, sources in _iter_text_batches(_iter_corpus(files, bad_lines)):
+    for texts, sources in _iter_text_batches(iter_corpus(files, bad_lines)):
         for ids, source in zip(tokenizer.encode_batch(texts), sources, strict=True):
             writer.append([tokenizer.end_id, *ids], source)
         read += sum(map(len, texts))
@@ -182,7 +187,7 @@ def _judge_bad_lines(bad_lines: list[str], num_documents: int) -> None:
         )
 
 
-def _iter_corpus(files: list[TextFile], bad_lines: list[str]) -> Iterator[tuple[str, int]]:
+def iter_corpus(files: list[TextFile], bad_lines: list[str]) -> Iterator[tuple[str, int]]:
     """Every document with the number of its file.
 
     Raises:

@@ -84,7 +84,7 @@ class TokenShards:
     def _cut_longest(self, wanted: int) -> tuple[Spans, Spans]:
         starts, lengths = self.documents.starts, self.documents.lengths.copy()
         longest = int(lengths.argmax())
-        held = min(wanted, int(lengths[longest]) // 2)
+        held = min(max(2, wanted), int(lengths[longest]) // 2)
         lengths[longest] -= held
         end = np.array([starts[longest] + lengths[longest]])
         return Spans(starts, lengths), Spans(end, np.array([held]))

@@ -41,10 +41,7 @@ def iter_sources(
         InputError: If a path does not exist; names the nearest that does.
     """
     seen: set[tuple[int, int, int, int]] = set()
-    for given in corpus:
-        path = Path(given).expanduser()
-        if not path.exists():
-            raise missing_path(path)
+    for path in check_paths(corpus):
         for found in _iter_one(path, tuple(only), frozenset(exclude)):
             if isinstance(found, Skipped):
                 yield found
@@ -53,6 +50,19 @@ def iter_sources(
             else:
                 seen.add(found.identity)
                 yield found
+
+
+def check_paths(corpus: Sequence[str]) -> list[Path]:
+    """The paths of a corpus, all of which exist.
+
+    Raises:
+        InputError: If one does not; names the nearest that does.
+    """
+    paths = [Path(given).expanduser() for given in corpus]
+    for path in paths:
+        if not os.path.exists(path):  # noqa: PTH110  never raises
+            raise missing_path(path)
+    return paths
 
 
 def _iter_one(

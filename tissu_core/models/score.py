@@ -54,4 +54,6 @@ def score_windows(model: Decoder, windows: Tensor, token_bytes: Tensor, first: i
     nll = linear_nll(hidden.flatten(0, 1), model.lm_head.weight, targets)
     num_bytes = token_bytes[targets]
     is_text = num_bytes > 0
-    return Score(float((nll.double() * is_text).sum()), int(is_text.sum()), int(num_bytes.sum()))
+    return Score(
+        float((nll * is_text).cpu().double().sum()), int(is_text.sum()), int(num_bytes.sum())
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tissu_core.checkpoint.store import CheckpointStore
-from tissu_core.errors import InputError, IntegrityError, nearest
+from tissu_core.errors import BusyError, InputError, IntegrityError, nearest
 from tissu_core.runs.follow import RunFacts, read_facts
 from tissu_core.runs.home import models_directory, runs_directory
 from tissu_core.runs.run_directory import (
@@ -17,7 +17,7 @@ from tissu_core.runs.run_directory import (
     is_being_written,
     run_directories,
 )
-from tissu_core.storage import MANIFEST, is_sealed, remove_directory, verify
+from tissu_core.storage import MANIFEST, is_sealed, remove_directory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,19 +62,20 @@ def remove_run(given: str) -> RunEntry:
     """Remove a run with its checkpoints and its model.
 
     Raises:
-        InputError: If there is no such run, or it is being written.
+        InputError: If there is no such run.
+        BusyError: If it is being written.
     """
     path = find_run(given)
     entry = describe_run(path)
     if entry.is_running:
-        raise InputError(f"run {entry.name!r} is being written", hint="stop it first")
+        raise BusyError(f"run {entry.name!r} is being written", hint="stop it first")
     (path / CONFIG_FILE).unlink()  # without it, what is left is no run
     remove_directory(path)
     return entry
 
 
 def list_models() -> list[ModelEntry]:
-    """Models of runs and of the store, the newest first."""
+    """Models of runs, the newest first, then of the store by name."""
     found = []
     for run in run_directories():
         path = _model_of_run(run)
@@ -85,39 +86,61 @@ def list_models() -> list[ModelEntry]:
 
 
 def find_model(given: str | None) -> Path:
-    """The model directory for a path, a run, a name in the store, or nothing (the newest).
+    """The model directory for a run, a name in the store, a path, or nothing (the newest).
 
-    Of a run: ``model``, else its best checkpoint, else its last. Only what is whole is found.
+    Of a run: ``model``, else its best checkpoint, else its last. A plain word is a name first, so
+    that a folder of the same name in the way does not hide the run.
 
     Raises:
         InputError: If there is no such model; names the nearest.
-        IntegrityError: If the model is damaged and the run has another one that is good.
     """
     if given is None:
         return _newest_model()
     path = Path(given).expanduser()
-    for candidate in (path, runs_directory() / given, models_directory() / given):
+    for candidate in (runs_directory() / given, models_directory() / given, path):
         if (candidate / CONFIG_FILE).is_file():
-            return _verified(_model_of_run(candidate), candidate)
-        if (candidate / "config.json").is_file() or candidate.exists():
+            return _model_of_run(candidate) or _refuse_unsaved(candidate)
+        if (candidate / "config.json").is_file():
             return candidate
+    if path.exists():
+        return path  # whatever it is, reading it says what is wrong
     names = [entry.name for entry in list_models()]
     close = nearest(given, names)
     raise InputError(
-        f"there is no model {given!r}: no such directory, run or stored model",
+        f"there is no model {given!r}: no such run, stored model or directory",
         hint=f"did you mean {' or '.join(close)}?" if close else "tissu models list",
     )
+
+
+def name_a_good_one(damaged: Path, error: IntegrityError) -> IntegrityError:
+    """The error for a damaged model; of a run, with a checkpoint that is whole."""
+    for run in damaged.parents[:2]:
+        store = CheckpointStore(run / CHECKPOINTS)
+        for step in reversed(store.steps()):
+            if store.path_of(step) != damaged and store.is_good(step):
+                return IntegrityError(
+                    error.message,
+                    safe=f"step {step} of the run is good",
+                    hint=f"name it as the model: {store.path_of(step)}",
+                )
+    return error
 
 
 def _newest_model() -> Path:
     for run in run_directories():
         path = _model_of_run(run)
         if path is not None:
-            return _verified(path, run)
+            return path
     stored = sorted(models_directory().glob("*/config.json"), key=lambda p: p.stat().st_mtime)
     if stored:
         return stored[-1].parent
     raise InputError(f"there is no model in {runs_directory()}", hint="tissu train --demo")
+
+
+def _refuse_unsaved(run: Path) -> Path:
+    raise InputError(
+        f"run {run.name!r} has no finished checkpoint yet", hint="wait for its first save"
+    )
 
 
 def _model_of_run(run: Path) -> Path | None:
@@ -127,27 +150,6 @@ def _model_of_run(run: Path) -> Path | None:
         if is_sealed(path):
             return path
     return None
-
-
-def _verified(path: Path | None, run: Path) -> Path:
-    """The model of a run if its bytes are whole; otherwise say which of its checkpoints is."""
-    if path is None:
-        raise InputError(
-            f"run {run.name!r} has no finished checkpoint yet", hint="wait for its first save"
-        )
-    try:
-        verify(path)
-    except IntegrityError as error:
-        store = CheckpointStore(run / CHECKPOINTS)
-        for step in reversed(store.steps()):
-            if store.path_of(step) != path and store.is_good(step):
-                raise IntegrityError(
-                    error.message,
-                    safe=f"step {step} of the run is good",
-                    hint=f"name it as the model: {store.path_of(step)}",
-                ) from error
-        raise
-    return path
 
 
 def _entry(name: str, path: Path, source: str) -> ModelEntry:

@@ -3,17 +3,16 @@
 from collections.abc import Iterator
 
 from tissu_core.config.data import DataConfig
-from tissu_core.config.training import MachineConfig
-from tissu_core.data.documents import iter_documents
-from tissu_core.data.prepare import read_corpus
-from tissu_core.errors import ConfigError
+from tissu_core.config.training import DeviceConfig
+from tissu_core.data.prepare import iter_corpus, read_corpus
+from tissu_core.errors import ConfigError, InputError
 from tissu_core.events import EvaluateEvent, Noticed, PerplexityMeasured, StageAdvanced
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
 
 
 def measure_perplexity(
-    data: DataConfig, model: str | None, stride: int | None, machine: MachineConfig
+    data: DataConfig, model: str | None, stride: int | None, machine: DeviceConfig
 ) -> Iterator[EvaluateEvent]:
     """Score every document of ``data``; the last event is the result.
 
@@ -22,7 +21,7 @@ def measure_perplexity(
         ConfigError: If the stride is not in 1..context.
     """
     path = find_model(model)
-    files = yield from read_corpus(data, cache_directory(), bool)
+    files = yield from read_corpus(data, cache_directory())
     import torch
 
     from tissu_core.evals.perplexity import score_document
@@ -35,19 +34,20 @@ def measure_perplexity(
     token_bytes = torch.tensor(loaded.tokenizer.token_bytes(), device=device)
     total = sum(file.source.num_bytes for file in files)
     score, num_documents = Score(), 0
-    bad_lines: list[int] = []
-    for file in files:
-        for text in iter_documents(file.source.path, bad_lines.append):
-            num_documents += 1
-            for part in score_document(loaded.model, loaded.tokenizer, text, token_bytes, stride):
-                score += part
-                yield StageAdvanced(
-                    stage="scoring", done=min(score.num_bytes, total), total=total, unit="bytes"
-                )
+    bad_lines: list[str] = []
+    for text, _ in iter_corpus(files, bad_lines):
+        num_documents += 1
+        for part in score_document(loaded.model, loaded.tokenizer, text, token_bytes, stride):
+            score += part
+            yield StageAdvanced(
+                stage="scoring", done=min(score.num_bytes, total), total=total, unit="bytes"
+            )
     if bad_lines:
         yield Noticed(
             level="warning", text=f"{len(bad_lines)} JSONL lines without a text were skipped"
         )
+    if not score.num_tokens:
+        raise InputError("the files hold no letter of text", hint="name other text")
     yield PerplexityMeasured(
         model=str(path),
         loss=score.loss,

@@ -151,9 +151,10 @@ def _choose_model(
     asked = asked_size(run.model)
     if asked is not None:
         return shaped(*asked), f"{asked[0]} layers x {asked[1]} as asked for"
-    chosen = shaped(_DEPTHS[0], _DEPTHS[0] * HEAD_DIM)
-    for depth in _DEPTHS:
-        model = shaped(depth, depth * HEAD_DIM)
+    fitting = [(depth, depth * HEAD_DIM) for depth in _DEPTHS if _heads_fit(run.model, depth)]
+    chosen = shaped(*(fitting or [(_DEPTHS[0], HEAD_DIM)])[0])
+    for size in fitting:
+        model = shaped(*size)
         speed = machine.flops * _EFFICIENCY[machine.device] / train_flops_per_token(model)
         tokens = budget or speed * _training_seconds(run.training, machine)
         tokens = min(tokens, _LARGEST_DEFAULT_PASSES * train_tokens)
@@ -168,6 +169,11 @@ def _choose_model(
     )
 
 
+def _heads_fit(shape: ModelShape, depth: int) -> bool:
+    """Whether the heads asked for divide this width."""
+    return depth * HEAD_DIM % (2 * (shape.num_attention_heads or 1)) == 0
+
+
 def _tokens_per_parameter(tokens: float) -> float:
     """How many tokens a parameter should see: 0.3 of a million, 3 of a hundred million, then 12.
 
@@ -175,7 +181,7 @@ def _tokens_per_parameter(tokens: float) -> float:
     it grows with the square root of the tokens, as tokens and parameters should grow together
     (Hoffmann et al. 2022, arXiv:2203.15556).
     """
-    return min(12.0, 0.3 * (tokens / 1e6) ** 0.5)
+    return min(12.0, 0.3 * math.sqrt(tokens / 1e6))
 
 
 def _choose_batch(training: TrainingConfig, context: int, budget: float, train_tokens: int) -> int:

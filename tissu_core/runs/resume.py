@@ -10,7 +10,8 @@ from tissu_core.config.runs import TrainRun
 from tissu_core.data.prepare import PreparationStoppedError, prepare, read_corpus, shards_directory
 from tissu_core.data.shards import TokenShards
 from tissu_core.errors import IntegrityError
-from tissu_core.events import Noticed, RunResumed, TrainEvent
+from tissu_core.events import Noticed, Planned, RunResumed, TrainEvent
+from tissu_core.runs.follow import read_events
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.run_directory import CHECKPOINTS, find_run, writing
 from tissu_core.runs.run_loop import Log, logging_to, read_config, run_to_end, set_up_machine
@@ -36,7 +37,9 @@ def resume(
         try:
             shards = yield from _find_shards(run, key, stop)
         except PreparationStoppedError:
+            yield Noticed(level="info", text="stopped before the first step; nothing changed")
             return
+        yield from (event for event in read_events(directory) if isinstance(event, Planned))
         yield from _resume_at(directory, run, steps, shards, checkpoint, stop, log)
 
 

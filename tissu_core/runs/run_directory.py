@@ -21,6 +21,8 @@ CHECKPOINTS = "checkpoints"
 MODEL = "model"
 _LOCK_FILE = "run.lock"
 _OWNER_FILE = "owner.json"
+_PATIENCE_SECONDS = 0.5
+"""A listing looks at the lock for a moment; that is not another writer."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -56,6 +58,20 @@ def new_run_directory(run: TrainRun) -> Path:
             )
         return path
     return _free_name(run.name_stem or _name_from(run.data.corpus))
+
+
+def refuse_taken(path: Path) -> None:
+    """Refuse a directory that another start made a run of meanwhile; call it with the lock held.
+
+    Raises:
+        BusyError: If there is a run.
+    """
+    if (path / CONFIG_FILE).exists():
+        raise BusyError(
+            f"another process made a run in {path} meanwhile",
+            safe="that run, and the prepared text",
+            hint="the same command again, or another --name",
+        )
 
 
 def _name_from(corpus: tuple[str, ...]) -> str:
@@ -118,7 +134,7 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / _LOCK_FILE, timeout=0)
+        lock = FileLock(path / _LOCK_FILE, timeout=_PATIENCE_SECONDS)
         lock.acquire()
     except Timeout as error:
         raise BusyError(
@@ -147,8 +163,10 @@ def is_being_written(path: Path) -> bool:
     try:
         with lock:
             return False
-    except (Timeout, OSError):
+    except Timeout:
         return True
+    except OSError:  # read-only: nobody writes there
+        return False
 
 
 def _owner(path: Path) -> str:

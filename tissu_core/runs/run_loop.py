@@ -1,5 +1,6 @@
 """What new and resumed runs share: the log, the loop to its end, and the stored settings."""
 
+import math
 import shutil
 import threading
 import time
@@ -14,7 +15,7 @@ from tissu_core.config.runs import TrainRun
 from tissu_core.errors import InputError
 from tissu_core.events import RunFinished, TrainEvent
 from tissu_core.runs.run_directory import CONFIG_FILE, MODEL
-from tissu_core.storage import read_manifest, sealed_directory, write_text
+from tissu_core.storage import sealed_directory, verify, write_text
 from tissu_core.tracking.event_log import EventLog
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _finish(directory: Path, assembly: "Assembly", trainer: "Trainer") -> RunFin
     if not is_stopped:
         best = store.path_of(state.best_step or state.step)
         model_path = directory / MODEL
-        facts = {**read_manifest(best), "kind": "model", "bits_per_byte": state.best_bits_per_byte}
+        facts = {**verify(best), "kind": "model", "bits_per_byte": state.best_bits_per_byte}
         with sealed_directory(model_path, facts) as temporary:
             for name in ("config.json", "generation_config.json", "model.safetensors"):
                 shutil.copyfile(best / name, temporary / name)
@@ -80,9 +81,14 @@ def _finish(directory: Path, assembly: "Assembly", trainer: "Trainer") -> RunFin
         stopped_early=is_stopped,
         reason=trainer.end_reason,
         elapsed_seconds=trainer.parts.clock(),
-        loss=state.loss,
-        bits_per_byte=state.best_bits_per_byte,
+        loss=_finite(state.loss),
+        bits_per_byte=_finite(state.best_bits_per_byte),
     )
+
+
+def _finite(number: float) -> float | None:
+    """A number, or None for one that was never measured."""
+    return number if math.isfinite(number) else None
 
 
 def set_up_machine(run: TrainRun) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.config.training import MachineConfig
+from tissu_core.config.training import DeviceConfig
 from tissu_core.events import ChatEvent, ContextTrimmed, GenerateEvent
 from tissu_core.runs.catalog import find_model
 from tissu_core.text.chat_template import Message
@@ -131,7 +131,7 @@ class ChatSession:
         return [tokenizer.end_id, *tokenizer.encode(text)]
 
 
-def open_chat(model: str | None, machine: MachineConfig) -> ChatSession:
+def open_chat(model: str | None, machine: DeviceConfig) -> ChatSession:
     """Load a model by path, run, stored name, or the newest.
 
     Raises:

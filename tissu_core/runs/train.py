@@ -3,14 +3,16 @@
 import importlib
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tissu_core import __version__
+from tissu_core.config.model import asked_size, resolve_shape
 from tissu_core.config.runs import TrainRun
 from tissu_core.data.prepare import PreparationStoppedError, prepare
 from tissu_core.data.shards import TokenShards
+from tissu_core.data.sources import check_paths
 from tissu_core.errors import ConfigError
 from tissu_core.events import (
     Noticed,
@@ -21,14 +23,8 @@ from tissu_core.events import (
 from tissu_core.models.count import num_parameters
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.plan import MEMORISING_PASSES, Machine, Plan, make_plan
-from tissu_core.runs.run_directory import (
-    new_run_directory,
-    writing,
-)
+from tissu_core.runs.run_directory import new_run_directory, refuse_taken, writing
 from tissu_core.runs.run_loop import logging_to, run_to_end, set_up_machine, write_config
-
-if TYPE_CHECKING:
-    pass
 
 
 def train(
@@ -44,23 +40,30 @@ def train(
     if not run.data.corpus:
         raise ConfigError("no corpus was named", field="corpus", hint="tissu train FOLDER")
     directory = new_run_directory(run)
-    threading.Thread(target=importlib.import_module, args=("torch",), daemon=True).start()
+    _check_shape(run)
+    check_paths(run.data.corpus)
     try:
-        shards = yield from prepare(run.data, run.model.vocab_size, cache_directory(), stop.is_set)
+        with _importing_torch():
+            shards = yield from prepare(
+                run.data, run.model.vocab_size, cache_directory(), stop.is_set
+            )
     except PreparationStoppedError:
         yield Noticed(level="info", text="stopped before the first step; nothing was saved")
         return
     plan, planned = _plan(run, shards)
+    notices = list(_warnings(plan))
     if is_dry_run:
+        yield from notices
         yield planned
         return
     from tissu_core.runs.assemble import assemble_new
     from tissu_core.runtime.device import resolve_device
 
     with writing(directory), logging_to(directory) as log:
+        refuse_taken(directory)
         yield log(_run_started(directory))
         yield log(planned)
-        for notice in _warnings(plan):
+        for notice in notices:
             yield log(notice)
         write_config(directory, _with_absolute_corpus(plan.run), plan.steps, shards.directory.name)
         assembly = assemble_new(
@@ -72,6 +75,26 @@ def train(
             resolve_device(plan.run.machine.device),
         )
         yield from run_to_end(directory, assembly, stop, log)
+
+
+@contextmanager
+def _importing_torch() -> Iterator[None]:
+    """Import torch meanwhile: it takes a second or two, and reading text does not need it."""
+    thread = threading.Thread(target=importlib.import_module, args=("torch",))
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _check_shape(run: TrainRun) -> None:
+    """Refuse a shape that cannot be before any text is read."""
+    asked = asked_size(run.model)
+    if asked is not None:
+        layers, width = asked
+        context = run.model.context_tokens or 256
+        resolve_shape(run.model, layers=layers, width=width, context_tokens=context, vocab_size=512)
 
 
 def _plan(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
@@ -129,7 +152,6 @@ def _plan(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
         learning_rate=rate,
         device=describe_device(device),
         precision=precision,
-        threads=threads,
         reasons=plan.reasons,
     )
 

@@ -66,7 +66,7 @@ def _render(template: str, messages: list[dict[str, str]], config: Mapping[str, 
 
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     environment.globals["raise_exception"] = _refuse
-    tokens = {name: value for name, value in config.items() if name.endswith("_token")}
+    tokens = {name: value or "" for name, value in config.items() if name.endswith("_token")}
     try:
         return environment.from_string(template).render(
             messages=messages, add_generation_prompt=True, **tokens

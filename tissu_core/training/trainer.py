@@ -122,7 +122,7 @@ class Trainer:
         elif settings.patience and state.evals_since_best >= settings.patience:
             self.end_reason = "patience"
         else:
-            return self._progress() >= 1
+            return self._progress() >= 1 and state.step > 0
         return True
 
     def _progress(self) -> float:

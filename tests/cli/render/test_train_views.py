@@ -40,7 +40,6 @@ def planned(**changes: object) -> Planned:
         "learning_rate": 0.02,
         "device": "CPU, 2 threads",
         "precision": "bf16",
-        "threads": 2,
         "reasons": (),
     }
     return Planned(**(facts | changes))  # type: ignore[arg-type]
