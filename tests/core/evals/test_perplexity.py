@@ -1,0 +1,110 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from tests.samples import STORY, VOCAB_SIZE, make_model
+from tissu_core.config.model import ModelConfig
+from tissu_core.evals.perplexity import iter_windows, score_document
+from tissu_core.models.decoder import Decoder
+from tissu_core.models.score import Score
+from tissu_core.text.tokenizer import Tokenizer
+
+
+def contexts_of(length: int, context: int, stride: int) -> dict[int, int]:
+    """How many ids are read before each scored one; the ids are their own positions."""
+    found: dict[int, int] = {}
+    for window, first in iter_windows(range(length), context, stride):
+        assert window == list(range(window[0], window[0] + len(window)))
+        assert 2 <= len(window) <= context + 1
+        assert 0 <= first < len(window) - 1, "a window without a new score is wasted"
+        for id in window[1 + first :]:
+            assert id not in found, f"{id} is scored twice"
+            found[id] = id - window[0]
+    return found
+
+
+def score(model: Decoder, tokenizer: Tokenizer, text: str, stride: int) -> Score:
+    token_bytes = torch.tensor(tokenizer.token_bytes())
+    return sum(score_document(model, tokenizer, text, token_bytes, stride), Score())
+
+
+@given(length=st.integers(0, 90), context=st.integers(1, 30), data=st.data())
+def test_every_id_but_the_first_is_scored_exactly_once(
+    length: int, context: int, data: st.DataObject
+) -> None:
+    stride = data.draw(st.integers(1, context))
+    found = contexts_of(length, context, stride)
+    assert sorted(found) == list(range(1, length))
+    assert all(read >= min(id, context - stride + 1) for id, read in found.items())
+
+
+@given(length=st.integers(0, 90), stride=st.integers(1, 8), times=st.integers(1, 5))
+def test_a_smaller_stride_gives_each_token_at_least_as_much_to_read(
+    length: int, stride: int, times: int
+) -> None:
+    context = stride * times
+    near, far = contexts_of(length, context, stride), contexts_of(length, context, context)
+    assert all(near[id] >= far[id] for id in far)
+
+
+def test_windows_side_by_side_equal_a_computation_by_hand(
+    tiny_model: Decoder, tiny_tokenizer: Tokenizer
+) -> None:
+    context = tiny_model.config.max_position_embeddings
+    ids = torch.tensor([tiny_tokenizer.end_id, *tiny_tokenizer.encode(STORY)])
+    assert len(ids) > 3 * context and (len(ids) - 1) % context, "several windows, the last shorter"
+    nll = 0.0
+    with torch.no_grad():
+        for begin in range(0, len(ids) - 1, context):
+            part = ids[begin : begin + context + 1]
+            logits = tiny_model(part[None, :-1])[0]
+            nll += functional.cross_entropy(logits, part[1:], reduction="sum").item()
+    found = score(tiny_model, tiny_tokenizer, STORY, context)
+    assert found.num_tokens == len(ids) - 1
+    assert found.num_bytes == len(STORY.encode())
+    assert found.nll == pytest.approx(nll, rel=1e-5)
+    assert found.perplexity == pytest.approx(math.exp(nll / (len(ids) - 1)), rel=1e-4)
+
+
+def test_overlapping_windows_score_each_token_after_what_its_window_read(
+    tiny_model: Decoder, tiny_tokenizer: Tokenizer
+) -> None:
+    context, stride = tiny_model.config.max_position_embeddings, 24
+    ids = torch.tensor([tiny_tokenizer.end_id, *tiny_tokenizer.encode(STORY)])
+    nll = 0.0
+    with torch.no_grad():
+        for id, read in contexts_of(len(ids), context, stride).items():
+            logits = tiny_model(ids[None, id - read : id])[0, -1]
+            nll += functional.cross_entropy(logits, ids[id]).item()
+    found = score(tiny_model, tiny_tokenizer, STORY, stride)
+    assert (found.num_tokens, found.num_bytes) == (len(ids) - 1, len(STORY.encode()))
+    assert found.nll == pytest.approx(nll, rel=1e-5)
+
+
+def test_a_document_that_fits_is_scored_alike_with_any_stride(
+    tiny_config: ModelConfig, tiny_tokenizer: Tokenizer
+) -> None:
+    model = make_model(replace(tiny_config, max_position_embeddings=1024))
+    whole, *rest = (score(model, tiny_tokenizer, STORY, stride) for stride in (1024, 7))
+    assert rest == [whole]
+
+
+@pytest.mark.parametrize("stride", [64, 10])
+def test_a_model_that_knows_nothing_has_the_perplexity_of_its_vocabulary(
+    tiny_model: Decoder, tiny_tokenizer: Tokenizer, stride: int
+) -> None:
+    with torch.no_grad():
+        tiny_model.lm_head.weight.zero_()
+    found = score(tiny_model, tiny_tokenizer, STORY, stride)
+    assert found.perplexity == pytest.approx(VOCAB_SIZE, rel=1e-5)
+
+
+def test_a_document_without_text_scores_nothing(
+    tiny_model: Decoder, tiny_tokenizer: Tokenizer
+) -> None:
+    assert score(tiny_model, tiny_tokenizer, "", 8) == Score()

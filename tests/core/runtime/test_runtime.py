@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.samples import CPU
+from tissu_core.errors import ResourceError
+from tissu_core.runtime import precision
+from tissu_core.runtime.device import default_threads, measure_flops, resolve_device
+from tissu_core.runtime.memory import free_bytes, used_bytes, utilization
+from tissu_core.runtime.precision import DTYPES, autocast, resolve_precision
+from tissu_core.runtime.seeds import derive_seed
+
+PART = st.integers(0, 2**31) | st.text("abc ", min_size=1, max_size=3)
+PARTS = st.lists(PART, min_size=1, max_size=4)
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="the platform tells only the peak, or nothing"
+)
+
+
+@pytest.fixture
+def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+def test_a_seed_is_the_same_in_every_version() -> None:
+    assert derive_seed(1337, "dropout", 4) == 8_276_054_627_807_625_575
+
+
+@given(parts=PARTS, other=PARTS)
+def test_seeds_differ_by_part_and_by_order(parts: list[int | str], other: list[int | str]) -> None:
+    assert 0 <= derive_seed(*parts) < 2**63
+    torch.Generator().manual_seed(derive_seed(*parts))
+    same = [*map(str, parts)] == [*map(str, other)]
+    assert (derive_seed(*parts) == derive_seed(*other)) == same
+
+
+def test_parts_are_not_glued_together() -> None:
+    splits = [("ab", "c"), ("a", "bc"), ("abc",), ("c", "ab"), (1, 23), (12, 3), (123,)]
+    assert len({derive_seed(*parts) for parts in splits}) == len(splits)
+
+
+@pytest.mark.usefixtures("bare_machine")
+def test_a_machine_without_accelerator_computes_on_its_processor() -> None:
+    assert resolve_device("auto") == resolve_device("cpu") == CPU
+
+
+@pytest.mark.usefixtures("bare_machine")
+@pytest.mark.parametrize("name", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(ResourceError, match=f"no {name} device") as caught:
+        resolve_device(name)
+    assert caught.value.hint == "--device cpu"
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+@pytest.mark.parametrize("name", DTYPES)
+def test_numbers_that_were_asked_for_stay(name: str, device: str) -> None:
+    assert resolve_precision(name, torch.device(device)) == name
+
+
+@pytest.mark.parametrize(("has_bf16", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_numbers_fit_the_processor(
+    monkeypatch: pytest.MonkeyPatch, has_bf16: bool, expected: str
+) -> None:
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: has_bf16)
+    assert resolve_precision("auto", CPU) == expected
+
+
+def test_mixed_precision_is_of_products_only() -> None:
+    left = torch.randn(4, 4)
+    for name in ("fp32", "bf16"):
+        with autocast(CPU, name):
+            assert (left @ left).dtype == DTYPES[name]
+            assert left.sum().dtype == left.dtype == torch.float32
+
+
+@needs_proc
+def test_memory_is_measured() -> None:
+    assert 10 << 20 < used_bytes(CPU) < 1 << 40, "torch alone takes more than 10 MB"
+    assert free_bytes(CPU) > 0
+    assert utilization(CPU) is None
+
+
+@needs_proc
+def test_memory_that_is_taken_is_seen() -> None:
+    before = used_bytes(CPU)
+    block = torch.ones(64 << 20, dtype=torch.uint8)
+    assert used_bytes(CPU) - before > 32 << 20
+    del block
+
+
+def test_speed_is_measured() -> None:
+    assert 1e7 < measure_flops(CPU, torch.float32) < 1e16
+    assert default_threads() >= 1
