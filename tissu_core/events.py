@@ -198,7 +198,7 @@ class PerplexityMeasured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSummarized:
-    """Statistics of one tensor. ``histogram`` counts equal bins from ``min`` to ``max``."""
+    """Statistics of one tensor. ``histogram`` counts its finite values in equal bins."""
 
     name: str
     shape: tuple[int, ...]

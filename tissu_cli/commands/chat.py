@@ -106,6 +106,12 @@ class Conversation:
     def _take(self, line: str) -> None:
         from tissu_cli.render.errors import show_error
 
+        try:
+            self._obey(line)
+        except TissuError as error:
+            show_error(error.message, error.safe, error.hint, code=error.code, is_json=False)
+
+    def _obey(self, line: str) -> None:
         match line.strip().split(maxsplit=1):
             case []:
                 return
@@ -118,10 +124,7 @@ class Conversation:
             case [word, *_] if word.startswith("/") and word[1:].isalpha():
                 say(f"there is no {word}; {_HELP}")
             case _:
-                try:
-                    self._say(line)
-                except TissuError as error:
-                    show_error(error.message, error.safe, error.hint, code=3, is_json=False)
+                self._say(line)
 
     def _say(self, line: str) -> None:
         messages = [*self._messages, self._session.user_message(line)]

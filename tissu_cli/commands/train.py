@@ -57,16 +57,7 @@ def train(
     *,
     given: Given,
 ) -> None:
-    if view not in VIEWS:
-        raise ConfigError(f"--view is {view!r}", field="view", hint=f"one of {', '.join(VIEWS)}")
-    if demo and corpus:
-        raise ConfigError(
-            "--demo has a corpus of its own", field="corpus", hint=f"tissu train {corpus[0]}"
-        )
-    if fallback and resume is None:
-        raise ConfigError(
-            "--fallback goes with --resume", field="fallback", hint="tissu train --resume last"
-        )
+    _refuse_combinations(view, corpus, resume, demo=demo, fallback=fallback)
     with Signals() as signals:
         if resume is not None:
             is_changed = bool(given or corpus or config or assignments or demo or dry_run)
@@ -87,6 +78,21 @@ def train(
         Watching(view, signals).through(events)
         if signals.exit_code:
             raise typer.Exit(signals.exit_code)
+
+
+def _refuse_combinations(
+    view: str, corpus: list[str] | None, resume: str | None, *, demo: bool, fallback: bool
+) -> None:
+    if view not in VIEWS:
+        raise ConfigError(f"--view is {view!r}", field="view", hint=f"one of {', '.join(VIEWS)}")
+    if demo and corpus:
+        raise ConfigError(
+            "--demo has a corpus of its own", field="corpus", hint=f"tissu train {corpus[0]}"
+        )
+    if fallback and resume is None:
+        raise ConfigError(
+            "--fallback goes with --resume", field="fallback", hint="tissu train --resume last"
+        )
 
 
 def _refuse_settings_on_resume(*, is_changed: bool) -> None:

@@ -12,14 +12,20 @@ from tissu_core.events import FileSkipped, Planned, RunFinished
 from tissu_core.runs.home import runs_directory
 
 _NAMED = 3
+_MEANT = ("hidden", "excluded folder", "not .")  # reasons that are settings of the run
 
 
 def say_skipped(skipped: Sequence[FileSkipped]) -> None:
-    """How many files were not read, why, and the first names of each reason."""
-    for reason, number in Counter(map(_kind, skipped)).most_common():
-        names = [skip.path for skip in skipped if _kind(skip) == reason][:_NAMED]
-        more = f" and {number - len(names)} more" if number > len(names) else ""
-        say(f"skipped {number} ({reason}): {', '.join(names)}{more}", "dim")
+    """How many files were not read and why; names where the person did not ask for it."""
+    counts = Counter(map(_kind, skipped)).most_common()
+    meant = [f"{number} {reason}" for reason, number in counts if reason.startswith(_MEANT)]
+    if meant:
+        say(f"passed over: {', '.join(meant)}", "dim")
+    for reason, number in counts:
+        if not reason.startswith(_MEANT):
+            names = [skip.path for skip in skipped if _kind(skip) == reason][:_NAMED]
+            more = f" and {number - len(names)} more" if number > len(names) else ""
+            say(f"skipped {number} ({reason}): {', '.join(names)}{more}", "dim")
 
 
 def _kind(skip: FileSkipped) -> str:

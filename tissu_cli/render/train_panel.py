@@ -30,7 +30,7 @@ from tissu_core.events import (
 )
 from tissu_core.sanitize import sanitize, sanitize_line
 
-SMOOTHING = 0.9
+SMOOTHING = 0.8
 _LABEL = "dim"
 _OTHER_ROWS = 14  # everything but the chart
 _AXIS = 7
@@ -110,11 +110,12 @@ class TrainPanel:
         p = self.planned
         model = (
             f"{p.model} · {numbers.count(p.num_parameters)} parameters · vocabulary "
-            f"{p.vocab_size:,} · context {p.context_tokens} · {p.precision} on {p.device}"
+            f"{p.vocab_size:,} · context {p.context_tokens}"
         )
         data = (
             f"{numbers.count(p.train_tokens)} tokens, seen {p.passes:.2g}x · "
-            f"{numbers.count(p.batch_tokens)} a step · {p.optimizer} at {p.learning_rate:.3g}"
+            f"{numbers.count(p.batch_tokens)} a step · {p.optimizer} {p.learning_rate:.3g} · "
+            f"{p.precision}, {p.device}"
         )
         why = [_line(f"because {reason}", width, _LABEL) for reason in p.reasons]
         return [_line(model, width), _line(data, width, _LABEL), *(why if not self.steps else [])]
@@ -214,7 +215,8 @@ def loss_chart(
     """Raw losses as dots under the smooth line, with the range on the left."""
     xs = [float(step.step) for step in steps]
     raw = [step.loss for step in steps]
-    low, high = min(raw), max(raw)
+    # The first losses would flatten all that follows; they are drawn at the edge.
+    low, high = min(raw), max(raw[len(raw) // 20 :])
     y_range = (low, high) if high > low else (low - 0.5, high + 0.5)
     size = {"width": max(10, width - _AXIS), "height": height}
     ranges = {"x_range": (xs[0], max(xs[-1], xs[0] + 1)), "y_range": y_range}

@@ -20,5 +20,6 @@ def tensor_view(tensor: TensorSummarized) -> RenderableType:
         f"max {tensor.max:+.4g}  zeros {tensor.zeros:,}  norm {tensor.norm:.4g}"
     )
     chart = Text("\n".join("  " + row for row in bar_rows(tensor.histogram, _ROWS)), style="cyan")
-    ends = f"{tensor.min:+.3g}".ljust(len(tensor.histogram) - 7) + f"{tensor.max:+.3g}".rjust(7)
+    width = max(0, len(tensor.histogram) - 7)
+    ends = f"{tensor.min:+.3g}".ljust(width) + f"{tensor.max:+.3g}".rjust(7)
     return Group(title, figures, chart, Text("  " + ends, style="dim"), Text())

@@ -10,7 +10,10 @@ def demo_settings() -> dict[str, Any]:
         "name_stem": "demo",
         "data.corpus": [sysconfig.get_path("stdlib")],
         "data.only": [".py"],
-        "data.exclude": ["test", "tests", "idle_test", "site-packages", "dist-packages"],
+        "data.exclude": [
+            *("test", "tests", "idle_test", "site-packages", "dist-packages"),
+            *("encodings", "pydoc_data"),  # tables of code points and one huge string: not code
+        ],
         "training.minutes": 2.0,
         "training.sample_prompt": "def ",
     }

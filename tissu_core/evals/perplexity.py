@@ -29,8 +29,8 @@ def score_document(
 ) -> Iterator[Score]:
     """Scores of a document's windows, read after a leading end-of-text token.
 
-    ``stride`` is how far windows move: with the whole context none overlap; a smaller one gives
-    each token more to read, at the cost of more windows.
+    ``stride`` is how far windows move: with the whole context none overlap; a smaller one lets
+    each token read at least ``context - stride`` others, at the cost of more windows.
     """
     ids = [tokenizer.end_id, *tokenizer.encode(text)]
     device = token_bytes.device

@@ -113,20 +113,26 @@ def _names_in(file: Path) -> list[str]:
 
 def _summarize(name: str, tensor: torch.Tensor) -> TensorSummarized:
     values = tensor.detach().double().flatten()
-    low, high = float(values.min()), float(values.max())
-    if low < high:
-        counts = values.histc(HISTOGRAM_BINS, low, high)
-    else:
-        counts = torch.tensor([values.numel()])
+    is_empty = values.numel() == 0
     return TensorSummarized(
         name=name,
         shape=tuple(tensor.shape),
         dtype=str(tensor.dtype).removeprefix("torch."),
-        mean=float(values.mean()),
-        std=float(values.std(correction=0)),
-        min=low,
-        max=high,
+        mean=0.0 if is_empty else float(values.mean()),
+        std=0.0 if is_empty else float(values.std(correction=0)),
+        min=0.0 if is_empty else float(values.min()),
+        max=0.0 if is_empty else float(values.max()),
         zeros=int((values == 0).sum()),
         norm=float(values.norm()),
-        histogram=tuple(int(count) for count in counts),
+        histogram=_histogram(values[values.isfinite()]),
     )
+
+
+def _histogram(values: torch.Tensor) -> tuple[int, ...]:
+    """Counts of finite values in equal bins; one bin where all are equal, none for none."""
+    if values.numel() == 0:
+        return ()
+    low, high = float(values.min()), float(values.max())
+    if not low < high:
+        return (values.numel(),)
+    return tuple(int(count) for count in values.histc(HISTOGRAM_BINS, low, high))

@@ -68,6 +68,6 @@ def _check_stride(stride: int | None, context: int) -> int:
         raise ConfigError(
             f"--stride is {stride}, and the model's context is {context}",
             field="stride",
-            hint=f"--stride {context // 2}",
+            hint=f"--stride {max(1, context // 2)}",
         )
     return stride

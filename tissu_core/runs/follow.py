@@ -49,7 +49,7 @@ def iter_log(directory: Path) -> Iterator[tuple[float, TrainEvent]]:
                 record = json.loads(line)
                 event = from_record(record)
                 when = float(record.get("time", 0.0))
-            except (ValueError, TypeError, AttributeError):
+            except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
                 continue
             if event is not None:
                 yield when, event

@@ -117,7 +117,7 @@ class ChatSession:
                 break
             del kept[oldest]
             # A conversation begins with the person: an answer without its question goes too.
-            if oldest < len(kept) - 1 and kept[oldest].role == "assistant":
+            while oldest < len(kept) - 1 and kept[oldest].role == "assistant":
                 del kept[oldest]
         return kept
 

@@ -119,7 +119,7 @@ def test_the_smoothed_loss_is_a_debiased_mean() -> None:
     panel.take(step(1, 5.0))
     assert panel.smoothed == [pytest.approx(5.0)]
     panel.take(step(2, 3.0))
-    assert panel.smoothed[1] == pytest.approx((0.9 * 0.1 * 5 + 0.1 * 3) / (0.9 * 0.1 + 0.1))
+    assert panel.smoothed[1] == pytest.approx((0.8 * 0.2 * 5 + 0.2 * 3) / (0.8 * 0.2 + 0.2))
 
 
 def test_what_others_wrote_never_reaches_the_terminal() -> None:

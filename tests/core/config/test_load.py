@@ -1,5 +1,4 @@
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 from tissu_core.config.data import DataConfig
 from tissu_core.config.load import (
     build_config,
-    canonical,
     cast_value,
     parse_assignment,
     parse_number,
@@ -165,10 +163,3 @@ def test_files_are_read_or_refused_by_name(tmp_path: Path) -> None:
     for missing in (tmp_path / "none.toml", tmp_path):
         with pytest.raises(InputError, match=missing.name):
             read_toml(missing)
-
-
-def test_equal_settings_have_one_spelling_and_others_another() -> None:
-    run = TrainRun(name="x")
-    assert canonical(run) == canonical(TrainRun(name="x"))
-    assert canonical(run) != canonical(replace(run, name="y"))
-    assert "\n" not in canonical(run)

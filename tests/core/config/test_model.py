@@ -1,12 +1,10 @@
 import pytest
 
-from tests.samples import make_config
 from tissu_core.config.model import (
     PRESETS,
     ModelShape,
     asked_size,
     resolve_shape,
-    with_vocabulary,
 )
 from tissu_core.errors import ConfigError
 
@@ -94,7 +92,3 @@ def test_explicit_shape_goes_before_depth_before_preset(
     shape: dict[str, object], size: tuple[int, int] | None
 ) -> None:
     assert asked_size(ModelShape(**shape)) == size  # type: ignore[arg-type]
-
-
-def test_another_vocabulary_changes_nothing_else() -> None:
-    assert with_vocabulary(make_config(), 999) == make_config(vocab_size=999)

@@ -105,7 +105,9 @@ def test_a_tensor_of_one_value_has_one_bin(
 def test_only_tensors_that_match_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = {name: torch.randn(2, 2) for name in ("layers.0.mlp.up", "layers.1.mlp.up", "norm")}
     save_tensors(tmp_path / "model-1.safetensors", {"layers.0.mlp.up": parts["layers.0.mlp.up"]})
-    save_tensors(tmp_path / "model-2.safetensors", parts | {"exp_avg/layers.1": torch.ones(1)})
+    save_tensors(
+        tmp_path / "model-2.safetensors", parts | {"layers.1.mlp.up/exp_avg": torch.ones(1)}
+    )
     read: list[str] = []
 
     class Spy:
