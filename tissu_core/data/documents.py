@@ -26,15 +26,17 @@ class NotTextError(Exception):
     """A file is not text; says why."""
 
 
-def check_text(path: Path) -> str:
+def check_text(path: Path, tick: Callable[[], object] = bool) -> str:
     """Read a file once to its end and return the SHA-256 of its bytes.
+
+    ``tick`` is called for each megabyte; what it raises ends the reading.
 
     Raises:
         NotTextError: If it is binary, not UTF-8 (or UTF-16 with a mark), or broken inside its .gz.
         OSError: If it cannot be read.
     """
     for _ in _iter_text(path):
-        pass
+        tick()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

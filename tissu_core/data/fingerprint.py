@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,13 +35,13 @@ class Remembered:
         except (OSError, ValueError, KeyError, TypeError):
             pass
 
-    def look_at(self, source: SourceFile) -> TextFile | Skipped:
+    def look_at(self, source: SourceFile, tick: Callable[[], object] = bool) -> TextFile | Skipped:
         """Whether a file is text, and its hash; read only if it is new or changed."""
         key = ":".join(map(str, (*source.identity, source.path.suffix)))
         found = self._known.get(key)
         if found is None:
             try:
-                found = check_text(source.path)
+                found = check_text(source.path, tick)
             except NotTextError as error:
                 found = f"!{error}"
             except OSError as error:
@@ -59,12 +59,19 @@ class Remembered:
 
 
 def iter_text_files(
-    sources: Iterable[SourceFile | Skipped], remembered: Remembered
+    sources: Iterable[SourceFile | Skipped],
+    remembered: Remembered,
+    tick: Callable[[], object] = bool,
 ) -> Iterator[TextFile | Skipped]:
-    """Read each new file once; give what is text and what is skipped."""
-    for source in sources:
-        yield source if isinstance(source, Skipped) else remembered.look_at(source)
-    remembered.save()
+    """Read each new file once; give what is text and what is skipped.
+
+    What was learned is kept however the reading ends.
+    """
+    try:
+        for source in sources:
+            yield source if isinstance(source, Skipped) else remembered.look_at(source, tick)
+    finally:
+        remembered.save()
 
 
 def corpus_key(files: Iterable[TextFile], settings: str) -> str:

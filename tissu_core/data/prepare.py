@@ -75,9 +75,13 @@ def read_corpus(
     ticks = _Ticks()
     sources = iter_sources(data.corpus, data.only, data.exclude)
     yield StageAdvanced(stage="reading", done=0, total=0, unit="files")
-    for found in iter_text_files(sources, Remembered(cache / "files.json")):
+
+    def tick() -> None:
         if stop():
             raise PreparationStoppedError
+
+    for found in iter_text_files(sources, Remembered(cache / "files.json"), tick):
+        tick()
         if isinstance(found, Skipped):
             num_skipped += 1
             yield FileSkipped(path=str(found.path), reason=found.reason)

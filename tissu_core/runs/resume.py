@@ -15,7 +15,7 @@ from tissu_core.runs.follow import read_events
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.run_directory import CHECKPOINTS, find_run, writing
 from tissu_core.runs.run_loop import Log, logging_to, read_config, run_to_end, set_up_machine
-from tissu_core.storage import is_sealed
+from tissu_core.storage import is_sealed, read_manifest
 
 
 def resume(
@@ -62,10 +62,24 @@ def _resume_at(
         config = _model_config(run, shards)
         assembly = assemble_new(run, config, steps, shards, directory, device)
     else:
+        yield from map(log, _other_torch(checkpoint))
         assembly = assemble_saved(run, steps, shards, directory, checkpoint, device)
     step = assembly.state.step
     yield log(RunResumed(name=directory.name, directory=str(directory), from_step=step))
     yield from run_to_end(directory, assembly, stop, log, assembly.state.elapsed_seconds)
+
+
+def _other_torch(checkpoint: Path) -> Iterator[TrainEvent]:
+    """A word when another torch computes on: its sums may differ in the last bit."""
+    import torch
+
+    before = read_manifest(checkpoint).get("torch")
+    if before != torch.__version__:
+        yield Noticed(
+            level="warning",
+            text=f"this run began with torch {before} and goes on with {torch.__version__}: it is "
+            "no longer equal to the bit to one that never stopped",
+        )
 
 
 def _model_config(run: TrainRun, shards: TokenShards) -> ModelConfig:

@@ -32,7 +32,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     check_text = fingerprint.check_text
 
-    def counted(path: Path) -> str:
+    def counted(path: Path, tick: object) -> str:
         names.append(path.name)
         return check_text(path)
 
@@ -108,7 +108,7 @@ def test_a_file_that_vanishes_is_skipped(folder: Path) -> None:
 def test_an_unreadable_file_is_skipped_and_not_remembered(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path) -> str:
+    def refuse(path: Path, tick: object) -> str:
         raise PermissionError(13, "Permission denied")
 
     memory = folder.parent / "files.json"

@@ -255,3 +255,11 @@ def test_more_text_gets_a_larger_vocabulary() -> None:
     assert sizes[5] == 1024
     assert sizes[7] == 4096
     assert sizes[-1] == 32_768
+
+
+def test_a_stop_is_answered_inside_one_large_file(folder: Path, cache: Path) -> None:
+    (folder / "large.txt").write_text(STORY * 6000, encoding="utf-8")
+    asked = iter([False, False, True])
+    data = DataConfig(corpus=(str(folder / "large.txt"),))
+    with pytest.raises(PreparationStoppedError):
+        list(prepare(data, VOCAB_SIZE, cache, lambda: next(asked)))
