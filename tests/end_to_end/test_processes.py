@@ -218,9 +218,11 @@ def test_ctrl_c_keeps_what_was_generated(trained_once: Trained) -> None:
     words = ["generate", "cloth", "-p", "The ", "--max-tokens", "31", "--seed", "1"]
     whole = trained_once.tissu.process(*words)
     assert whole.code == 0
-    run = trained_once.tissu.start(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run = trained_once.tissu.start(
+        *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+    )
     assert run.stdout is not None
-    first = run.stdout.read(1)
+    first = run.stdout.read(1)  # unbuffered: a buffer would keep what communicate() then misses
     run.send_signal(signal.SIGINT)
     rest, _ = run.communicate(timeout=30)
     printed = (first + rest).decode().removesuffix("\n")
