@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tissu_core.config.decoding import DecodingConfig
+from tissu_core.decoding.healing import Healed, heal
 from tissu_core.decoding.logits import build_processors, draw, is_greedy
 from tissu_core.decoding.stop import StopText
 from tissu_core.errors import InputError
@@ -36,18 +37,23 @@ def generate(
     *,
     end_ids: frozenset[int],
     should_stop: Callable[[], bool] = bool,
+    is_healed: bool = False,
 ) -> Iterator[GenerateEvent]:
     """Continue a prompt. The texts of all tokens and the tail, joined, are the whole reply.
+
+    ``is_healed`` lets the first token complete the prompt's last one; for plain text.
 
     Raises:
         InputError: If the prompt fills the context.
     """
     check_prompt(model, prompt_ids)
-    reply = _Reply(IncrementalDecoder(tokenizer), StopText(config.stop))
+    healed = heal(tokenizer, prompt_ids) if is_healed else Healed(list(prompt_ids), "", [])
+    reply = _Reply(IncrementalDecoder(tokenizer), StopText(config.stop), healed.prefix)
     started = time.perf_counter()
     room = model.config.max_position_embeddings - len(prompt_ids)
     reason: Reason = "length" if config.max_tokens <= room else "context"
-    for choice in iter_choices(model, prompt_ids, config, min(config.max_tokens, room)):
+    limit = min(config.max_tokens, room)
+    for choice in iter_choices(model, healed.prompt_ids, config, limit, healed.allowed):
         if choice.token_id in end_ids:
             reason = "stop"
             break
@@ -76,9 +82,16 @@ def check_prompt(model: Decoder, prompt_ids: Sequence[int]) -> None:
 
 @torch.inference_mode()
 def iter_choices(
-    model: Decoder, prompt_ids: Sequence[int], config: DecodingConfig, max_tokens: int
+    model: Decoder,
+    prompt_ids: Sequence[int],
+    config: DecodingConfig,
+    max_tokens: int,
+    first_allowed: Sequence[int] = (),
 ) -> Iterator[Choice]:
-    """Tokens without end, up to ``max_tokens``; the caller decides when to stop."""
+    """Tokens without end, up to ``max_tokens``; the caller decides when to stop.
+
+    The first is one of ``first_allowed``, if any are given.
+    """
     device = next(model.parameters()).device
     processors = build_processors(config)
     # Drawn on the CPU, so that a seed gives the same text on every device.
@@ -87,12 +100,20 @@ def iter_choices(
     cache = model.new_cache()
     history = torch.tensor(list(prompt_ids), dtype=torch.long)
     reading = history
-    for _ in range(max_tokens):
+    for number in range(max_tokens):
         logits = model(reading[None].to(device), cache, last_only=True)[0, -1].float().cpu()
+        if number == 0 and first_allowed:
+            logits = _only(logits, first_allowed)
         choice = _choose(logits, history, config, processors, generator)
         yield choice
         reading = torch.tensor([choice.token_id])
         history = torch.cat([history, reading])
+
+
+def _only(logits: Tensor, allowed: Sequence[int]) -> Tensor:
+    kept = torch.full_like(logits, float("-inf"))
+    kept[list(allowed)] = logits[list(allowed)]
+    return kept
 
 
 def _choose(
@@ -115,13 +136,18 @@ class _Reply:
 
     decoder: IncrementalDecoder
     stop: StopText
+    prefix: str
+    """What the prompt already holds of the first token."""
     text: str = ""
     num_tokens: int = 0
     first_seconds: float = 0.0
 
     def feed(self, token_id: int) -> str:
         self.num_tokens += 1
-        return self._show(self.stop.feed(self.decoder.feed(token_id)))
+        text = self.decoder.feed(token_id)
+        if text and self.prefix:
+            text, self.prefix = text.removeprefix(self.prefix), ""
+        return self._show(self.stop.feed(text))
 
     def finish(self, reason: Reason, prompt_tokens: int, seconds: float) -> GenerationFinished:
         tail = ""

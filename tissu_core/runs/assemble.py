@@ -160,8 +160,9 @@ class Assembly:
             max_tokens=_SAMPLE_TOKENS, seed=derive_seed(self.run.training.seed, "sample", step)
         )
         text = ""
+        ends = frozenset({self.tokenizer.end_id})
         for event in generate(
-            self.model, self.tokenizer, ids, config, end_ids=frozenset({self.tokenizer.end_id})
+            self.model, self.tokenizer, ids, config, end_ids=ends, is_healed=True
         ):
             if isinstance(event, GenerationFinished):
                 text = event.text

@@ -77,7 +77,8 @@ class ChatSession:
         kept = self._fit(messages, settings.max_tokens)
         if len(kept) < len(messages):
             yield ContextTrimmed(dropped=len(messages) - len(kept), kept=len(kept))
-        yield from self._generate(self._prompt_ids(kept), settings, stop)
+        ids = self._prompt_ids(kept)
+        yield from self._generate(ids, settings, stop, is_text=not self.has_template)
 
     def complete(
         self, prompt: str, settings: DecodingConfig, stop: threading.Event
@@ -87,14 +88,14 @@ class ChatSession:
         Raises:
             InputError: If the text fills the context.
         """
-        yield from self._generate(self._text_ids(prompt), settings, stop)
+        yield from self._generate(self._text_ids(prompt), settings, stop, is_text=True)
 
     def close(self) -> None:
         """Let the model go."""
         del self._loaded
 
     def _generate(
-        self, ids: list[int], settings: DecodingConfig, stop: threading.Event
+        self, ids: list[int], settings: DecodingConfig, stop: threading.Event, *, is_text: bool
     ) -> Iterator[GenerateEvent]:
         from tissu_core.decoding.generate import generate
 
@@ -105,6 +106,7 @@ class ChatSession:
             settings,
             end_ids=self._loaded.end_ids,
             should_stop=stop.is_set,
+            is_healed=is_text,
         )
 
     def _fit(self, messages: Sequence[Message], reply_tokens: int) -> list[Message]:

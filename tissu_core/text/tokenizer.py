@@ -105,6 +105,19 @@ class Tokenizer:
         """Text of ids, without control tokens; bytes that are no text become U+FFFD."""
         return self.backend.decode(list(ids), skip_special_tokens=True)
 
+    def spelling(self, token_id: int) -> str:
+        """How the vocabulary writes a token."""
+        return str(self.backend.id_to_token(token_id))
+
+    def ids_beginning(self, spelling: str) -> list[int]:
+        """Ids of text whose spelling begins so; control tokens are never among them."""
+        vocabulary = self.backend.get_vocab(with_added_tokens=False)
+        return sorted(
+            id
+            for name, id in vocabulary.items()
+            if name.startswith(spelling) and name not in self.control_tokens
+        )
+
     def token_bytes(self) -> list[int]:
         """How many bytes of text each id stands for; 0 for control tokens.
 

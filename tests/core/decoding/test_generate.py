@@ -41,7 +41,9 @@ def speak(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[int]], None]:
     """Let the model choose these ids, whatever it thinks."""
 
     def script(ids: Sequence[int]) -> None:
-        def choices(model: object, prompt: object, config: object, max_tokens: int):
+        def choices(
+            model: object, prompt: object, config: object, max_tokens: int, allowed: object
+        ):
             yield from (Choice(id, -1.0) for id in ids[:max_tokens])
 
         monkeypatch.setattr(generate_module, "iter_choices", choices)
