@@ -90,7 +90,7 @@ class Tissu:
             [*COMMAND, *map(str, arguments)],
             input=data,
             capture_output=True,
-            timeout=120,
+            timeout=300,
             env=environment(self.home, **more),
             check=False,
         )

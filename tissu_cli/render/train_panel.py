@@ -196,7 +196,7 @@ class TrainPanel:
     def _foot(self, width: int) -> list[RenderableType]:
         rows: list[RenderableType] = []
         if self.sample is not None:
-            body = Text("sample ", _LABEL)
+            body = Text().append("sample ", _LABEL)
             body.append(_one_line(self.sample.prompt), "bold")
             body.append(_one_line(self.sample.text))
             body.truncate(2 * width, overflow="ellipsis")

@@ -62,7 +62,7 @@ class Stack(nn.Module):
         x: Tensor = self.embed_tokens(ids)
         if torch.is_autocast_enabled(ids.device.type):
             # A residual stream in the products' own format halves the traffic of every norm, sum
-            # and gate; measured on 2 cores, 4 layers x 256: a step takes 0.8 of the time.
+            # and gate; measured on 2 cores, 4 layers x 256: a step takes 0.95 of the time.
             x = x.to(torch.get_autocast_dtype(ids.device.type))
         x = F.dropout(x, self.dropout, self.training) if self.dropout else x
         for index, layer in enumerate(self.layers):

@@ -47,7 +47,7 @@ def use_deterministic_cpu(device: torch.device, threads: int) -> None:
     torch.set_num_threads(threads)
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
-        # Filling fresh memory with NaN finds bugs and costs 3 to 5 % of a step.
+        # Filling fresh memory with NaN finds bugs and costs 5 % of a step.
         setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010  untyped
 
 
