@@ -120,4 +120,6 @@ def _find_shards(
             safe="every checkpoint: tissu chat works",
             hint="put the corpus back as it was, or start a new run",
         )
+    if is_sealed(cached):
+        return TokenShards(cached)
     return (yield from prepare(run.data, vocab_size, cache_directory(), stop.is_set))
