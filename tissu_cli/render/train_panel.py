@@ -34,6 +34,7 @@ SMOOTHING = 0.8
 _LABEL = "dim"
 _OTHER_ROWS = 14  # everything but the chart
 _AXIS = 7
+_MOST_REPORTS = 2000  # more than a 200-column chart has dots for
 
 
 @dataclass(slots=True)
@@ -69,6 +70,7 @@ class TrainPanel:
                 self.stage = None
                 self.steps.append(event)
                 self.smoothed.append(self._smooth(event.loss))
+                self._thin()
             case EvalFinished():
                 self.evals.append(event)
                 self.stage = None
@@ -80,6 +82,12 @@ class TrainPanel:
                 self.notice = event
             case RunFinished():
                 self.finished = event
+
+    def _thin(self) -> None:
+        """Keep a frame's cost flat: of a long run, every other report; the ends stay."""
+        if len(self.steps) > _MOST_REPORTS:
+            self.steps = [*self.steps[:-1:2], self.steps[-1]]
+            self.smoothed = [*self.smoothed[:-1:2], self.smoothed[-1]]
 
     def _smooth(self, loss: float) -> float:
         """Debiased moving average: early values count fully (Kingma and Ba 2014, section 3)."""

@@ -108,8 +108,8 @@ def shards_directory(cache: Path, files: list[TextFile], vocab_size: int) -> Pat
 def choose_vocab_size(num_bytes: int) -> int:
     """A vocabulary for this much text: 1,024 for 100 kB, 4,096 for 10 MB, 32,768 from 5 GB on.
 
-    Twice the vocabulary for every seven times the text: each token must be seen often enough to
-    learn its row. docs/recipes.md has the measurement.
+    Twice the vocabulary for about ten times the text: each token must be seen often enough to
+    learn its row. A judgement; docs/recipes.md has the one size that was compared.
     """
     return next((size for limit, size in _VOCABULARIES if num_bytes <= limit), 32_768)
 

@@ -188,7 +188,7 @@ def _choose_batch(training: TrainingConfig, context: int, budget: float, train_t
     """Sequences of a step: more tokens in all allow larger steps, as D^0.4.
 
     The exponent is nanochat's fit (0.383 over 2^18 to 2^21); the anchor is ours: 2,048 tokens for
-    300,000, measured on 2 cores (docs/recipes.md).
+    300,000, the best of three on 2 cores (docs/recipes.md).
     """
     if training.batch_tokens is not None:
         return max(1, round(training.batch_tokens / context))

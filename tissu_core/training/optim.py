@@ -9,7 +9,7 @@ from tissu_core.runtime.precision import DTYPES, resolve_precision
 from tissu_core.training.muon import Muon
 
 MATRICES_RATE = {"muon": 0.03, "adamw": 3e-3}
-"""Peak rate of a model 256 wide; measured in docs/recipes.md."""
+"""Peak rate of a model 256 wide, chosen in docs/recipes.md."""
 _BETAS = (0.9, 0.95)
 
 

@@ -114,6 +114,17 @@ def test_the_panel_shows_what_a_person_looks_for() -> None:
         assert part in text, part
 
 
+def test_a_long_run_costs_no_more_to_draw_and_keeps_its_ends() -> None:
+    panel = TrainPanel()
+    for number in range(1, 20_001):
+        panel.take(step(number, 5.0, progress=number / 20_000))
+    assert 1000 <= len(panel.steps) == len(panel.smoothed) <= 2000
+    assert (panel.steps[0].step, panel.steps[-1].step) == (1, 20_000)
+    numbers = [report.step for report in panel.steps]
+    assert numbers == sorted(set(numbers))
+    assert "step 20,000" in draw(panel, 80, 24)
+
+
 def test_the_smoothed_loss_is_a_debiased_mean() -> None:
     panel = TrainPanel()
     panel.take(step(1, 5.0))
