@@ -15,7 +15,7 @@ from tissu_core.config.training import LENGTHS
 
 Config = TypeVar("Config")
 Given = dict[str, Any]
-"""Settings that were typed: dotted path to text, list of texts, or True."""
+"""Settings that were typed: dotted path to text, list of texts, or a boolean."""
 
 Model = Annotated[
     str | None,
@@ -44,7 +44,7 @@ def with_settings(*kinds: tuple[str, type]) -> Callable[[Callable[..., None]], C
         @functools.wraps(command)
         def call(**values: Any) -> None:
             typed = {path: values.pop(name) for name, (path, _, _) in options.items()}
-            given = {path: value for path, value in typed.items() if value not in (None, [], False)}
+            given = {path: value for path, value in typed.items() if value not in (None, [])}
             command(given=given, **values)
 
         own = [p for p in inspect.signature(command).parameters.values() if p.name != "given"]
@@ -64,18 +64,17 @@ def _make_option(name: str, spec: "Field[Any]", hint: Any) -> inspect.Parameter:
     facts = describe(spec)
     details: dict[str, Any] = {"help": _help(facts, spec), "rich_help_panel": facts.panel or None}
     kind: Any = str | None
-    default: Any = None
-    if hint is bool:
-        kind, default = bool, False
-    elif get_origin(hint) is tuple:
-        kind, default = list[str] | None, None
-    if hint is not bool:
+    flag = facts.flag
+    if hint is bool:  # left out is None, so that --no-x overrides what a file says
+        kind, flag = bool | None, f"{flag}/--no-{flag.removeprefix('--')}"
+    else:
+        kind = list[str] | None if get_origin(hint) is tuple else kind
         details["metavar"] = "|".join(facts.choices) or _metavar(hint)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=default,
-        annotation=Annotated[kind, typer.Option(facts.flag, show_default=False, **details)],
+        default=None,
+        annotation=Annotated[kind, typer.Option(flag, show_default=False, **details)],
     )
 
 
