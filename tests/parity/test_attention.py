@@ -23,6 +23,28 @@ def test_blocked_attention_equals_the_librarys_forward_and_backward(time: int) -
         torch.testing.assert_close(mine.grad, reference.grad, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("window", [None, 1, 5, BLOCK + 3])
+@pytest.mark.parametrize("has_slopes", [False, True])
+@pytest.mark.parametrize("time", [7, BLOCK + 1, 2 * BLOCK + 45])
+def test_blocks_with_windows_and_slopes_equal_the_librarys(
+    time: int, window: int | None, *, has_slopes: bool
+) -> None:
+    slopes = (0.5, 0.25, 0.0625) if has_slopes else ()
+    ours = [torch.randn(2, 3, time, 16, requires_grad=True) for _ in range(3)]
+    theirs = [x.detach().clone().requires_grad_() for x in ours]
+    distance = torch.arange(time)[:, None] - torch.arange(time)
+    bias = -torch.tensor(slopes or (0.0,))[:, None, None] * distance
+    bias = bias.masked_fill((distance < 0) | (distance >= (window or time)), float("-inf"))
+    out = blocked_causal_attention(*ours, window, slopes)
+    expected = F.scaled_dot_product_attention(*theirs, attn_mask=bias)
+    torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-5)
+    upstream = torch.randn(2, 3, time, 16)
+    out.backward(upstream)
+    expected.backward(upstream)
+    for mine, reference in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine.grad, reference.grad, atol=1e-5, rtol=1e-5)
+
+
 def test_blocked_attention_takes_transposed_views() -> None:
     stored = [torch.randn(2, 150, 3, 16) for _ in range(3)]
     views = [x.transpose(1, 2) for x in stored]

@@ -17,7 +17,7 @@ from tissu_core.text.tokenizer import Tokenizer
 
 @pytest.fixture(scope="module")
 def model() -> Decoder:
-    return make_model(make_config(rope_theta=50_000.0, rms_norm_eps=1e-5))
+    return make_model(make_config(rope_theta=50_000.0, norm_eps=1e-5))
 
 
 @pytest.fixture(scope="module")

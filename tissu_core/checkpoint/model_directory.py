@@ -11,27 +11,13 @@ from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.models.build import build_empty
 from tissu_core.models.decoder import Decoder
+from tissu_core.models.families import UnreadableConfigError, family_for, family_of
 from tissu_core.storage import is_sealed, read_json, verify, write_json
 from tissu_core.text.tokenizer import Tokenizer
 
 CONFIG_FILE = "config.json"
 GENERATION_FILE = "generation_config.json"
 WEIGHTS_FILE = "model.safetensors"
-_ARCHITECTURE = "Qwen3ForCausalLM"
-_MODEL_TYPE = "qwen3"
-_SHAPE_FIELDS = (
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
-    "max_position_embeddings",
-    "rope_theta",
-    "rms_norm_eps",
-    "tie_word_embeddings",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +39,7 @@ def write_model_files(directory: Path, model: Decoder, tokenizer: Tokenizer) -> 
     weights = model.state_dict()
     if model.config.tie_word_embeddings:
         del weights["lm_head.weight"]
-    save_tensors(directory / WEIGHTS_FILE, weights)
+    save_tensors(directory / WEIGHTS_FILE, family_for(model.config).to_file(weights))
     tokenizer.save(directory, model.config.max_position_embeddings)
 
 
@@ -69,9 +55,10 @@ def load_model(directory: Path, device: torch.device) -> LoadedModel:
         verify(directory)
     if not (directory / CONFIG_FILE).is_file():
         raise InputError(f"{directory} has no {CONFIG_FILE}", hint="tissu models list")
-    config = from_hugging_face(read_json(directory / CONFIG_FILE), directory)
+    table = read_json(directory / CONFIG_FILE)
+    config = from_hugging_face(table, directory)
     model = build_empty(config)
-    tensors = load_tensors(directory / WEIGHTS_FILE)
+    tensors = family_of(table).from_file(load_tensors(directory / WEIGHTS_FILE), config)
     if config.tie_word_embeddings:
         tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
     _check_tensors(model, tensors, directory)
@@ -107,15 +94,12 @@ def refuse_pickles(path: Path) -> None:
 
 
 def to_hugging_face(config: ModelConfig, end_id: int) -> dict[str, Any]:
-    """``config.json`` for transformers."""
+    """``config.json``: that of the first family that expresses the shape, else tissu's own."""
+    family = family_for(config)
     return {
-        "architectures": [_ARCHITECTURE],
-        "model_type": _MODEL_TYPE,
-        **{name: getattr(config, name) for name in _SHAPE_FIELDS},
-        "hidden_act": "silu",
-        "attention_bias": False,
-        "attention_dropout": 0.0,
-        "use_sliding_window": False,
+        "architectures": [family.architecture],
+        "model_type": family.model_type,
+        **family.to_table(config),
         "bos_token_id": end_id,
         "eos_token_id": end_id,
         "dtype": "float32",
@@ -128,35 +112,13 @@ def from_hugging_face(table: dict[str, Any], directory: Path) -> ModelConfig:
     Raises:
         InputError: If it is another family or uses a feature that would be ignored.
     """
-    kind = table.get("model_type")
-    if kind != _MODEL_TYPE:
-        raise InputError(
-            f"{directory} is a {kind!r} model; this version reads: {_MODEL_TYPE}",
-            hint="tissu models list",
-        )
-    rope = table.get("rope_parameters") or table.get("rope_scaling") or {}
-    table = {"rope_theta": rope.get("rope_theta", 10_000.0), **table}
-    unread = {
-        "rope scaling": rope.get("rope_type", rope.get("type", "default")) != "default",
-        "attention bias": bool(table.get("attention_bias")),
-        "sliding window": bool(table.get("use_sliding_window")),
-        "activation": table.get("hidden_act", "silu") != "silu",
-    }
-    for feature, is_used in unread.items():
-        if is_used:
-            raise InputError(
-                f"{directory / CONFIG_FILE} uses a {feature} that this version does not compute",
-                hint="tissu models list",
-            )
-    missing = [name for name in _SHAPE_FIELDS if name not in table]
-    if missing:
-        raise InputError(f"{directory / CONFIG_FILE} lacks {missing[0]}", hint="use another model")
+    path = directory / CONFIG_FILE
     try:
-        return ModelConfig(**{name: table[name] for name in _SHAPE_FIELDS})
-    except ConfigError as error:
-        raise InputError(
-            f"{directory / CONFIG_FILE}: {error.message}", hint="use another model"
-        ) from error
+        return family_of(table).from_table(table)
+    except UnreadableConfigError as error:
+        raise InputError(f"{path} {error}", hint="use another model") from error
+    except (ConfigError, TypeError) as error:
+        raise InputError(f"{path}: {error}", hint="use another model") from error
 
 
 def _check_tensors(model: Decoder, tensors: dict[str, torch.Tensor], directory: Path) -> None:

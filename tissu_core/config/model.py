@@ -1,7 +1,7 @@
 """The shape of a model: what a person asks for, and the resolved architecture.
 
-Field names of ``ModelConfig`` are those of Hugging Face's Qwen3 configuration, so that a saved
-model is read by other programs without a map.
+Field names of ``ModelConfig`` are Hugging Face's where it has one, so that a saved model is read by
+other programs almost without a map.
 """
 
 from dataclasses import dataclass, fields
@@ -16,6 +16,17 @@ PRESETS: dict[str, tuple[int, int]] = {  # name: (layers, width)
     "small": (6, 384),
     "base": (12, 768),
 }
+NORMS = ("rmsnorm", "layernorm")
+FEED_FORWARDS = ("swiglu", "gelu", "gelu_tanh", "relu", "relu2")
+POSITIONS = ("rope", "alibi", "learned", "sinusoidal")
+INIT_SCHEMES = (
+    "identity",
+    "gpt2",
+    "xavier_uniform",
+    "xavier_normal",
+    "kaiming_uniform",
+    "kaiming_normal",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +82,53 @@ class ModelShape:
         maximum=1 << 20,
         panel="Model",
     )
+    norm: str = setting(
+        "rmsnorm", "normalisation", flag="--norm", choices=NORMS, panel="Architecture"
+    )
+    feed_forward: str = setting(
+        "swiglu",
+        "feed-forward block; relu2 is the square of relu",
+        flag="--ffn",
+        choices=FEED_FORWARDS,
+        panel="Architecture",
+    )
+    position_embedding: str = setting(
+        "rope",
+        "how positions are told",
+        flag="--pos",
+        choices=POSITIONS,
+        panel="Architecture",
+    )
+    sliding_window: int | None = setting(
+        None,
+        "each token attends to this many, itself included; the default is all before it",
+        flag="--window",
+        unit="tokens",
+        minimum=1,
+        panel="Architecture",
+    )
+    tie_word_embeddings: bool = setting(
+        False,
+        "embedding and head share one matrix",
+        flag="--tie-embeddings",
+        panel="Architecture",
+    )
+    qk_norm: bool | None = setting(
+        None,
+        "normalise queries and keys; the default does where other programs know it (Qwen3's shape)",
+        flag="--qk-norm",
+        panel="Architecture",
+    )
+    use_bias: bool = setting(
+        False, "projections and layer norms have biases", flag="--bias", panel="Architecture"
+    )
+    init: str = setting(
+        "identity",
+        "first weights; identity lets every block begin as one",
+        flag="--init",
+        choices=INIT_SCHEMES,
+        panel="Architecture",
+    )
     dropout: float = setting(
         0.0,
         "share of activations dropped while training",
@@ -86,7 +144,7 @@ class ModelShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
-    """A resolved Qwen3-shaped decoder: pre-RMSNorm, SwiGLU, RoPE, grouped queries, QK-norm."""
+    """A resolved decoder of pre-norm blocks; the defaults are Qwen3's."""
 
     vocab_size: int
     hidden_size: int
@@ -96,9 +154,15 @@ class ModelConfig:
     num_key_value_heads: int
     head_dim: int
     max_position_embeddings: int
+    norm: str = "rmsnorm"
+    norm_eps: float = 1e-6
+    feed_forward: str = "swiglu"
+    position_embedding: str = "rope"
     rope_theta: float = 10_000.0
-    rms_norm_eps: float = 1e-6
+    sliding_window: int | None = None
     tie_word_embeddings: bool = False
+    qk_norm: bool = True
+    use_bias: bool = False
 
     def __post_init__(self) -> None:
         for spec in fields(self)[:8]:  # the counts, which may come from a foreign file
@@ -106,6 +170,13 @@ class ModelConfig:
             if type(value) is not int or value < 1:
                 raise ConfigError(
                     f"{spec.name} is {value!r}", field=spec.name, hint="use a whole number from 1"
+                )
+        for name, known in _WORDS.items():
+            if getattr(self, name) not in known:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)!r}",
+                    field=name,
+                    hint=f"use one of: {', '.join(known)}",
                 )
         if self.num_attention_heads % self.num_key_value_heads:
             raise ConfigError(
@@ -115,6 +186,24 @@ class ModelConfig:
                 hint="--kv-heads "
                 f"{_largest_divisor(self.num_attention_heads, self.num_key_value_heads)}",
             )
+        if self.position_embedding == "rope" and self.head_dim % 2:
+            raise ConfigError(
+                f"{self.head_dim} channels a head; rotary positions need an even number",
+                field="num_attention_heads",
+                hint="another --heads or --width, or --pos alibi",
+            )
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether the feed-forward has a third matrix, the gate."""
+        return self.feed_forward == "swiglu"
+
+
+_WORDS = {
+    "norm": NORMS,
+    "feed_forward": FEED_FORWARDS,
+    "position_embedding": POSITIONS,
+}
 
 
 def resolve_shape(
@@ -134,7 +223,7 @@ def resolve_shape(
             field="num_attention_heads",
             hint=f"--heads {_largest_divisor(width, heads)} --width {width}",
         )
-    if (width // heads) % 2:
+    if shape.position_embedding == "rope" and (width // heads) % 2:
         raise ConfigError(
             f"width {width} over {heads} heads gives {width // heads} channels a head; rotary "
             "positions need an even number",
@@ -144,13 +233,27 @@ def resolve_shape(
     return ModelConfig(
         vocab_size=vocab_size,
         hidden_size=width,
-        intermediate_size=_feed_forward_width(width),
+        intermediate_size=_feed_forward_width(width, shape.feed_forward),
         num_hidden_layers=layers,
         num_attention_heads=heads,
         num_key_value_heads=shape.num_key_value_heads or heads,
         head_dim=width // heads,
         max_position_embeddings=shape.context_tokens or context_tokens,
+        norm=shape.norm,
+        norm_eps=1e-6 if shape.norm == "rmsnorm" else 1e-5,
+        feed_forward=shape.feed_forward,
+        position_embedding=shape.position_embedding,
+        sliding_window=shape.sliding_window,
+        tie_word_embeddings=shape.tie_word_embeddings,
+        qk_norm=_is_qwen3(shape) if shape.qk_norm is None else shape.qk_norm,
+        use_bias=shape.use_bias,
     )
+
+
+def _is_qwen3(shape: ModelShape) -> bool:
+    """Whether a shape with QK-norm is one that other programs know."""
+    words = (shape.norm, shape.feed_forward, shape.position_embedding)
+    return words == ("rmsnorm", "swiglu", "rope") and not shape.use_bias
 
 
 def asked_size(shape: ModelShape) -> tuple[int, int] | None:
@@ -166,11 +269,13 @@ def asked_size(shape: ModelShape) -> tuple[int, int] | None:
     return layers, shape.hidden_size or (size[1] if size else layers * HEAD_DIM)
 
 
-def _feed_forward_width(width: int) -> int:
-    """8/3 of the width, as SwiGLU's three matrices then cost what two of 4x do, in multiples of 64.
+def _feed_forward_width(width: int, kind: str) -> int:
+    """4 times the width; with a gate 8/3 in multiples of 64: three matrices then cost what two do.
 
     Source: Shazeer 2020, arXiv:2002.05202, section 2.
     """
+    if kind != "swiglu":
+        return 4 * width
     step = 64 if width >= 128 else 8
     return max(step, round(width * 8 / 3 / step) * step)
 

@@ -1,53 +1,55 @@
-"""Causal self-attention with grouped queries, QK-norm and rotary positions."""
+"""Causal self-attention with grouped queries."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tissu_core.config.model import ModelConfig
 from tissu_core.layers.cpu_attention import blocked_causal_attention, suits_blocks
 from tissu_core.layers.kv_cache import LayerCache
-from tissu_core.layers.norms import RMSNorm
+from tissu_core.layers.masks import attention_mask, is_plain_causal
+from tissu_core.layers.norms import build_norm
+from tissu_core.layers.positions import alibi_slopes
 from tissu_core.layers.rope import apply_rope
+
+Rope = tuple[Tensor, Tensor]
+"""Cosines and sines of the positions being read, each (T, D/2)."""
 
 
 class Attention(nn.Module):
     """H query heads read K key/value heads, H/K queries each.
 
     Sources: grouped queries, Ainslie et al. 2023, arXiv:2305.13245; QK-norm, Henry et al. 2020,
-    arXiv:2010.04245.
+    arXiv:2010.04245; windows, Beltagy et al. 2020, arXiv:2004.05150.
     Shapes: (B, T, C) to (B, T, C).
     """
 
-    def __init__(
-        self,
-        hidden_size: int,
-        *,
-        num_heads: int,
-        num_kv_heads: int,
-        head_dim: int,
-        norm_eps: float,
-        dropout: float,
-    ) -> None:
+    def __init__(self, config: ModelConfig, dropout: float) -> None:
         super().__init__()
-        self.num_heads, self.num_kv_heads, self.head_dim = num_heads, num_kv_heads, head_dim
-        self.dropout = dropout
-        self.q_proj = nn.Linear(hidden_size, num_heads * head_dim, bias=False)
-        self.k_proj = nn.Linear(hidden_size, num_kv_heads * head_dim, bias=False)
-        self.v_proj = nn.Linear(hidden_size, num_kv_heads * head_dim, bias=False)
-        self.o_proj = nn.Linear(num_heads * head_dim, hidden_size, bias=False)
-        self.q_norm = RMSNorm(head_dim, norm_eps)
-        self.k_norm = RMSNorm(head_dim, norm_eps)
+        width, bias, head_dim = config.hidden_size, config.use_bias, config.head_dim
+        self.num_heads, self.num_kv_heads = config.num_attention_heads, config.num_key_value_heads
+        self.head_dim, self.window, self.dropout = head_dim, config.sliding_window, dropout
+        self.q_proj = nn.Linear(width, self.num_heads * head_dim, bias=bias)
+        self.k_proj = nn.Linear(width, self.num_kv_heads * head_dim, bias=bias)
+        self.v_proj = nn.Linear(width, self.num_kv_heads * head_dim, bias=bias)
+        self.o_proj = nn.Linear(self.num_heads * head_dim, width, bias=bias)
+        self.q_norm: nn.Module = nn.Identity()
+        self.k_norm: nn.Module = nn.Identity()
+        if config.qk_norm:
+            self.q_norm = build_norm(config.norm, head_dim, config.norm_eps, bias=bias)
+            self.k_norm = build_norm(config.norm, head_dim, config.norm_eps, bias=bias)
+        has_slopes = config.position_embedding == "alibi"
+        self.slopes = tuple(alibi_slopes(self.num_heads).tolist()) if has_slopes else ()
 
-    def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, cache: LayerCache | None = None
-    ) -> Tensor:
-        """Attend to x and to what the cache holds; cos and sin are (T, D/2) of x's positions."""
+    def forward(self, x: Tensor, rope: Rope | None, cache: LayerCache | None = None) -> Tensor:
+        """Attend to x and to what the cache holds."""
         batch, time, _ = x.shape
-        queries = self.q_proj(x).view(batch, time, self.num_heads, self.head_dim)
-        keys = self.k_proj(x).view(batch, time, self.num_kv_heads, self.head_dim)
+        queries = self.q_norm(self.q_proj(x).view(batch, time, self.num_heads, self.head_dim))
+        keys = self.k_norm(self.k_proj(x).view(batch, time, self.num_kv_heads, self.head_dim))
         values = self.v_proj(x).view(batch, time, self.num_kv_heads, self.head_dim).transpose(1, 2)
-        queries = apply_rope(self.q_norm(queries), cos, sin).transpose(1, 2)
-        keys = apply_rope(self.k_norm(keys), cos, sin).transpose(1, 2)
+        if rope is not None:
+            queries, keys = apply_rope(queries, *rope), apply_rope(keys, *rope)
+        queries, keys = queries.transpose(1, 2), keys.transpose(1, 2)
         if cache is not None:
             keys, values = cache.append(keys, values)
         mixed = self._attend(queries, keys, values)
@@ -56,14 +58,16 @@ class Attention(nn.Module):
 
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Causal attention of T queries at the end of S keys: (B, H, T, D)."""
-        time, dropout = queries.shape[2], self.dropout if self.training else 0.0
+        time, seen = queries.shape[2], keys.shape[2]
+        dropout = self.dropout if self.training else 0.0
         if torch.is_grad_enabled() and suits_blocks(queries, keys, dropout):
             groups = self.num_heads // self.num_kv_heads
             keys, values = (x.repeat_interleave(groups, dim=1) for x in (keys, values))
-            return blocked_causal_attention(queries, keys, values)
+            return blocked_causal_attention(queries, keys, values, self.window, self.slopes)
         mask = None
-        if 1 < time < keys.shape[2]:  # a block of queries behind earlier keys
-            mask = causal_mask(time, keys.shape[2], queries.device)
+        if self.slopes or not is_plain_causal(time, seen, self.window):
+            mask = attention_mask(time, seen, self.window, self.slopes, queries.device)
+            mask = mask if mask.dtype == torch.bool else mask.to(queries.dtype)
         return F.scaled_dot_product_attention(
             queries,
             keys,
@@ -73,8 +77,3 @@ class Attention(nn.Module):
             is_causal=mask is None and time > 1,
             enable_gqa=self.num_kv_heads != self.num_heads,
         )
-
-
-def causal_mask(time: int, keys: int, device: torch.device) -> Tensor:
-    """(T, S) booleans: the last T of S positions see what is not after them."""
-    return torch.ones(time, keys, dtype=torch.bool, device=device).tril(keys - time)

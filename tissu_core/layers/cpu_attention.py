@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tissu_core.layers.masks import attention_mask
+
 BLOCK = 128
 LONGEST = 1024
 """Beyond this the kept probabilities (B H T^2 numbers a layer) cost more than the kernel saves."""
@@ -27,53 +29,77 @@ def suits_blocks(queries: Tensor, keys: Tensor, dropout: float) -> bool:
     )
 
 
-def blocked_causal_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """softmax(mask(Q K^T / sqrt(D))) V.
+def blocked_causal_attention(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    window: int | None = None,
+    slopes: tuple[float, ...] = (),
+) -> Tensor:
+    """softmax(mask(Q K^T / sqrt(D))) V, with a window of keys and one ALiBi slope a head, if any.
 
     Shapes: all (B, H, T, D), with as many key heads as query heads; returns (B, H, T, D).
     Scores are held in the inputs' dtype, as autocast does; the softmax accumulates in fp32.
     """
     batch, heads, time, head_dim = queries.shape
     flat = [x.reshape(batch * heads, time, head_dim) for x in (queries, keys, values)]
-    out = _BlockedAttention.apply(*flat)  # type: ignore[no-untyped-call]
+    out = _BlockedAttention.apply(*flat, window, slopes)  # type: ignore[no-untyped-call]
     return out.view(batch, heads, time, head_dim)  # type: ignore[no-any-return]
 
 
 class _BlockedAttention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        mask = _mask(q.shape[1], q.dtype)
+    def forward(
+        ctx: Any,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        window: int | None,
+        slopes: tuple[float, ...],
+    ) -> Tensor:
+        bias = _bias(q.shape[1], window, slopes, q.dtype)
         out = torch.empty_like(q)
-        kept = []
-        for rows, seen in _blocks(q.shape[1]):
-            bias = mask[rows, seen].expand(q.shape[0], -1, -1)
-            scores = torch.baddbmm(bias, q[:, rows], k[:, seen].mT, alpha=q.shape[2] ** -0.5)
+        ctx.blocks, kept = _blocks(q.shape[1], window), []
+        for rows, seen in ctx.blocks:
+            block = bias[:, rows, seen]
+            if slopes:  # a head's bias for every sequence: (B, H, rows, seen), seen as one batch
+                block = block.repeat(q.shape[0] // len(slopes), 1, 1)
+            scores = torch.baddbmm(block, q[:, rows], k[:, seen].mT, alpha=q.shape[2] ** -0.5)
             kept.append(scores.softmax(-1))
             out[:, rows] = torch.bmm(kept[-1], v[:, seen])
         ctx.save_for_backward(q, k, v, *kept)
         return out
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, *kept = ctx.saved_tensors
         scale = q.shape[2] ** -0.5
         grad = gradients[0].contiguous()
         grad_q, grad_k, grad_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        for (rows, seen), probabilities in zip(_blocks(q.shape[1]), kept, strict=True):
+        for (rows, seen), probabilities in zip(ctx.blocks, kept, strict=True):
             grad_v[:, seen].baddbmm_(probabilities.mT, grad[:, rows])
             delta = torch.bmm(grad[:, rows], v[:, seen].mT)
             delta = torch._softmax_backward_data(delta, probabilities, -1, delta.dtype)
             grad_q[:, rows] = torch.bmm(delta, k[:, seen]).mul_(scale)
             grad_k[:, seen].baddbmm_(delta.mT, q[:, rows], alpha=scale)
-        return grad_q, grad_k, grad_v
+        return grad_q, grad_k, grad_v, None, None
 
 
-def _blocks(time: int) -> list[tuple[slice, slice]]:
+def _blocks(time: int, window: int | None) -> list[tuple[slice, slice]]:
     """Rows of queries, and the keys that any of them sees."""
-    ends = [min(begin + BLOCK, time) for begin in range(0, time, BLOCK)]
-    return [(slice(i * BLOCK, end), slice(0, end)) for i, end in enumerate(ends)]
+    begins = range(0, time, BLOCK)
+    first = [0 if window is None else max(0, begin - window + 1) for begin in begins]
+    ends = [min(begin + BLOCK, time) for begin in begins]
+    return [
+        (slice(begin, end), slice(seen, end))
+        for begin, seen, end in zip(begins, first, ends, strict=True)
+    ]
 
 
 @lru_cache(maxsize=4)
-def _mask(time: int, dtype: torch.dtype) -> Tensor:
-    return torch.full((time, time), float("-inf"), dtype=dtype).triu(1)
+def _bias(time: int, window: int | None, slopes: tuple[float, ...], dtype: torch.dtype) -> Tensor:
+    """What is added to the scores: (1 or H, T, T)."""
+    mask = attention_mask(time, time, window, slopes, torch.device("cpu"))
+    if slopes:
+        return mask.to(dtype)
+    return torch.zeros(1, time, time, dtype=dtype).masked_fill(~mask, float("-inf"))

@@ -1,22 +1,61 @@
-"""The gated feed-forward block."""
+"""Feed-forward blocks. Shapes: (B, T, C) to (B, T, C), with F channels between."""
+
+from collections.abc import Callable
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 class SwiGLU(nn.Module):
-    """(silu(x W_gate) * (x W_up)) W_down. Source: Shazeer 2020, arXiv:2002.05202.
+    """(silu(x W_gate) * (x W_up)) W_down. Source: Shazeer 2020, arXiv:2002.05202."""
 
-    Shapes: (B, T, C) to (B, T, C), with F channels between.
-    """
-
-    def __init__(self, hidden_size: int, intermediate_size: int) -> None:
+    def __init__(self, hidden_size: int, intermediate_size: int, *, bias: bool) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
-        self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
-        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=False)
+        self.gate_proj = nn.Linear(hidden_size, intermediate_size, bias=bias)
+        self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=bias)
+        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate, multiply, project back."""
         down: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
         return down
+
+
+class MLP(nn.Module):
+    """activation(x W_up) W_down."""
+
+    def __init__(
+        self, hidden_size: int, intermediate_size: int, activation: str, *, bias: bool
+    ) -> None:
+        super().__init__()
+        self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=bias)
+        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=bias)
+        self.activation = ACTIVATIONS[activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Project, bend, project back."""
+        down: Tensor = self.down_proj(self.activation(self.up_proj(x)))
+        return down
+
+
+def relu2(x: Tensor) -> Tensor:
+    """The square of relu. Source: So et al. 2021, arXiv:2109.08668."""
+    return F.relu(x).square()
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,  # with the error function; Hendrycks and Gimpel 2016, arXiv:1606.08415
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),  # GPT-2's
+    "relu": F.relu,
+    "relu2": relu2,
+}
+
+
+def build_feed_forward(
+    kind: str, hidden_size: int, intermediate_size: int, *, bias: bool
+) -> SwiGLU | MLP:
+    """The block for "swiglu" or the name of an activation."""
+    if kind == "swiglu":
+        return SwiGLU(hidden_size, intermediate_size, bias=bias)
+    return MLP(hidden_size, intermediate_size, kind, bias=bias)

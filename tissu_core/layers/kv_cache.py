@@ -5,47 +5,79 @@ from torch import Tensor
 
 
 class LayerCache:
-    """One layer's keys and values, contiguous, growing by doubling up to its capacity.
+    """One layer's keys and values, in order, growing by doubling up to its capacity.
+
+    With a window only the last ``window`` positions stay: they move to the front when the room for
+    twice as many is full, so memory is flat and a position is copied about once.
 
     Shapes: keys and values (B, K, S, D).
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, window: int | None = None) -> None:
         self.capacity = capacity
         self.length = 0
+        """Positions read so far, of which the last ``window`` are held."""
+        self._room = capacity if window is None else min(capacity, 2 * window)
+        self._window = window
+        self._held = 0
         self._keys: Tensor | None = None
         self._values: Tensor | None = None
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add T positions and return all S: (B, K, T, D) to (B, K, S, D)."""
-        end = self.length + keys.shape[2]
-        assert end <= self.capacity, "the caller ends at the context"
+        """Add T positions and return all that T queries may see: (B, K, T, D) to (B, K, S, D)."""
+        time = keys.shape[2]
+        assert self.length + time <= self.capacity, "the caller ends at the context"
+        self.length += time
+        if self._held + time > self._room:
+            return self._roll(keys, values)
+        end = self._held + time
         if self._keys is None or self._values is None or self._keys.shape[2] < end:
-            self._grow(min(self.capacity, max(64, 2 * end)), keys)
+            self._grow(min(self._room, max(64, 2 * end)), keys)
         assert self._keys is not None
         assert self._values is not None
-        self._keys[:, :, self.length : end] = keys
-        self._values[:, :, self.length : end] = values
-        self.length = end
-        return self._keys[:, :, :end], self._values[:, :, :end]
+        self._keys[:, :, self._held : end] = keys
+        self._values[:, :, self._held : end] = values
+        self._held = end
+        first = 0 if self._window is None else max(0, end - (self._window + time - 1))
+        return self._keys[:, :, first:end], self._values[:, :, first:end]
+
+    def _roll(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Give out the window behind the new positions, and keep the last of both."""
+        assert self._window is not None
+        if self._keys is not None and self._values is not None:
+            # The first new query sees window - 1 positions before it.
+            old = slice(max(0, self._held - (self._window - 1)), self._held)
+            keys = torch.cat([self._keys[:, :, old], keys], dim=2)
+            values = torch.cat([self._values[:, :, old], values], dim=2)
+        self._held = 0
+        self._grow(self._room, keys)
+        assert self._keys is not None
+        assert self._values is not None
+        kept = min(self._window, keys.shape[2])
+        self._keys[:, :, :kept] = keys[:, :, -kept:]
+        self._values[:, :, :kept] = values[:, :, -kept:]
+        self._held = kept
+        return keys, values
 
     def _grow(self, size: int, like: Tensor) -> None:
+        if self._keys is not None and self._keys.shape[2] == size:
+            return
         batch, heads, _, head_dim = like.shape
         grown = [
             torch.empty(batch, heads, size, head_dim, dtype=like.dtype, device=like.device)
             for _ in range(2)
         ]
         if self._keys is not None and self._values is not None:
-            grown[0][:, :, : self.length] = self._keys[:, :, : self.length]
-            grown[1][:, :, : self.length] = self._values[:, :, : self.length]
+            grown[0][:, :, : self._held] = self._keys[:, :, : self._held]
+            grown[1][:, :, : self._held] = self._values[:, :, : self._held]
         self._keys, self._values = grown
 
 
 class KVCache:
     """A cache per layer; ``length`` is how many positions were read."""
 
-    def __init__(self, num_layers: int, capacity: int) -> None:
-        self.layers = [LayerCache(capacity) for _ in range(num_layers)]
+    def __init__(self, num_layers: int, capacity: int, window: int | None = None) -> None:
+        self.layers = [LayerCache(capacity, window) for _ in range(num_layers)]
 
     @property
     def length(self) -> int:

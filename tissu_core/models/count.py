@@ -6,23 +6,26 @@ from tissu_core.config.model import ModelConfig
 def num_parameters(config: ModelConfig) -> int:
     """All parameters; tied embeddings count once."""
     embedding = config.vocab_size * config.hidden_size
+    positions = config.max_position_embeddings * config.hidden_size
     return (
         embedding * (1 if config.tie_word_embeddings else 2)
+        + (positions if config.position_embedding == "learned" else 0)
         + config.num_hidden_layers * _block_parameters(config)
-        + config.hidden_size
+        + _norm_parameters(config, config.hidden_size)
     )
 
 
 def train_flops_per_token(config: ModelConfig) -> float:
     """Operations of forward and backward for one token of a full context.
 
-    6 per matrix parameter, and 6 T H D per layer for causal attention.
+    6 per matrix parameter, and 6 T H D per layer for causal attention over T tokens, or over the
+    mean of what a window shows.
     Source: Chowdhery et al. 2022, arXiv:2204.02311, appendix B, halved for causality.
     """
     matrices = config.num_hidden_layers * _block_matrices(config)
     matrices += config.vocab_size * config.hidden_size
-    attended = config.max_position_embeddings * config.num_attention_heads * config.head_dim
-    return 6.0 * matrices + 6.0 * config.num_hidden_layers * attended
+    attended = _mean_seen(config) * config.num_attention_heads * config.head_dim
+    return 6.0 * matrices + 12.0 * config.num_hidden_layers * attended
 
 
 def train_bytes(config: ModelConfig, sequences: int) -> float:
@@ -34,12 +37,36 @@ def train_bytes(config: ModelConfig, sequences: int) -> float:
     return 20.0 * num_parameters(config) + activations + logits
 
 
+def _mean_seen(config: ModelConfig) -> float:
+    """Tokens that a token of a full context attends to, itself as half of one."""
+    context = config.max_position_embeddings
+    window = min(config.sliding_window or context, context)
+    return window - window * window / (2 * context)
+
+
 def _block_matrices(config: ModelConfig) -> int:
     queries = config.num_attention_heads * config.head_dim
     keys = config.num_key_value_heads * config.head_dim
     attention = config.hidden_size * (2 * queries + 2 * keys)
-    return attention + 3 * config.hidden_size * config.intermediate_size
+    matrices = 3 if config.is_gated else 2
+    return attention + matrices * config.hidden_size * config.intermediate_size
 
 
 def _block_parameters(config: ModelConfig) -> int:
-    return _block_matrices(config) + 2 * config.hidden_size + 2 * config.head_dim
+    norms = 2 * _norm_parameters(config, config.hidden_size)
+    if config.qk_norm:
+        norms += 2 * _norm_parameters(config, config.head_dim)
+    return _block_matrices(config) + norms + _projection_biases(config)
+
+
+def _norm_parameters(config: ModelConfig, size: int) -> int:
+    return size * (2 if config.norm == "layernorm" and config.use_bias else 1)
+
+
+def _projection_biases(config: ModelConfig) -> int:
+    if not config.use_bias:
+        return 0
+    queries = config.num_attention_heads * config.head_dim
+    keys = config.num_key_value_heads * config.head_dim
+    ups = config.intermediate_size * (2 if config.is_gated else 1)
+    return queries + 2 * keys + config.hidden_size + ups + config.hidden_size

@@ -1,6 +1,7 @@
 """The whole model on one page: embed, N pre-norm residual blocks, norm, project to the vocabulary.
 
-Module names are those of Hugging Face's Qwen3, so weights load and save without a map.
+Module names are those of Hugging Face's Qwen3, Llama and Mistral, so their weights load and save
+without a map.
 """
 
 from typing import cast
@@ -10,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tissu_core.config.model import ModelConfig
-from tissu_core.layers.attention import Attention
-from tissu_core.layers.feed_forward import SwiGLU
+from tissu_core.layers.attention import Attention, Rope
+from tissu_core.layers.feed_forward import build_feed_forward
 from tissu_core.layers.kv_cache import KVCache, LayerCache
-from tissu_core.layers.norms import RMSNorm
+from tissu_core.layers.norms import build_norm
+from tissu_core.layers.positions import sinusoids
 from tissu_core.layers.rope import rope_tables
 
 
@@ -22,22 +24,18 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig, dropout: float) -> None:
         super().__init__()
-        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.self_attn = Attention(
-            config.hidden_size,
-            num_heads=config.num_attention_heads,
-            num_kv_heads=config.num_key_value_heads,
-            head_dim=config.head_dim,
-            norm_eps=config.rms_norm_eps,
-            dropout=dropout,
+        width, bias = config.hidden_size, config.use_bias
+        self.input_layernorm = build_norm(config.norm, width, config.norm_eps, bias=bias)
+        self.self_attn = Attention(config, dropout)
+        self.post_attention_layernorm = build_norm(config.norm, width, config.norm_eps, bias=bias)
+        self.mlp = build_feed_forward(
+            config.feed_forward, width, config.intermediate_size, bias=bias
         )
-        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.mlp = SwiGLU(config.hidden_size, config.intermediate_size)
         self.dropout = dropout
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: LayerCache | None) -> Tensor:
+    def forward(self, x: Tensor, rope: Rope | None, cache: LayerCache | None) -> Tensor:
         """Mix over time, then over channels."""
-        x = x + self._drop(self.self_attn(self.input_layernorm(x), cos, sin, cache))
+        x = x + self._drop(self.self_attn(self.input_layernorm(x), rope, cache))
         return x + self._drop(self.mlp(self.post_attention_layernorm(x)))
 
     def _drop(self, x: Tensor) -> Tensor:
@@ -50,35 +48,60 @@ class Stack(nn.Module):
     def __init__(self, config: ModelConfig, dropout: float) -> None:
         super().__init__()
         self.config, self.dropout = config, dropout
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        width = config.hidden_size
+        self.embed_tokens = nn.Embedding(config.vocab_size, width)
+        if config.position_embedding == "learned":
+            self.embed_positions = nn.Embedding(config.max_position_embeddings, width)
         self.layers = nn.ModuleList(Block(config, dropout) for _ in range(config.num_hidden_layers))
-        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self._tables: tuple[Tensor, Tensor] | None = None
+        self.norm = build_norm(config.norm, width, config.norm_eps, bias=config.use_bias)
+        self._tables: tuple[Tensor, ...] = ()
 
     def forward(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
         """Read ids that follow what the cache holds."""
         start = cache.length if cache is not None else 0
-        cos, sin = self._rope(start, start + ids.shape[1], ids.device)
+        rows = slice(start, start + ids.shape[1])
+        rope: Rope | None = None
         x: Tensor = self.embed_tokens(ids)
+        match self.config.position_embedding:
+            case "rope":
+                cos, sin = self._fixed_tables(ids.device)
+                rope = cos[rows], sin[rows]
+            case "learned":
+                x = x + self.embed_positions.weight[rows]
+            case "sinusoidal":
+                x = x + self._fixed_tables(ids.device)[0][rows].to(x.dtype)
+            case _:  # ALiBi is told in attention
+                pass
         if torch.is_autocast_enabled(ids.device.type):
             # A residual stream in the products' own format halves the traffic of every norm, sum
             # and gate; measured on 2 cores, 4 layers x 256: a step takes 0.95 of the time.
             x = x.to(torch.get_autocast_dtype(ids.device.type))
         x = F.dropout(x, self.dropout, self.training) if self.dropout else x
         for index, layer in enumerate(self.layers):
-            x = layer(x, cos, sin, cache.layers[index] if cache is not None else None)
+            x = layer(x, rope, cache.layers[index] if cache is not None else None)
         return cast(Tensor, self.norm(x))
 
-    def _rope(self, start: int, end: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        if self._tables is None or self._tables[0].device != device:
+    def _fixed_tables(self, device: torch.device) -> tuple[Tensor, ...]:
+        """Cosines and sines of every position, or what is added to its embedding."""
+        if not self._tables or self._tables[0].device != device:
+            config, positions = self.config, self.config.max_position_embeddings
             with torch.inference_mode(mode=False):  # training may be next
-                self._tables = rope_tables(
-                    self.config.max_position_embeddings,
-                    self.config.head_dim,
-                    self.config.rope_theta,
-                    device,
-                )
-        return self._tables[0][start:end], self._tables[1][start:end]
+                if config.position_embedding == "rope":
+                    self._tables = rope_tables(
+                        positions, config.head_dim, config.rope_theta, device
+                    )
+                else:
+                    scale = embedding_std(config)
+                    self._tables = (scale * sinusoids(positions, config.hidden_size, device),)
+        return self._tables
+
+
+def embedding_std(config: ModelConfig) -> float:
+    """Standard deviation of fresh embeddings, to which a table of positions is scaled.
+
+    A tied matrix is also the head, which begins small so that the first guess is uniform.
+    """
+    return 0.02 if config.tie_word_embeddings else 1.0
 
 
 class Decoder(nn.Module):
@@ -110,4 +133,8 @@ class Decoder(nn.Module):
 
     def new_cache(self) -> KVCache:
         """An empty cache for the model's whole context."""
-        return KVCache(self.config.num_hidden_layers, self.config.max_position_embeddings)
+        return KVCache(
+            self.config.num_hidden_layers,
+            self.config.max_position_embeddings,
+            self.config.sliding_window,
+        )

@@ -190,7 +190,13 @@ def assemble_new(
     device: torch.device,
 ) -> Assembly:
     """A run at step 0 with fresh weights."""
-    model = build_model(config, device=device, seed=run.training.seed, dropout=run.model.dropout)
+    model = build_model(
+        config,
+        device=device,
+        seed=run.training.seed,
+        dropout=run.model.dropout,
+        init=run.model.init,
+    )
     tokenizer = Tokenizer.load(shards.directory)
     return _assembly(run, steps, model, tokenizer, shards, directory, TrainState())
 

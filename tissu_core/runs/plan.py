@@ -242,6 +242,7 @@ def _asked_shape(shape: ModelShape, model: ModelConfig) -> ModelShape:
         num_attention_heads=model.num_attention_heads,
         num_key_value_heads=model.num_key_value_heads,
         context_tokens=model.max_position_embeddings,
+        qk_norm=model.qk_norm,
     )
 
 

@@ -164,6 +164,14 @@ def _warnings(plan: Plan) -> Iterator[Noticed]:
             f"{MEMORISING_PASSES:g} a model memorises more than it learns; more text, fewer "
             "--epochs or --patience 3 help",
         )
+    from tissu_core.models.families import TISSU, family_for
+
+    if family_for(plan.model) is TISSU:
+        yield Noticed(
+            level="warning",
+            text="no other program computes this architecture; the model is saved as model_type "
+            '"tissu", which only tissu reads',
+        )
 
 
 def _with_absolute_corpus(run: TrainRun) -> TrainRun:

@@ -118,7 +118,7 @@ def _sort_parameters(
     for name, parameter in model.named_parameters():
         if parameter.ndim < 2:
             vectors.append(parameter)
-        elif "embed_tokens" in name:
+        elif "embed_" in name:
             embedding.append(parameter)
         elif "lm_head" in name:
             head.append(parameter)

@@ -94,10 +94,14 @@ def test_a_missing_file_is_named(directory: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"model_type": "llama"}, "llama"),
-        ({"attention_bias": True}, "attention bias"),
-        ({"use_sliding_window": True}, "sliding window"),
-        ({"hidden_act": "gelu"}, "activation"),
+        ({"model_type": "bert"}, "bert"),
+        ({"model_type": "llama"}, "a tensor too many"),
+        ({"attention_bias": True}, "attention_bias"),
+        (
+            {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1},
+            "windows in some layers",
+        ),
+        ({"hidden_act": "gelu"}, "hidden_act"),
         ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, "rope scaling"),
         ({"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4}}, "rope scaling"),
         ({"num_key_value_heads": 3}, "kv-heads"),
@@ -131,7 +135,7 @@ def test_a_missing_number_is_named(missing: str) -> None:
 
 
 def test_configuration_round_trips() -> None:
-    config = make_config(rope_theta=123.0, tie_word_embeddings=True, rms_norm_eps=1e-5)
+    config = make_config(rope_theta=123.0, tie_word_embeddings=True, norm_eps=1e-5)
     assert from_hugging_face(to_hugging_face(config, 0), Path("somewhere")) == config
 
 

@@ -1,21 +1,17 @@
 import pytest
 import torch
 
-from tests.samples import CPU
-from tissu_core.layers.attention import Attention, causal_mask
+from tests.samples import CPU, make_config
+from tissu_core.layers.attention import Attention
 from tissu_core.layers.cpu_attention import LONGEST, suits_blocks
+from tissu_core.layers.masks import attention_mask
 from tissu_core.layers.rope import rope_tables
 
 
 def make_attention(**changes: object) -> Attention:
-    settings: dict[str, object] = {
-        "num_heads": 4,
-        "num_kv_heads": 2,
-        "head_dim": 6,
-        "norm_eps": 1e-6,
-        "dropout": 0.0,
-    }
-    return Attention(20, **(settings | changes))  # type: ignore[arg-type]
+    dropout = changes.pop("dropout", 0.0)
+    shape: dict[str, object] = {"hidden_size": 20, "head_dim": 6}
+    return Attention(make_config(**(shape | changes)), dropout)  # type: ignore[arg-type]
 
 
 def plain(attention: Attention, x: torch.Tensor) -> torch.Tensor:
@@ -46,22 +42,22 @@ def plain(attention: Attention, x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])
 @pytest.mark.parametrize("time", [1, 2, 13])
 def test_attention_is_what_the_papers_say(kv_heads: int, time: int) -> None:
-    attention = make_attention(num_kv_heads=kv_heads)
+    attention = make_attention(num_key_value_heads=kv_heads)
     torch.nn.init.uniform_(attention.q_norm.weight, 0.5, 1.5)
     torch.nn.init.uniform_(attention.k_norm.weight, 0.5, 1.5)
     x = torch.randn(2, time, 20)
-    found = attention(x, *rope_tables(time, 6, 10_000.0, CPU))
+    found = attention(x, rope_tables(time, 6, 10_000.0, CPU))
     torch.testing.assert_close(found.double(), plain(attention, x), atol=1e-5, rtol=1e-4)
 
 
 def test_heads_need_not_fill_the_width() -> None:
-    attention = make_attention(num_heads=3, num_kv_heads=1, head_dim=8)
-    assert attention(torch.randn(1, 5, 20), *rope_tables(5, 8, 1e4, CPU)).shape == (1, 5, 20)
+    attention = make_attention(num_attention_heads=3, num_key_value_heads=1, head_dim=8)
+    assert attention(torch.randn(1, 5, 20), rope_tables(5, 8, 1e4, CPU)).shape == (1, 5, 20)
 
 
 @pytest.mark.parametrize(("time", "keys"), [(3, 3), (2, 5), (1, 4)])
 def test_the_last_queries_see_what_is_not_after_them(time: int, keys: int) -> None:
-    mask = causal_mask(time, keys, CPU)
+    mask = attention_mask(time, keys, None, (), CPU)
     for query in range(time):
         for key in range(keys):
             assert mask[query, key] == (key <= keys - time + query)
@@ -70,9 +66,9 @@ def test_the_last_queries_see_what_is_not_after_them(time: int, keys: int) -> No
 def test_dropout_changes_training_and_not_use() -> None:
     attention = make_attention(dropout=0.5)
     x, tables = torch.randn(1, 9, 20), rope_tables(9, 6, 1e4, CPU)
-    assert not torch.equal(attention(x, *tables), attention(x, *tables))
+    assert not torch.equal(attention(x, tables), attention(x, tables))
     attention.eval()
-    assert torch.equal(attention(x, *tables), attention(x, *tables))
+    assert torch.equal(attention(x, tables), attention(x, tables))
 
 
 def test_blocks_are_for_training_without_dropout_up_to_a_length() -> None:

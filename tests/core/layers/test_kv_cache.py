@@ -39,3 +39,21 @@ def test_the_length_is_that_of_its_layers() -> None:
     for layer in cache.layers:
         layer.append(torch.zeros(1, 1, 5, 2), torch.zeros(1, 1, 5, 2))
     assert cache.length == 5
+
+
+@pytest.mark.parametrize("cuts", [[60], [1] * 60, [3, 20, 1, 1, 35], [9, 1] * 6])
+@pytest.mark.parametrize("window", [1, 4, 9])
+def test_a_window_gives_each_query_its_last_keys(cuts: list[int], window: int) -> None:
+    cache = LayerCache(60, window)
+    keys, key_parts = parts(60, *cuts)
+    begin = 0
+    for part in key_parts:
+        found, _ = cache.append(part, part)
+        end = begin + part.shape[2]
+        seen = found.shape[2]
+        assert torch.equal(found, keys[:, :, end - seen : end])
+        assert seen >= min(end, part.shape[2] + window - 1)  # what the first query sees
+        begin = end
+    assert cache.length == 60
+    assert cache._keys is not None
+    assert cache._keys.shape[2] <= 2 * window

@@ -1,0 +1,38 @@
+"""Architectures that other programs know: their ``config.json`` and the names of their weights.
+
+One small file for each that really differs. A shape that none of them expresses is saved as
+``tissu``, which only tissu reads.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tissu_core.config.model import ModelConfig
+from tissu_core.models.families.family import Family, UnreadableConfigError
+from tissu_core.models.families.gpt2 import GPT2
+from tissu_core.models.families.llama import LLAMA, MISTRAL, QWEN3
+from tissu_core.models.families.mpt import MPT
+from tissu_core.models.families.own import TISSU
+
+__all__ = ["FAMILIES", "TISSU", "Family", "UnreadableConfigError", "family_for", "family_of"]
+
+FAMILIES: tuple[Family, ...] = (QWEN3, LLAMA, MISTRAL, GPT2, MPT, TISSU)
+
+
+def family_for(config: ModelConfig) -> Family:
+    """The first family that expresses a shape; ``TISSU`` expresses all."""
+    return next(family for family in FAMILIES if family.expresses(config))
+
+
+def family_of(table: Mapping[str, Any]) -> Family:
+    """The family of a ``config.json``.
+
+    Raises:
+        UnreadableConfigError: If it is none of these; names them.
+    """
+    kind = table.get("model_type")
+    found = next((family for family in FAMILIES if family.model_type == kind), None)
+    if found is None:
+        known = ", ".join(family.model_type for family in FAMILIES)
+        raise UnreadableConfigError(f"is a {kind!r} model; this version reads: {known}")
+    return found
