@@ -212,6 +212,22 @@ class TensorSummarized:
     histogram: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelQuantized:
+    """A smaller copy of a model was written. Bits per byte are None where nothing was measured."""
+
+    model: str
+    path: str
+    bits: int
+    num_parameters: int
+    bf16_bytes: int
+    """Of the weights at two bytes each."""
+    num_bytes: int
+    bits_per_byte_before: float | None
+    bits_per_byte_after: float | None
+    measured_bytes: int
+
+
 TrainEvent: TypeAlias = (
     RunStarted
     | RunResumed
@@ -228,11 +244,14 @@ TrainEvent: TypeAlias = (
 GenerateEvent: TypeAlias = TokenGenerated | GenerationFinished
 ChatEvent: TypeAlias = ContextTrimmed | TokenGenerated | GenerationFinished
 EvaluateEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | PerplexityMeasured
+QuantizeEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | ModelQuantized
 
 _BY_NAME = {kind.__name__: kind for kind in get_args(TrainEvent)}
 
 
-def to_record(event: TrainEvent | ChatEvent | EvaluateEvent | TensorSummarized) -> dict[str, Any]:
+def to_record(
+    event: TrainEvent | ChatEvent | EvaluateEvent | QuantizeEvent | TensorSummarized,
+) -> dict[str, Any]:
     """The event as one JSON object, its kind under ``event``; JSON has no NaN, so that is None."""
     return {
         "event": type(event).__name__,

@@ -11,13 +11,16 @@ from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.models.build import build_empty
 from tissu_core.models.decoder import Decoder
-from tissu_core.models.families import UnreadableConfigError, family_for, family_of
+from tissu_core.models.families import TISSU, Family, UnreadableConfigError, family_for, family_of
+from tissu_core.models.int8 import is_int8, share_tied, use_int8_layers
 from tissu_core.storage import is_sealed, read_json, verify, write_json
 from tissu_core.text.tokenizer import Tokenizer
 
 CONFIG_FILE = "config.json"
 GENERATION_FILE = "generation_config.json"
 WEIGHTS_FILE = "model.safetensors"
+INT8 = {"bits": 8, "scale": "output"}
+"""How ``config.json`` tells that matrices are int8 with one scale for each output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,15 @@ class LoadedModel:
 
 def write_model_files(directory: Path, model: Decoder, tokenizer: Tokenizer) -> None:
     """Write what transformers, vLLM and SGLang read: config, weights, tokenizer, generation."""
-    write_json(directory / CONFIG_FILE, to_hugging_face(model.config, tokenizer.end_id))
+    family = TISSU if is_int8(model) else family_for(model.config)
+    table = to_hugging_face(model.config, tokenizer.end_id, family)
+    write_json(directory / CONFIG_FILE, table | ({"quantization": INT8} if is_int8(model) else {}))
     ends = {"bos_token_id": tokenizer.end_id, "eos_token_id": tokenizer.end_id}
     write_json(directory / GENERATION_FILE, {**ends, "do_sample": True, "temperature": 0.8})
     weights = model.state_dict()
     if model.config.tie_word_embeddings:
-        del weights["lm_head.weight"]
-    save_tensors(directory / WEIGHTS_FILE, family_for(model.config).to_file(weights))
+        weights = {n: t for n, t in weights.items() if n not in _tied_names(model)}
+    save_tensors(directory / WEIGHTS_FILE, family.to_file(weights))
     tokenizer.save(directory, model.config.max_position_embeddings)
 
 
@@ -57,14 +62,16 @@ def load_model(directory: Path, device: torch.device) -> LoadedModel:
         raise InputError(f"{directory} has no {CONFIG_FILE}", hint="tissu models list")
     table = read_json(directory / CONFIG_FILE)
     config = from_hugging_face(table, directory)
-    model = build_empty(config)
+    model = build_layers(table, config, directory)
     tensors = family_of(table).from_file(load_tensors(directory / WEIGHTS_FILE), config)
     if config.tie_word_embeddings:
-        tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]
+        names = _tied_names(model)
+        tensors |= {name: tensors[tied] for name, tied in names.items() if tied in tensors}
     _check_tensors(model, tensors, directory)
-    model.load_state_dict({name: t.float() for name, t in tensors.items()}, assign=True)
-    if config.tie_word_embeddings:
-        model.lm_head.weight = model.model.embed_tokens.weight
+    model.load_state_dict(
+        {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}, assign=True
+    )
+    share_tied(model)
     tokenizer = Tokenizer.load(directory)
     end_ids = frozenset({tokenizer.end_id, *_declared_ends(directory)})
     return LoadedModel(model.to(device).eval(), tokenizer, directory, end_ids)
@@ -93,9 +100,35 @@ def refuse_pickles(path: Path) -> None:
         )
 
 
-def to_hugging_face(config: ModelConfig, end_id: int) -> dict[str, Any]:
-    """``config.json``: that of the first family that expresses the shape, else tissu's own."""
-    family = family_for(config)
+def build_layers(table: dict[str, Any], config: ModelConfig, directory: Path) -> Decoder:
+    """An empty decoder with the layers that a ``config.json`` asks for.
+
+    Raises:
+        InputError: If the weights are packed in a way that this version does not read.
+    """
+    packing = table.get("quantization") or table.get("quantization_config")
+    if packing is None:
+        return build_empty(config)
+    if packing != INT8:
+        raise InputError(
+            f"{directory / CONFIG_FILE} has weights packed as {packing!r}; this version reads "
+            f"{INT8!r}",
+            hint="use a copy of the model that is not quantized",
+        )
+    return use_int8_layers(build_empty(config))
+
+
+def _tied_names(model: Decoder) -> dict[str, str]:
+    """Names of a tied head's tensors, and those of the embedding's."""
+    names = [name for name in model.state_dict() if name.startswith("lm_head.")]
+    return {name: name.replace("lm_head", "model.embed_tokens") for name in names}
+
+
+def to_hugging_face(
+    config: ModelConfig, end_id: int, family: Family | None = None
+) -> dict[str, Any]:
+    """``config.json``, by default of the first family that expresses the shape."""
+    family = family or family_for(config)
     return {
         "architectures": [family.architecture],
         "model_type": family.model_type,
@@ -122,7 +155,8 @@ def from_hugging_face(table: dict[str, Any], directory: Path) -> ModelConfig:
 
 
 def _check_tensors(model: Decoder, tensors: dict[str, torch.Tensor], directory: Path) -> None:
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    layers = model.state_dict()
+    expected = {name: tuple(tensor.shape) for name, tensor in layers.items()}
     path = directory / WEIGHTS_FILE
     for name, shape in expected.items():
         if name not in tensors:
@@ -132,6 +166,12 @@ def _check_tensors(model: Decoder, tensors: dict[str, torch.Tensor], directory: 
         if tuple(tensors[name].shape) != shape:
             raise InputError(
                 f"{path}: {name} is {tuple(tensors[name].shape)}, the configuration says {shape}",
+                hint="use another copy of the model",
+            )
+        if tensors[name].is_floating_point() != layers[name].is_floating_point():
+            raise InputError(
+                f"{path}: {name} is {tensors[name].dtype}, the configuration says "
+                f"{layers[name].dtype}",
                 hint="use another copy of the model",
             )
     extra = sorted(set(tensors) - set(expected))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tissu_core.config.model import ModelConfig
 from tissu_core.layers.attention import Attention, Rope
 from tissu_core.layers.feed_forward import build_feed_forward
+from tissu_core.layers.int8 import Int8Linear
 from tissu_core.layers.kv_cache import KVCache, LayerCache
 from tissu_core.layers.norms import build_norm
 from tissu_core.layers.positions import sinusoids
@@ -124,6 +125,11 @@ class Decoder(nn.Module):
         """Logits of the token after each id, or after the last alone."""
         hidden = self.model(ids, cache)
         return cast(Tensor, self.lm_head(hidden[:, -1:] if last_only else hidden))
+
+    def head_weight(self) -> Tensor:
+        """The matrix from hidden states to logits, (V, C), in fp32 where it is stored as int8."""
+        head: nn.Module = self.lm_head
+        return head.dequantize() if isinstance(head, Int8Linear) else self.lm_head.weight
 
     def set_dropout(self, dropout: float) -> None:
         """Drop this share of activations in training mode."""

@@ -18,14 +18,14 @@ from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.model import ModelConfig
 from tissu_core.config.optimizer import parse_warmup
 from tissu_core.config.runs import TrainRun
-from tissu_core.data.batches import BatchOrder, iter_validation_windows
+from tissu_core.data.batches import BatchOrder
 from tissu_core.data.shards import TokenShards
 from tissu_core.decoding.generate import generate
+from tissu_core.evals.validation import iter_validation_score
 from tissu_core.events import CheckpointSaved, GenerationFinished, SampleGenerated, StageAdvanced
 from tissu_core.models.build import build_model
 from tissu_core.models.decoder import Decoder
-from tissu_core.models.score import Score, score_windows
-from tissu_core.runtime.precision import autocast
+from tissu_core.models.score import Score
 from tissu_core.runtime.seeds import derive_seed
 from tissu_core.text.tokenizer import Tokenizer
 from tissu_core.training.objectives.next_token import next_token
@@ -103,24 +103,18 @@ class Assembly:
 
     def evaluate(self) -> Iterator[StageAdvanced | Score]:
         """Score the validation text: progress, then the score."""
-        training, context = self.run.training, self.model.config.max_position_embeddings
+        training = self.run.training
         assert training.eval_tokens and training.micro_batch
         _, spans = self.shards.split(self.run.data.validation_fraction)
-        token_bytes = torch.tensor(self.tokenizer.token_bytes(), device=self.device)
-        total, done, score = min(training.eval_tokens, spans.num_tokens), 0, Score()
-        for windows in iter_validation_windows(
-            self.shards.tokens,
+        return iter_validation_score(
+            self.model,
+            self.tokenizer,
+            self.shards,
             spans,
-            context=context,
             max_tokens=training.eval_tokens,
             batch_sequences=training.micro_batch,
-        ):
-            ids = torch.from_numpy(windows).to(self.device)
-            with autocast(self.device, self.run.machine.precision):
-                score += score_windows(self.model, ids, token_bytes)
-            done += windows[:, 1:].size
-            yield StageAdvanced(stage="scoring", done=min(done, total), total=total, unit="tokens")
-        yield score
+            precision=self.run.machine.precision,
+        )
 
     def save(self, state: TrainState) -> CheckpointSaved:
         """Write a verified checkpoint."""

@@ -1,14 +1,20 @@
 """The verb eval: a model measured on text."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 from tissu_core.config.data import DataConfig
 from tissu_core.config.training import DeviceConfig
+from tissu_core.data.fingerprint import TextFile
 from tissu_core.data.prepare import iter_corpus, read_corpus
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.events import EvaluateEvent, Noticed, PerplexityMeasured, StageAdvanced
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
+
+if TYPE_CHECKING:
+    from tissu_core.checkpoint.model_directory import LoadedModel
+    from tissu_core.models.score import Score
 
 
 def measure_perplexity(
@@ -22,15 +28,39 @@ def measure_perplexity(
     """
     path = find_model(model)
     files = yield from read_corpus(data, cache_directory())
+    from tissu_core.runs.loading import load_for_use
+
+    loaded, _ = load_for_use(path, machine)
+    context = loaded.model.config.max_position_embeddings
+    stride = _check_stride(stride, context)
+    score, num_documents = yield from score_files(loaded, files, stride)
+    yield PerplexityMeasured(
+        model=str(path),
+        loss=score.loss,
+        perplexity=score.perplexity,
+        bits_per_byte=score.bits_per_byte,
+        num_tokens=score.num_tokens,
+        num_bytes=score.num_bytes,
+        num_documents=num_documents,
+        context_tokens=context,
+        stride=stride,
+    )
+
+
+def score_files(
+    loaded: "LoadedModel", files: list[TextFile], stride: int
+) -> Generator[StageAdvanced | Noticed, None, tuple["Score", int]]:
+    """Score every document of these files; returns the score and how many there were.
+
+    Raises:
+        InputError: If they hold no text.
+    """
     import torch
 
     from tissu_core.evals.perplexity import score_document
     from tissu_core.models.score import Score
-    from tissu_core.runs.loading import load_for_use
 
-    loaded, device = load_for_use(path, machine)
-    context = loaded.model.config.max_position_embeddings
-    stride = _check_stride(stride, context)
+    device = loaded.model.head_weight().device
     token_bytes = torch.tensor(loaded.tokenizer.token_bytes(), device=device)
     total = sum(file.source.num_bytes for file in files)
     score, num_documents = Score(), 0
@@ -48,17 +78,7 @@ def measure_perplexity(
         )
     if not score.num_tokens:
         raise InputError("the files hold no letter of text", hint="name other text")
-    yield PerplexityMeasured(
-        model=str(path),
-        loss=score.loss,
-        perplexity=score.perplexity,
-        bits_per_byte=score.bits_per_byte,
-        num_tokens=score.num_tokens,
-        num_bytes=score.num_bytes,
-        num_documents=num_documents,
-        context_tokens=context,
-        stride=stride,
-    )
+    return score, num_documents
 
 
 def _check_stride(stride: int | None, context: int) -> int:

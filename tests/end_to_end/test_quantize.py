@@ -1,0 +1,92 @@
+"""``tissu quantize`` through the real command, and its result in every other one."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.end_to_end.conftest import Trained
+
+Copy = Callable[[], Trained]
+
+
+@pytest.fixture
+def quantized(trained_copy: Copy) -> Trained:
+    trained = trained_copy()
+    trained.tissu.result = trained.tissu("quantize", "cloth", "--json")  # type: ignore[attr-defined]
+    return trained
+
+
+def test_the_report_is_what_the_files_say(quantized: Trained) -> None:
+    result = quantized.tissu.result  # type: ignore[attr-defined]
+    assert result.code == 0, result.err
+    report = result.json
+    target = quantized.tissu.home / "models" / "cloth-int8"
+    weights = load_file(target / "model.safetensors")
+    assert weights["model.layers.0.mlp.up_proj.weight"].dtype == torch.int8
+    assert weights["model.embed_tokens.weight"].dtype == torch.int8
+    assert report["num_bytes"] == (target / "model.safetensors").stat().st_size
+    assert report["bf16_bytes"] == 2 * report["num_parameters"]
+    assert report["num_bytes"] < 0.85 * report["bf16_bytes"]
+    before, after = report["bits_per_byte_before"], report["bits_per_byte_after"]
+    assert before == pytest.approx(after, rel=0.02)
+    assert before != after
+    manifest = json.loads((quantized.run / "model" / "tissu.json").read_text())
+    assert before == pytest.approx(manifest["bits_per_byte"], rel=0.05)
+
+
+def test_an_int8_model_works_in_every_command(quantized: Trained) -> None:
+    tissu, corpus = quantized.tissu, quantized.corpus
+    generated = tissu("generate", "cloth-int8", "-p", "The weaver", "--greedy")
+    assert generated.code == 0, generated.err
+    assert "The" in generated.out or generated.out.strip()
+    assert tissu("chat", "cloth-int8", "-p", "The").code == 0
+    plain = tissu("eval", "ppl", corpus, "-m", "cloth", "--json").json["bits_per_byte"]
+    packed = tissu("eval", "ppl", corpus, "-m", "cloth-int8", "--json").json["bits_per_byte"]
+    assert packed == pytest.approx(plain, rel=0.02)
+    assert "cloth-int8" in tissu("models", "list").out
+    assert "int8" in tissu("inspect", "weights", "layer.0.mlp", "cloth-int8").out
+
+
+def test_text_of_ones_own_measures_a_model_without_a_run(
+    quantized: Trained, tmp_path: Path
+) -> None:
+    tissu = quantized.tissu
+    lone = tmp_path / "lone"
+    (quantized.run / "model").rename(lone)
+    unmeasured = tissu("quantize", lone, "-o", tmp_path / "a")
+    assert unmeasured.code == 0, unmeasured.err
+    assert "--text" in unmeasured.err
+    assert "bits per byte" not in unmeasured.out
+    measured = tissu("quantize", lone, "-o", tmp_path / "b", "--text", quantized.corpus)
+    assert measured.code == 0, measured.err
+    assert "bits per byte" in measured.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["cloth"], 2, "cloth-int8"),
+        (["cloth-int8", "-o", "again"], 3, "int8 already"),
+        (["cloth", "--bits", "3", "-o", "three"], 2, "--bits"),
+        (["clohtt", "-o", "none"], 3, "cloth"),
+    ],
+)
+def test_what_cannot_be_quantized(
+    quantized: Trained, tmp_path: Path, arguments: list[str], code: int, word: str
+) -> None:
+    result = quantized.tissu("quantize", *arguments)
+    assert result.code == code
+    assert word in " ".join(result.error)
+    assert not Path("again").exists()
+
+
+def test_a_damaged_int8_model_is_noticed(quantized: Trained) -> None:
+    path = quantized.tissu.home / "models" / "cloth-int8" / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert quantized.tissu("generate", "cloth-int8", "-p", "x").code == 6

@@ -1,0 +1,72 @@
+"""``tissu quantize``: a model in fewer bits."""
+
+from typing import Annotated
+
+import typer
+
+from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
+from tissu_cli.render.console import data, print_json, say
+from tissu_cli.render.numbers import size
+from tissu_cli.render.status import StatusLine
+from tissu_core.config.training import DeviceConfig
+from tissu_core.events import FileSkipped, ModelQuantized, Noticed, StageAdvanced, to_record
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the tree."""
+    app.command(rich_help_panel="Ship a model", help="Make a smaller copy of a model.")(quantize)
+
+
+@with_settings(("", DeviceConfig))
+def quantize(
+    model: Model = None,
+    bits: Annotated[int, typer.Option(metavar="8", help="Bits of a weight.")] = 8,
+    out: Annotated[
+        str,
+        typer.Option("-o", "--out", help="Where to; else NAME-int8 among the stored models."),
+    ] = "",
+    text: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DATA", help="Measure on this text; else on the run's validation text."
+        ),
+    ] = None,
+    json: Json = False,
+    *,
+    given: Given,
+) -> None:
+    from tissu_core.runs.quantize import quantize as quantize_model
+
+    machine = resolve_settings(DeviceConfig, given)
+    with StatusLine() as status:
+        for event in quantize_model(
+            model, bits=bits, out=out, text=tuple(text or ()), machine=machine
+        ):
+            match event:
+                case StageAdvanced():
+                    status.show(event)
+                case FileSkipped():
+                    say(f"skipped {event.path}: {event.reason}", "dim")
+                case Noticed():
+                    say(event.text, "yellow")
+                case ModelQuantized():
+                    status.clear()
+                    print_json(to_record(event)) if json else _show(event)
+
+
+def _show(event: ModelQuantized) -> None:
+    from tissu_cli.render.tables import facts_table
+
+    share = event.num_bytes / event.bf16_bytes
+    rows: list[tuple[str, object]] = [
+        ("written", event.path),
+        ("from", event.model),
+        ("size", f"{size(event.num_bytes)}, {share:.0%} of {size(event.bf16_bytes)} in bf16"),
+    ]
+    before, after = event.bits_per_byte_before, event.bits_per_byte_after
+    if before is not None and after is not None:
+        rows += [
+            ("bits per byte", f"{after:.4f}, {after - before:+.4f} from {before:.4f}"),
+            ("measured on", f"{event.measured_bytes:,} bytes of text"),
+        ]
+    data().print(facts_table(rows))

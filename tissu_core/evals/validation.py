@@ -1,0 +1,42 @@
+"""The score of a run's validation text, as its own evaluations measure it."""
+
+from collections.abc import Iterator
+
+import torch
+
+from tissu_core.data.batches import iter_validation_windows
+from tissu_core.data.shards import Spans, TokenShards
+from tissu_core.events import StageAdvanced
+from tissu_core.models.decoder import Decoder
+from tissu_core.models.score import Score, score_windows
+from tissu_core.runtime.precision import autocast
+from tissu_core.text.tokenizer import Tokenizer
+
+
+def iter_validation_score(
+    model: Decoder,
+    tokenizer: Tokenizer,
+    shards: TokenShards,
+    spans: Spans,
+    *,
+    max_tokens: int,
+    batch_sequences: int,
+    precision: str,
+) -> Iterator[StageAdvanced | Score]:
+    """Score up to ``max_tokens`` of ``spans``: progress, then the score."""
+    device = next(iter(model.state_dict().values())).device
+    token_bytes = torch.tensor(tokenizer.token_bytes(), device=device)
+    total, done, score = min(max_tokens, spans.num_tokens), 0, Score()
+    for windows in iter_validation_windows(
+        shards.tokens,
+        spans,
+        context=model.config.max_position_embeddings,
+        max_tokens=max_tokens,
+        batch_sequences=batch_sequences,
+    ):
+        ids = torch.from_numpy(windows).to(device)
+        with autocast(device, precision):
+            score += score_windows(model, ids, token_bytes)
+        done += windows[:, 1:].size
+        yield StageAdvanced(stage="scoring", done=min(done, total), total=total, unit="tokens")
+    yield score

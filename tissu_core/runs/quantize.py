@@ -1,0 +1,135 @@
+"""The verb quantize: a model in fewer bits, and what that costs."""
+
+import shutil
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tissu_core import __version__
+from tissu_core.config.data import DataConfig
+from tissu_core.config.training import DeviceConfig
+from tissu_core.data.prepare import read_corpus
+from tissu_core.data.shards import TokenShards
+from tissu_core.errors import ConfigError, InputError
+from tissu_core.events import ModelQuantized, Noticed, QuantizeEvent, StageAdvanced
+from tissu_core.models.count import num_parameters
+from tissu_core.runs.catalog import find_model
+from tissu_core.runs.home import cache_directory, models_directory
+from tissu_core.runs.run_directory import CONFIG_FILE
+from tissu_core.runs.run_loop import read_config
+from tissu_core.storage import is_sealed, sealed_directory, sha256_file
+
+if TYPE_CHECKING:
+    from tissu_core.checkpoint.model_directory import LoadedModel
+    from tissu_core.models.score import Score
+
+
+def quantize(
+    model: str | None, *, bits: int, out: str, text: tuple[str, ...], machine: DeviceConfig
+) -> Iterator[QuantizeEvent]:
+    """Write a model with int8 weights; the last event has size and bits per byte of both.
+
+    They are measured on ``text``, else on the validation text of the model's run.
+
+    Raises:
+        ConfigError: If the bits are not 8, or ``out`` holds something.
+        InputError: If the model cannot be read or is quantized already.
+    """
+    if bits != 8:
+        raise ConfigError(
+            f"--bits is {bits}, and this version packs 8", field="bits", hint="--bits 8"
+        )
+    path = find_model(model)
+    target = _target(path, out)
+    from tissu_core.checkpoint.model_directory import WEIGHTS_FILE, write_model_files
+    from tissu_core.compress.int8 import quantize_int8
+    from tissu_core.models.int8 import is_int8
+    from tissu_core.runs.loading import load_for_use
+
+    loaded, _ = load_for_use(path, machine)
+    if is_int8(loaded.model):
+        raise InputError(f"{path} is int8 already", hint="name the model it was made from")
+    before = yield from _measure(loaded, text)
+    if before is None:
+        yield Noticed(
+            level="warning",
+            text="there is no text to measure on: the model has no run whose tokens are at hand; "
+            "--text DATA names some",
+        )
+    yield StageAdvanced(stage="rounding", done=0, total=0, unit="bits")
+    quantize_int8(loaded.model)
+    after = yield from _measure(loaded, text)
+    source = {"path": str(path), "sha256": sha256_file(path / WEIGHTS_FILE)}
+    facts = {"kind": "model", "tissu": __version__, "bits": bits, "quantized_from": source}
+    score = {} if after is None else {"bits_per_byte": after.bits_per_byte}
+    with sealed_directory(target, facts | score) as temporary:
+        write_model_files(temporary, loaded.model, loaded.tokenizer)
+        for kept in ("generation_config.json", "chat_template.jinja"):
+            if (path / kept).is_file():
+                shutil.copyfile(path / kept, temporary / kept)
+    parameters = num_parameters(loaded.model.config)
+    yield ModelQuantized(
+        model=str(path),
+        path=str(target),
+        bits=bits,
+        num_parameters=parameters,
+        bf16_bytes=2 * parameters,
+        num_bytes=(target / WEIGHTS_FILE).stat().st_size,
+        bits_per_byte_before=None if before is None else before.bits_per_byte,
+        bits_per_byte_after=None if after is None else after.bits_per_byte,
+        measured_bytes=0 if after is None else after.num_bytes,
+    )
+
+
+def _target(path: Path, out: str) -> Path:
+    """Where the new model goes: ``out``, else ``NAME-int8`` in the store."""
+    run = _run_of(path)
+    name = run.name if run is not None else path.resolve().name
+    target = Path(out).expanduser() if out else models_directory() / f"{name}-int8"
+    if target.is_file() or (target.is_dir() and any(target.iterdir())):
+        raise ConfigError(f"{target} is not an empty directory", field="out", hint=f"-o {target}-2")
+    return target
+
+
+def _run_of(path: Path) -> Path | None:
+    """The run that a model directory belongs to: ``RUN/model`` or ``RUN/checkpoints/step-N``."""
+    path = path.resolve()
+    return next((run for run in path.parents[:2] if (run / CONFIG_FILE).is_file()), None)
+
+
+def _measure(
+    loaded: "LoadedModel", text: tuple[str, ...]
+) -> Generator[QuantizeEvent, None, "Score | None"]:
+    """The score on ``text``, else on the run's validation text; None where there is none."""
+    if text:
+        from tissu_core.runs.evaluate import score_files
+
+        files = yield from read_corpus(DataConfig(corpus=text), cache_directory())
+        context = loaded.model.config.max_position_embeddings
+        score, _ = yield from score_files(loaded, files, context)
+        return score
+    run = _run_of(loaded.path)
+    if run is None:
+        return None
+    config, _, key = read_config(run)
+    tokens = cache_directory() / "tokens" / key
+    if not is_sealed(tokens):
+        return None
+    from tissu_core.evals.validation import iter_validation_score
+    from tissu_core.models.score import Score
+
+    shards = TokenShards(tokens)
+    _, spans = shards.split(config.data.validation_fraction)
+    for found in iter_validation_score(
+        loaded.model,
+        loaded.tokenizer,
+        shards,
+        spans,
+        max_tokens=spans.num_tokens,
+        batch_sequences=config.training.micro_batch or 1,
+        precision="fp32",
+    ):
+        if isinstance(found, Score):
+            return found
+        yield found
+    return None
