@@ -6,6 +6,7 @@ backward of 24 x 4 heads x 128 x 64 take 0.38 of its time here, of 8 x 6 x 512 x
 of the products are left out.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -43,52 +44,75 @@ def blocked_causal_attention(
     """
     batch, heads, time, head_dim = queries.shape
     flat = [x.reshape(batch * heads, time, head_dim) for x in (queries, keys, values)]
-    out = _BlockedAttention.apply(*flat, window, slopes)  # type: ignore[no-untyped-call]
-    return out.view(batch, heads, time, head_dim)  # type: ignore[no-any-return]
+    out: Tensor = _attend(*flat, window or 0, torch.tensor(slopes))[0]
+    return out.view(batch, heads, time, head_dim)
 
 
-class _BlockedAttention(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        window: int | None,
-        slopes: tuple[float, ...],
-    ) -> Tensor:
-        bias = _bias(q.shape[1], window, slopes, q.dtype)
-        out = torch.empty_like(q)
-        ctx.blocks, kept = _blocks(q.shape[1], window), []
-        for rows, seen in ctx.blocks:
-            block = bias[:, rows, seen]
-            if slopes:  # a head's bias for every sequence: (B, H, rows, seen), seen as one batch
-                block = block.repeat(q.shape[0] // len(slopes), 1, 1)
-            scores = torch.baddbmm(block, q[:, rows], k[:, seen].mT, alpha=q.shape[2] ** -0.5)
-            kept.append(scores.softmax(-1))
-            out[:, rows] = torch.bmm(kept[-1], v[:, seen])
-        ctx.save_for_backward(q, k, v, *kept)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, *kept = ctx.saved_tensors
-        scale = q.shape[2] ** -0.5
-        grad = gradients[0].contiguous()
-        grad_q, grad_k, grad_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        for (rows, seen), probabilities in zip(ctx.blocks, kept, strict=True):
-            grad_v[:, seen].baddbmm_(probabilities.mT, grad[:, rows])
-            delta = torch.bmm(grad[:, rows], v[:, seen].mT)
-            delta = torch._softmax_backward_data(delta, probabilities, -1, delta.dtype)
-            grad_q[:, rows] = torch.bmm(delta, k[:, seen]).mul_(scale)
-            grad_k[:, seen].baddbmm_(delta.mT, q[:, rows], alpha=scale)
-        return grad_q, grad_k, grad_v, None, None
+# Operators of their own, so that a compiled model has them as one step each: traced through, their
+# blocks would be unrolled into every layer's code. Window 0 is none; autograd is registered below.
+@torch.library.custom_op("tissu::blocked_attention", mutates_args=())
+def _attend(q: Tensor, k: Tensor, v: Tensor, window: int, slopes: Tensor) -> list[Tensor]:
+    """The output, and behind it each block's probabilities."""
+    bias = _bias(q.shape[1], window, tuple(slopes.tolist()), q.dtype)
+    out = torch.empty_like(q)
+    kept = []
+    for rows, seen in _blocks(q.shape[1], window):
+        block = bias[:, rows, seen]
+        if len(slopes):  # each head's bias once for every sequence
+            block = block.repeat(q.shape[0] // len(slopes), 1, 1)
+        scores = torch.baddbmm(block, q[:, rows], k[:, seen].mT, alpha=q.shape[2] ** -0.5)
+        kept.append(scores.softmax(-1))
+        out[:, rows] = torch.bmm(kept[-1], v[:, seen])
+    return [out, *kept]
 
 
-def _blocks(time: int, window: int | None) -> list[tuple[slice, slice]]:
+@torch.library.custom_op("tissu::blocked_attention_backward", mutates_args=())
+def _attend_backward(
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, kept: Sequence[Tensor], window: int
+) -> list[Tensor]:
+    scale = q.shape[2] ** -0.5
+    grad_q, grad_k, grad_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+    for (rows, seen), probabilities in zip(_blocks(q.shape[1], window), kept, strict=True):
+        grad_v[:, seen].baddbmm_(probabilities.mT, grad[:, rows])
+        delta = torch.bmm(grad[:, rows], v[:, seen].mT)
+        delta = torch._softmax_backward_data(delta, probabilities, -1, delta.dtype)
+        grad_q[:, rows] = torch.bmm(delta, k[:, seen]).mul_(scale)
+        grad_k[:, seen].baddbmm_(delta.mT, q[:, rows], alpha=scale)
+    return [grad_q, grad_k, grad_v]
+
+
+@_attend.register_fake
+def _(q: Tensor, k: Tensor, v: Tensor, window: int, slopes: Tensor) -> list[Tensor]:
+    blocks = _blocks(q.shape[1], window)
+    sizes = [(q.shape[0], rows.stop - rows.start, seen.stop - seen.start) for rows, seen in blocks]
+    return [torch.empty_like(q), *(q.new_empty(size) for size in sizes)]
+
+
+@_attend_backward.register_fake
+def _(
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, kept: Sequence[Tensor], window: int
+) -> list[Tensor]:
+    return [torch.empty_like(x) for x in (q, k, v)]
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    q, k, v, ctx.window, _ = inputs
+    ctx.save_for_backward(q, k, v, *output[1:])
+
+
+def _differentiate(ctx: Any, gradients: list[Tensor]) -> tuple[Tensor | None, ...]:
+    q, k, v, *kept = ctx.saved_tensors
+    grads = _attend_backward(gradients[0].contiguous(), q, k, v, kept, ctx.window)
+    return (*grads, None, None)
+
+
+_attend.register_autograd(_differentiate, setup_context=_keep)
+
+
+def _blocks(time: int, window: int) -> list[tuple[slice, slice]]:
     """Rows of queries, and the keys that any of them sees."""
     begins = range(0, time, BLOCK)
-    first = [0 if window is None else max(0, begin - window + 1) for begin in begins]
+    first = [max(0, begin - window + 1) if window else 0 for begin in begins]
     ends = [min(begin + BLOCK, time) for begin in begins]
     return [
         (slice(begin, end), slice(seen, end))
@@ -99,7 +123,7 @@ def _blocks(time: int, window: int | None) -> list[tuple[slice, slice]]:
 @lru_cache(maxsize=4)
 def _bias(time: int, window: int | None, slopes: tuple[float, ...], dtype: torch.dtype) -> Tensor:
     """What is added to the scores: (1 or H, T, T)."""
-    mask = attention_mask(time, time, window, slopes, torch.device("cpu"))
+    mask = attention_mask(time, time, window or None, slopes, torch.device("cpu"))
     if slopes:
         return mask.to(dtype)
     return torch.zeros(1, time, time, dtype=dtype).masked_fill(~mask, float("-inf"))
