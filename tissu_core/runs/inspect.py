@@ -6,8 +6,8 @@ from tissu_core.events import TensorSummarized
 from tissu_core.runs.catalog import find_model
 
 
-def inspect_weights(query: str, model: str | None) -> Iterator[TensorSummarized]:
-    """Statistics of each tensor that a forgiving path names.
+def inspect_weights(query: str, model: str | None, bins: int) -> Iterator[TensorSummarized]:
+    """Statistics of each tensor that a forgiving path names, with a histogram of ``bins``.
 
     Raises:
         InputError: If there is no such model.
@@ -18,4 +18,4 @@ def inspect_weights(query: str, model: str | None) -> Iterator[TensorSummarized]
     from tissu_core.interpret.weights import summarize
 
     refuse_pickles(path)
-    yield from summarize(path, query)
+    yield from summarize(path, query, bins)
