@@ -219,6 +219,16 @@ class TensorSummarized:
     edges: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleCounted:
+    """A module of a model, or ``count`` equal ones: ``layers.[0-11].mlp``; figures are of all."""
+
+    path: str
+    kind: str
+    count: int
+    num_parameters: int
+
+
 TrainEvent: TypeAlias = (
     RunStarted
     | RunResumed

@@ -49,6 +49,19 @@ def weights(
     console.print(tensors_view([*inspect_weights(path, model, bins)], histogram.rows))
 
 
+@app.command(name="model", help="Modules, parameters, bytes and operations of a model.")
+def model_(model: Model = None, json: Json = False) -> None:
+    from tissu_core.runs.inspect import inspect_model
+
+    report = inspect_model(model)
+    if json:
+        print_json(asdict(report))
+        return
+    from tissu_cli.render.model_report import model_report
+
+    data().print(model_report(report))
+
+
 @app.command(name="run", help="Loss curve and facts of a run.")
 def run_(
     run: Annotated[

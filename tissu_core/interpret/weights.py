@@ -153,7 +153,7 @@ def _summarize(name: str, tensor: torch.Tensor, bins: int) -> TensorSummarized:
 
 def _parts(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
     """The values in fp64, some at a time: all of an embedding's would take its size twice more."""
-    return (part.double() for part in tensor.flatten().split(_PART))
+    return (part.double() for part in torch.split(tensor.flatten(), _PART))
 
 
 def _spread(

@@ -43,3 +43,9 @@ def _block_matrices(config: ModelConfig) -> int:
 
 def _block_parameters(config: ModelConfig) -> int:
     return _block_matrices(config) + 2 * config.hidden_size + 2 * config.head_dim
+
+
+def kv_bytes_per_token(config: ModelConfig, bytes_per_value: int = 4) -> int:
+    """Cached keys and values of one token in all layers; fp32, as tissu decodes, unless given."""
+    values = 2 * config.num_key_value_heads * config.head_dim
+    return config.num_hidden_layers * values * bytes_per_value
