@@ -44,8 +44,7 @@ def weights(
     from tissu_cli.render.weights import tensors_view
 
     console = data()
-    room = console.width - 4
-    bins = min(histogram.bins or _WIDEST, room)
+    bins = min(histogram.bins or _WIDEST, max(1, console.width - 4))
     console.print(tensors_view([*inspect_weights(path, model, bins)], histogram.rows))
 
 
