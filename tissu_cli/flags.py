@@ -21,7 +21,7 @@ Model = Annotated[
     str | None,
     typer.Argument(
         metavar="[MODEL]",
-        help="A directory, a run, a name in the store; the newest if left out.",
+        help="A directory, a run, RUN:STEP, a name in the store; the newest if left out.",
         show_default=False,
     ),
 ]

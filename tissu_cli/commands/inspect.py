@@ -5,14 +5,16 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.flags import Json, Model
+from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json
+from tissu_core.config.inspection import HistogramConfig
 from tissu_core.events import to_record
 from tissu_core.runs.catalog import describe_run
 from tissu_core.runs.follow import read_events
 from tissu_core.runs.run_directory import find_run
 
 app = typer.Typer(help="Look inside a model or a run.", no_args_is_help=True)
+_BINS, _WIDEST = 48, 96
 
 
 def register(root: typer.Typer) -> None:
@@ -21,24 +23,42 @@ def register(root: typer.Typer) -> None:
 
 
 @app.command(
-    help="Statistics and histogram of every tensor that a path such as layer.0.attn names."
+    help="Statistics and histogram of every tensor that a path names: layer.0.attn, "
+    "layers.*.mlp.*, layers.[0-3].attn, **.norm."
 )
+@with_settings(("", HistogramConfig))
 def weights(
     path: Annotated[str, typer.Argument(help="Parts of a tensor's name: layer.0.attn, embed.")],
     model: Model = None,
     json: Json = False,
+    *,
+    given: Given,
 ) -> None:
     from tissu_core.runs.inspect import inspect_weights
 
-    tensors = inspect_weights(path, model)
+    histogram = resolve_settings(HistogramConfig, given)
     if json:
-        print_json({"tensors": [asdict(tensor) for tensor in tensors]})
+        tensors = inspect_weights(path, model, histogram.bins or _BINS)
+        print_json({"tensors": [to_record(tensor) for tensor in tensors]})
         return
-    from tissu_cli.render.weights import tensor_view
+    from tissu_cli.render.weights import tensors_view
 
     console = data()
-    for tensor in tensors:
-        console.print(tensor_view(tensor))
+    bins = min(histogram.bins or _WIDEST, max(1, console.width - 4))
+    console.print(tensors_view([*inspect_weights(path, model, bins)], histogram.rows))
+
+
+@app.command(name="model", help="Modules, parameters, bytes and operations of a model.")
+def model_(model: Model = None, json: Json = False) -> None:
+    from tissu_core.runs.inspect import inspect_model
+
+    report = inspect_model(model)
+    if json:
+        print_json(asdict(report))
+        return
+    from tissu_cli.render.model_report import model_report
+
+    data().print(model_report(report))
 
 
 @app.command(name="run", help="Loss curve and facts of a run.")

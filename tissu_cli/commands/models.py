@@ -1,24 +1,21 @@
 """``tissu models``: what there is to talk to."""
 
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
 from tissu_cli.flags import Json
 from tissu_cli.render.console import data, print_json, say
+from tissu_core.runs.average import average_models
 from tissu_core.runs.catalog import list_models
 
-app = typer.Typer(help="List models.", no_args_is_help=True)
+app = typer.Typer(help="List and make models.", no_args_is_help=True)
 
 
 def register(root: typer.Typer) -> None:
     """Add the commands to the tree."""
     root.add_typer(app, name="models", rich_help_panel="Ship a model")
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps ``models`` a group while it has one command."""
 
 
 @app.command(name="list", help="Models of runs and of the store, the newest first.")
@@ -32,3 +29,36 @@ def list_(json: Json = False) -> None:
         from tissu_cli.render.tables import models_table
 
         data().print(models_table(models))
+
+
+@app.command(help="The mean of several models' weights, as a new model in the store.")
+def average(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Two or more of one architecture: a directory, a run, RUN:STEP for one of its "
+            "checkpoints, a name in the store.",
+        ),
+    ],
+    name: Annotated[
+        str,
+        typer.Option(
+            "-o",
+            "--name",
+            metavar="NAME",
+            help="What to call it. Default: the first one's name and -average.",
+            show_default=False,
+        ),
+    ] = "",
+    json: Json = False,
+) -> None:
+    made = average_models(models, name)
+    if json:
+        print_json(asdict(made))
+    else:
+        from tissu_cli.render.tables import facts_table
+
+        sources = [("mean of", source) for source in made.sources]
+        data().print(facts_table([("model", made.name), ("path", made.path), *sources]))
+        say(f"talk to it: tissu chat {made.name}")

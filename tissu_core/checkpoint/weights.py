@@ -1,6 +1,9 @@
 """Tensors in safetensors files. Nothing here, or anywhere in tissu, reads a pickle."""
 
+import math
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -10,6 +13,22 @@ from torch import Tensor
 from tissu_core.errors import InputError, ResourceError
 
 _DISK_FULL = ("os error 28", "os error 122", "os error 112")  # ENOSPC, EDQUOT, Windows
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """What a file's header says of a tensor."""
+
+    file: Path
+    dtype: str
+    """As safetensors spells it: F32, BF16, I8."""
+    shape: tuple[int, ...]
+
+    @property
+    def num_bytes(self) -> int:
+        """Its size in the file."""
+        bits = re.search(r"\d+", self.dtype)  # BOOL has no number, and takes a byte
+        return math.prod(self.shape) * (int(bits[0]) if bits else 8) // 8
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -47,3 +66,27 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise InputError(
             f"{path} is no whole safetensors file: {error}", hint="use another copy of the model"
         ) from error
+
+
+def list_tensors(directory: Path) -> dict[str, StoredTensor]:
+    """The tensors of a model by name, from the headers of its files; optimizer states are left out.
+
+    Raises:
+        InputError: If there are no safetensors, or a file is not whole.
+    """
+    found: dict[str, StoredTensor] = {}
+    for path in sorted(directory.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt") as file:
+                for name in file.keys():  # noqa: SIM118
+                    part = file.get_slice(name)
+                    found[name] = StoredTensor(path, part.get_dtype(), tuple(part.get_shape()))
+        except (SafetensorError, OSError) as error:
+            raise InputError(
+                f"{path} is no whole safetensors file: {error}",
+                hint="use another copy of the model",
+            ) from error
+    found = {name: stored for name, stored in found.items() if "/" not in name}  # not moments
+    if not found:
+        raise InputError(f"{directory} has no model.safetensors", hint="tissu models list")
+    return found

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from tissu_core.config.fields import check, setting
+from tissu_core.config.load import parse_number
+from tissu_core.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodingConfig:
-    """One reply's settings, applied as penalty, temperature, top-k, top-p, min-p."""
+    """One reply's settings; ``decoding/logits.py`` has the order in which they apply."""
 
     max_tokens: int = setting(
         256, "longest reply", flag="--max-tokens", unit="tokens", minimum=1, panel="Sampling"
@@ -51,6 +53,51 @@ class DecodingConfig:
         maximum=10,
         panel="Sampling",
     )
+    presence_penalty: float = setting(
+        0.0,
+        "lowers the logit of tokens the reply already holds; 0 is off",
+        flag="--presence-penalty",
+        minimum=-10,
+        maximum=10,
+        panel="Sampling",
+    )
+    frequency_penalty: float = setting(
+        0.0,
+        "lowers a token's logit for each time the reply holds it; 0 is off",
+        flag="--frequency-penalty",
+        minimum=-10,
+        maximum=10,
+        panel="Sampling",
+    )
+    no_repeat_ngram: int = setting(
+        0,
+        "never write the same N tokens in a row twice, the prompt counted; 0 is off",
+        flag="--no-repeat-ngram",
+        minimum=0,
+        panel="Sampling",
+    )
+    logit_bias: tuple[str, ...] = setting(
+        (),
+        "TEXT=+2 or ID=-2: add to the logit of a token, or of a text's last one after the others; "
+        "may be given again",
+        flag="--logit-bias",
+        panel="Sampling",
+    )
+    ban_words: tuple[str, ...] = setting(
+        (),
+        "never write this text, alone or after a space, as the tokenizer spells it; may be given "
+        "again",
+        flag="--ban-words",
+        panel="Sampling",
+    )
+    min_tokens: int = setting(
+        0,
+        "no end token before the reply has this length",
+        flag="--min-tokens",
+        unit="tokens",
+        minimum=0,
+        panel="Sampling",
+    )
     greedy: bool = setting(False, "always the likeliest token", flag="--greedy", panel="Sampling")
     seed: int | None = setting(
         None,
@@ -66,3 +113,32 @@ class DecodingConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        for entry in self.logit_bias:
+            parse_bias(entry)
+        if not all(self.ban_words):
+            raise ConfigError(
+                "--ban-words is empty", field="ban_words", hint="name the words to leave out"
+            )
+        if self.min_tokens > self.max_tokens:
+            raise ConfigError(
+                f"--min-tokens is {self.min_tokens} and --max-tokens is {self.max_tokens}",
+                field="min_tokens",
+                hint=f"--min-tokens {self.max_tokens} or less",
+            )
+
+
+def parse_bias(entry: str) -> tuple[str | int, float]:
+    """``TEXT=+2`` as the text and its bias; a whole number before the ``=`` is a token's id.
+
+    The last ``=`` parts them, so a text may hold one.
+
+    Raises:
+        ConfigError: If it is not of that form.
+    """
+    what, _, number = entry.rpartition("=")
+    bias = parse_number(number)
+    if not what or bias is None:
+        raise ConfigError(
+            f"--logit-bias is {entry!r}", field="logit_bias", hint='--logit-bias " word=-2"'
+        )
+    return (int(what) if what.isdecimal() else what), float(bias)

@@ -1,7 +1,7 @@
 """The decode loop: read the prompt once, then one token at a time."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tissu_core.config.decoding import DecodingConfig
+from tissu_core.decoding.bias import Bias, resolve_biases
 from tissu_core.decoding.healing import Healed, heal
 from tissu_core.decoding.logits import build_processors, draw, is_greedy
 from tissu_core.decoding.stop import StopText
@@ -45,6 +46,7 @@ def generate(
 
     Raises:
         InputError: If the prompt fills the context.
+        ConfigError: If the settings name an unknown token, or leave none to choose.
     """
     check_prompt(model, prompt_ids)
     healed = heal(tokenizer, prompt_ids) if is_healed else Healed(list(prompt_ids), "", [])
@@ -53,7 +55,10 @@ def generate(
     room = model.config.max_position_embeddings - len(prompt_ids)
     reason: Reason = "length" if config.max_tokens <= room else "context"
     limit = min(config.max_tokens, room)
-    for choice in iter_choices(model, healed.prompt_ids, config, limit, healed.allowed):
+    biases = resolve_biases(config, tokenizer)
+    for choice in iter_choices(
+        model, healed.prompt_ids, config, limit, healed.allowed, biases, end_ids
+    ):
         if choice.token_id in end_ids:
             reason = "stop"
             break
@@ -87,13 +92,17 @@ def iter_choices(
     config: DecodingConfig,
     max_tokens: int,
     first_allowed: Sequence[int] = (),
+    biases: Sequence[Bias] = (),
+    end_ids: Collection[int] = (),
 ) -> Iterator[Choice]:
     """Tokens without end, up to ``max_tokens``; the caller decides when to stop.
 
     The first is one of ``first_allowed``, if any are given.
     """
     device = next(model.parameters()).device
-    processors = build_processors(config)
+    processors = build_processors(
+        config, prompt_tokens=len(prompt_ids), biases=biases, end_ids=end_ids
+    )
     # Drawn on the CPU, so that a seed gives the same text on every device.
     generator = torch.Generator()
     generator.manual_seed(config.seed) if config.seed is not None else generator.seed()

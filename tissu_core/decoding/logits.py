@@ -1,10 +1,13 @@
 """Functions from logits to logits, applied in one order before a token is drawn.
 
-Each is ``(logits, history) -> logits`` once its setting is bound. Shapes: logits (V,), history
-(N,) ids read and written so far. Nothing is changed in place.
+Each is ``(logits, history) -> logits`` once its setting is bound. Shapes: logits (V,) in fp32,
+history (N,) ids read and written so far. Nothing is changed in place.
+
+The order is that of transformers: biases and bans, repetition penalty, presence and frequency
+penalty, repeated n-grams, the earliest end; then temperature, top-k, top-p, min-p.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -12,17 +15,71 @@ import torch
 from torch import Tensor
 
 from tissu_core.config.decoding import DecodingConfig
+from tissu_core.decoding.bias import Bias, add_biases
+from tissu_core.decoding.penalties import (
+    forbid_early_end,
+    forbid_repeated_ngrams,
+    penalize_repetition,
+    penalize_reply,
+)
+from tissu_core.errors import ConfigError
 
 LogitsProcessor: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
-def build_processors(config: DecodingConfig) -> list[LogitsProcessor]:
-    """The processors that a configuration turns on, in order."""
+def build_processors(
+    config: DecodingConfig,
+    *,
+    prompt_tokens: int = 0,
+    biases: Sequence[Bias] = (),
+    end_ids: Collection[int] = (),
+) -> list[LogitsProcessor]:
+    """The processors that a configuration turns on, in order.
+
+    The reply begins after ``prompt_tokens`` of the history; ``biases`` are the configuration's
+    texts as ids, and ``end_ids`` the tokens that end a reply.
+    """
+    processors = _steering(config, prompt_tokens, biases, end_ids)
+    if not is_greedy(config):
+        processors += _filters(config)
+    return processors
+
+
+def _steering(
+    config: DecodingConfig, prompt_tokens: int, biases: Sequence[Bias], end_ids: Collection[int]
+) -> list[LogitsProcessor]:
     processors: list[LogitsProcessor] = []
+    if biases:
+        processors.append(partial(add_biases, biases=biases))
     if config.repetition_penalty != 1:
         processors.append(partial(penalize_repetition, penalty=config.repetition_penalty))
-    if is_greedy(config):
-        return processors
+    if config.presence_penalty or config.frequency_penalty:
+        processors.append(
+            partial(
+                penalize_reply,
+                prompt_tokens=prompt_tokens,
+                presence=config.presence_penalty,
+                frequency=config.frequency_penalty,
+            )
+        )
+    if config.no_repeat_ngram:
+        processors.append(partial(forbid_repeated_ngrams, size=config.no_repeat_ngram))
+    if config.min_tokens and end_ids:
+        processors.append(
+            partial(
+                forbid_early_end,
+                prompt_tokens=prompt_tokens,
+                min_tokens=config.min_tokens,
+                end_ids=torch.tensor(sorted(end_ids)),
+            )
+        )
+    if biases or config.no_repeat_ngram or config.min_tokens:
+        processors.append(refuse_nothing_left)
+    return processors
+
+
+def _filters(config: DecodingConfig) -> list[LogitsProcessor]:
+    processors: list[LogitsProcessor] = []
     if config.temperature != 1:
         processors.append(partial(apply_temperature, temperature=config.temperature))
     if config.top_k:
@@ -39,14 +96,19 @@ def is_greedy(config: DecodingConfig) -> bool:
     return config.greedy or config.temperature == 0
 
 
-def penalize_repetition(logits: Tensor, history: Tensor, *, penalty: float) -> Tensor:
-    """Divide positive and multiply negative logits of tokens already seen.
+def refuse_nothing_left(logits: Tensor, history: Tensor) -> Tensor:
+    """The logits as they are.
 
-    Source: Keskar et al. 2019, arXiv:1909.05858, section 4.1.
+    Raises:
+        ConfigError: If every token is forbidden.
     """
-    seen = torch.unique(history)
-    values = logits[seen]
-    return logits.index_put((seen,), torch.where(values > 0, values / penalty, values * penalty))
+    if not (logits > float("-inf")).any():
+        raise ConfigError(
+            "every token is forbidden, so none can follow",
+            field="ban_words",
+            hint="fewer of --ban-words, --no-repeat-ngram, --min-tokens",
+        )
+    return logits
 
 
 def apply_temperature(logits: Tensor, history: Tensor, *, temperature: float) -> Tensor:

@@ -1,47 +1,49 @@
 """Tensors of a model by forgiving names, read one at a time."""
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from tissu_core.errors import ConfigError, InputError
+from tissu_core.checkpoint.weights import list_tensors
+from tissu_core.errors import ConfigError
 from tissu_core.events import TensorSummarized
 
-# What people say for what files say.
-_ALIASES = {
-    "layer": "layers",
-    "block": "layers",
-    "blocks": "layers",
-    "h": "layers",
-    "attn": "self_attn",
-    "attention": "self_attn",
-    "ffn": "mlp",
-    "feed_forward": "mlp",
-    "embed": "embed_tokens",
-    "embedding": "embed_tokens",
-    "embeddings": "embed_tokens",
-    "wte": "embed_tokens",
-    "head": "lm_head",
-    "q": "q_proj",
-    "k": "k_proj",
-    "v": "v_proj",
-    "o": "o_proj",
-    "gate": "gate_proj",
-    "up": "up_proj",
-    "down": "down_proj",
-}
-HISTOGRAM_BINS = 48
+# Words for the same part: what people say, and what files of Llama, GPT-2 and MPT say.
+_FUSED = ("qkv", "c_attn", "Wqkv")
+_SYNONYMS = (
+    ("layers", "layer", "block", "blocks", "h"),
+    ("self_attn", "attn", "attention"),
+    ("mlp", "ffn", "feed_forward"),
+    ("embed_tokens", "embed", "embedding", "embeddings", "wte"),
+    ("embed_positions", "positions", "wpe"),
+    ("lm_head", "head"),
+    ("q_proj", "q", *_FUSED),
+    ("k_proj", "k", *_FUSED),
+    ("v_proj", "v", *_FUSED),
+    ("o_proj", "o", "out_proj", "c_proj"),
+    ("gate_proj", "gate"),
+    ("up_proj", "up", "c_fc"),
+    ("down_proj", "down", "c_proj"),
+    ("input_layernorm", "ln_1", "norm_1"),
+    ("post_attention_layernorm", "ln_2", "norm_2"),
+    ("norm", "ln_f", "norm_f"),
+)
+_PART = 1 << 22
+"""Values worked on at once."""
 
 
 def match_names(query: str, names: Sequence[str]) -> list[str]:
     """Names whose parts contain the query's parts in order: ``layer.0.attn``.
 
-    A part matches itself, its alias, or the beginning of a name's part. The whole query must match
-    consecutive parts, so that ``layer.0`` is not ``layers.10``.
+    A part matches itself, a synonym, or the beginning of a name's part. The whole query must match
+    consecutive parts, so that ``layer.0`` is not ``layers.10``. ``*`` and ``?`` stand for letters
+    of a part, ``**`` for any parts, and ``[0-11]`` for the numbers in a range.
 
     Raises:
         ConfigError: If none does; names the nearest.
@@ -58,14 +60,25 @@ def match_names(query: str, names: Sequence[str]) -> list[str]:
 
 
 def _matches(wanted: list[str], parts: list[str]) -> bool:
-    spans = range(len(parts) - len(wanted) + 1)
-    return bool(wanted) and any(all(map(_part_matches, wanted, parts[begin:])) for begin in spans)
+    return bool(wanted) and any(_leads(wanted, parts[begin:]) for begin in range(len(parts)))
+
+
+def _leads(wanted: list[str], parts: list[str]) -> bool:
+    """Whether the first parts match all of what is wanted."""
+    if not wanted:
+        return True
+    if wanted[0] == "**":
+        return any(_leads(wanted[1:], parts[skipped:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and _part_matches(wanted[0], parts[0]) and _leads(wanted[1:], parts[1:])
 
 
 def _part_matches(wanted: str, part: str) -> bool:
-    if wanted.isdigit() or part.isdigit():
-        return wanted == part
-    return part.startswith(wanted) or part == _ALIASES.get(wanted)
+    bounds = re.fullmatch(r"\[(\d+)-(\d+)\]", wanted)
+    if bounds:
+        return part.isdecimal() and int(bounds[1]) <= int(part) <= int(bounds[2])
+    if wanted.isdecimal() or part.isdecimal():
+        return fnmatchcase(part, wanted)
+    return fnmatchcase(part, f"{wanted}*") or any({wanted, part} <= {*row} for row in _SYNONYMS)
 
 
 def _nearest_paths(wanted: list[str], names: Sequence[str]) -> list[str]:
@@ -75,64 +88,89 @@ def _nearest_paths(wanted: list[str], names: Sequence[str]) -> list[str]:
         for parts in (name.split(".") for name in names)
         for end in range(1 + (parts[0] == "model"), len(parts) + 1)
     }
-    said = ".".join(_ALIASES.get(part, part) for part in wanted)
-    close = difflib.get_close_matches(said, sorted(paths, key=_natural), n=3, cutoff=0.3)
-    return close or sorted(paths, key=_natural)[:3]
+    known = {_in_one_tongue(path): path for path in sorted(paths, key=_natural)}
+    said = _in_one_tongue(".".join(wanted))
+    close = difflib.get_close_matches(said, known, n=3, cutoff=0.3) or [*known][:3]
+    return [known[path] for path in close]
+
+
+def _in_one_tongue(path: str) -> str:
+    """The path with the first synonym of each part."""
+    words = (next((row[0] for row in _SYNONYMS if part in row), part) for part in path.split("."))
+    return ".".join(words)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in name.split(".")]
 
 
-def summarize(path: Path, query: str) -> Iterator[TensorSummarized]:
-    """Statistics of every matching tensor of a model directory; only those are read.
+def summarize(path: Path, query: str, bins: int) -> Iterator[TensorSummarized]:
+    """Statistics of every matching tensor of a model directory; one is in memory at a time.
 
     Raises:
         InputError: If there are no safetensors.
         ConfigError: If nothing matches.
     """
-    files = sorted(path.glob("*.safetensors"))
-    places = {name: file for file in files for name in _names_in(file)}
-    places = {name: file for name, file in places.items() if "/" not in name}  # not moments
-    if not places:
-        raise InputError(f"{path} has no model.safetensors", hint="tissu models list")
-    for name in match_names(query, list(places)):
-        with safe_open(places[name], framework="pt") as file:
-            yield _summarize(name, file.get_tensor(name))
+    stored = list_tensors(path)
+    for name in match_names(query, list(stored)):
+        with safe_open(stored[name].file, framework="pt") as file:
+            yield _summarize(name, file.get_tensor(name), bins)
 
 
-def _names_in(file: Path) -> list[str]:
-    try:
-        with safe_open(file, framework="pt") as opened:
-            return list(opened.keys())
-    except SafetensorError as error:
-        raise InputError(
-            f"{file} is no whole safetensors file: {error}", hint="use another copy of the model"
-        ) from error
-
-
-def _summarize(name: str, tensor: torch.Tensor) -> TensorSummarized:
-    values = tensor.detach().double().flatten()
-    is_empty = values.numel() == 0
+def _summarize(name: str, tensor: torch.Tensor, bins: int) -> TensorSummarized:
+    count = zeros = nans = 0
+    low, high, total, squares = math.inf, -math.inf, 0.0, 0.0
+    for part in _parts(tensor):
+        nans += int(part.isnan().sum())
+        values = part[part.isfinite()]
+        if values.numel():
+            count += values.numel()
+            zeros += int((values == 0).sum())
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+            total += float(values.sum())
+            squares += float(values.square().sum())
+    if not count:
+        low = high = 0.0
+    mean = total / max(1, count)
+    deviations, histogram = _spread(tensor, mean, bins if low < high else 1, low, high)
+    histogram = histogram if count else ()
     return TensorSummarized(
         name=name,
         shape=tuple(tensor.shape),
         dtype=str(tensor.dtype).removeprefix("torch."),
-        mean=0.0 if is_empty else float(values.mean()),
-        std=0.0 if is_empty else float(values.std(correction=0)),
-        min=0.0 if is_empty else float(values.min()),
-        max=0.0 if is_empty else float(values.max()),
-        zeros=int((values == 0).sum()),
-        norm=float(values.norm()),
-        histogram=_histogram(values[values.isfinite()]),
+        mean=mean,
+        std=math.sqrt(deviations / max(1, count)),
+        min=low,
+        max=high,
+        zeros=zeros,
+        nans=nans,
+        infs=tensor.numel() - count - nans,
+        norm=math.sqrt(squares),
+        histogram=histogram,
+        edges=_edges(low, high, len(histogram)),
     )
 
 
-def _histogram(values: torch.Tensor) -> tuple[int, ...]:
-    """Counts of finite values in equal bins; one bin where all are equal, none for none."""
-    if values.numel() == 0:
+def _parts(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The values in fp64, some at a time: all of an embedding's would take its size twice more."""
+    return (part.double() for part in torch.split(tensor.flatten(), _PART))
+
+
+def _spread(
+    tensor: torch.Tensor, mean: float, bins: int, low: float, high: float
+) -> tuple[float, tuple[int, ...]]:
+    """The sum of squared deviations of finite values, and how many are in each bin."""
+    deviations, counts = 0.0, torch.zeros(bins, dtype=torch.double)
+    for part in _parts(tensor):
+        values = part[part.isfinite()]
+        deviations += float((values - mean).square().sum())
+        # Where all are equal, histc would widen the range on its own.
+        counts += values.histc(bins, low, high) if low < high else values.numel()
+    return deviations, tuple(int(count) for count in counts)
+
+
+def _edges(low: float, high: float, bins: int) -> tuple[float, ...]:
+    """The bounds of equal bins, one more than there are bins; none for none."""
+    if not bins:
         return ()
-    low, high = float(values.min()), float(values.max())
-    if not low < high:
-        return (values.numel(),)
-    return tuple(int(count) for count in values.histc(HISTOGRAM_BINS, low, high))
+    return (*(low + (high - low) * i / bins for i in range(bins)), high)

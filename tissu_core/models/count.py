@@ -70,3 +70,9 @@ def _projection_biases(config: ModelConfig) -> int:
     keys = config.num_key_value_heads * config.head_dim
     ups = config.intermediate_size * (2 if config.is_gated else 1)
     return queries + 2 * keys + config.hidden_size + ups + config.hidden_size
+
+
+def kv_bytes_per_token(config: ModelConfig, bytes_per_value: int = 4) -> int:
+    """Cached keys and values of one token in all layers; fp32, as tissu decodes, unless given."""
+    values = 2 * config.num_key_value_heads * config.head_dim
+    return config.num_hidden_layers * values * bytes_per_value

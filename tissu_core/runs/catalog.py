@@ -88,8 +88,8 @@ def list_models() -> list[ModelEntry]:
 def find_model(given: str | None) -> Path:
     """The model directory for a run, a name in the store, a path, or nothing (the newest).
 
-    Of a run: ``model``, else its best checkpoint, else its last. A plain word is a name first, so
-    that a folder of the same name in the way does not hide the run.
+    Of a run: ``model``, else its best checkpoint, else its last; ``RUN:STEP`` is a checkpoint. A
+    plain word is a name first, so that a folder of the same name in the way does not hide the run.
 
     Raises:
         InputError: If there is no such model; names the nearest.
@@ -104,6 +104,9 @@ def find_model(given: str | None) -> Path:
             return candidate
     if path.exists():
         return path  # whatever it is, reading it says what is wrong
+    run_name, _, step = given.rpartition(":")
+    if run_name and step.isdecimal():
+        return _checkpoint_of(find_run(run_name), int(step))
     names = [entry.name for entry in list_models()]
     close = nearest(given, names)
     raise InputError(
@@ -150,6 +153,17 @@ def _model_of_run(run: Path) -> Path | None:
         if is_sealed(path):
             return path
     return None
+
+
+def _checkpoint_of(run: Path, step: int) -> Path:
+    store = CheckpointStore(run / CHECKPOINTS)
+    path = store.path_of(step)
+    if not is_sealed(path):
+        kept = " or ".join(f"{run.name}:{kept}" for kept in store.steps())
+        raise InputError(
+            f"run {run.name!r} keeps no checkpoint of step {step}", hint=kept or "tissu models list"
+        )
+    return path
 
 
 def _entry(name: str, path: Path, source: str) -> ModelEntry:

@@ -1,13 +1,68 @@
 """The verb inspect: what is inside a model."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from tissu_core.events import TensorSummarized
+from tissu_core.config.model import ModelConfig
+from tissu_core.events import ModuleCounted, TensorSummarized
+from tissu_core.models.count import kv_bytes_per_token, train_flops_per_token
 from tissu_core.runs.catalog import find_model
 
 
-def inspect_weights(query: str, model: str | None) -> Iterator[TensorSummarized]:
-    """Statistics of each tensor that a forgiving path names.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReport:
+    """What a model is made of, and what a token of it costs. Operations are at a full context."""
+
+    path: str
+    config: ModelConfig
+    num_parameters: int
+    num_bytes: int
+    """Of all tensors in its files."""
+    bytes_by_dtype: dict[str, int]
+    forward_flops_per_token: float
+    train_flops_per_token: float
+    kv_bytes_per_token: int
+    kv_bytes: int
+    """The cache of a full context, in fp32."""
+    modules: tuple[ModuleCounted, ...]
+    """The whole model first, then its parts."""
+
+
+def inspect_model(model: str | None) -> ModelReport:
+    """A model from its configuration and the headers of its files; no weights are read.
+
+    Raises:
+        InputError: If there is no such model, or it is of a kind tissu does not read.
+    """
+    path = find_model(model)
+    from tissu_core.checkpoint.weights import list_tensors
+    from tissu_core.interpret.modules import count_modules
+    from tissu_core.models.build import build_empty
+    from tissu_core.runs.loading import read_config
+
+    config = read_config(path)
+    bytes_by_dtype: Counter[str] = Counter()
+    for stored in list_tensors(path).values():
+        bytes_by_dtype[stored.dtype] += stored.num_bytes
+    modules = count_modules(build_empty(config))
+    train_flops, kv_bytes = train_flops_per_token(config), kv_bytes_per_token(config)
+    return ModelReport(
+        path=str(path),
+        config=config,
+        num_parameters=modules[0].num_parameters,
+        num_bytes=bytes_by_dtype.total(),
+        bytes_by_dtype=dict(bytes_by_dtype),
+        forward_flops_per_token=train_flops / 3,  # backward costs two products for each one
+        train_flops_per_token=train_flops,
+        kv_bytes_per_token=kv_bytes,
+        kv_bytes=kv_bytes * config.max_position_embeddings,
+        modules=tuple(modules),
+    )
+
+
+def inspect_weights(query: str, model: str | None, bins: int) -> Iterator[TensorSummarized]:
+    """Statistics of each tensor that a forgiving path names, with a histogram of ``bins``.
 
     Raises:
         InputError: If there is no such model.
@@ -18,4 +73,4 @@ def inspect_weights(query: str, model: str | None) -> Iterator[TensorSummarized]
     from tissu_core.interpret.weights import summarize
 
     refuse_pickles(path)
-    yield from summarize(path, query)
+    yield from summarize(path, query, bins)

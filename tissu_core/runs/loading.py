@@ -4,11 +4,19 @@ from pathlib import Path
 
 import torch
 
-from tissu_core.checkpoint.model_directory import LoadedModel, load_model
+from tissu_core.checkpoint.model_directory import (
+    CONFIG_FILE,
+    LoadedModel,
+    from_hugging_face,
+    load_model,
+    refuse_pickles,
+)
+from tissu_core.config.model import ModelConfig
 from tissu_core.config.training import DeviceConfig
-from tissu_core.errors import IntegrityError
+from tissu_core.errors import InputError, IntegrityError
 from tissu_core.runs.catalog import name_a_good_one
 from tissu_core.runtime.device import default_threads, resolve_device
+from tissu_core.storage import read_json
 
 
 def load_for_use(path: Path, machine: DeviceConfig) -> tuple[LoadedModel, torch.device]:
@@ -23,3 +31,15 @@ def load_for_use(path: Path, machine: DeviceConfig) -> tuple[LoadedModel, torch.
         return load_model(path, device), device
     except IntegrityError as error:
         raise name_a_good_one(path, error) from error
+
+
+def read_config(path: Path) -> ModelConfig:
+    """The architecture of a model directory; no weights are read.
+
+    Raises:
+        InputError: If it is none, or of a kind tissu does not read.
+    """
+    refuse_pickles(path)
+    if not (path / CONFIG_FILE).is_file():
+        raise InputError(f"{path} has no {CONFIG_FILE}", hint="tissu models list")
+    return from_hugging_face(read_json(path / CONFIG_FILE), path)

@@ -41,9 +41,7 @@ def speak(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[int]], None]:
     """Let the model choose these ids, whatever it thinks."""
 
     def script(ids: Sequence[int]) -> None:
-        def choices(
-            model: object, prompt: object, config: object, max_tokens: int, allowed: object
-        ):
+        def choices(model: object, prompt: object, config: object, max_tokens: int, *_: object):
             yield from (Choice(id, -1.0) for id in ids[:max_tokens])
 
         monkeypatch.setattr(generate_module, "iter_choices", choices)
@@ -201,3 +199,20 @@ def test_generating_leaves_a_model_that_can_be_trained(
     run(tiny_model, tiny_tokenizer, DecodingConfig(max_tokens=3, seed=1))
     tiny_model(torch.tensor([PROMPT])).sum().backward()
     assert tiny_model.lm_head.weight.grad is not None
+
+
+def test_settings_that_name_texts_and_ends_hold(
+    tiny_model: Decoder, tiny_tokenizer: Tokenizer
+) -> None:
+    free, _ = run(tiny_model, tiny_tokenizer, DecodingConfig(greedy=True, max_tokens=6))
+    first = free[0].token_id
+    banned = DecodingConfig(greedy=True, max_tokens=6, logit_bias=(f"{first}=-1000",))
+    tokens, _ = run(tiny_model, tiny_tokenizer, banned)
+    assert first not in [token.token_id for token in tokens]
+    ends = frozenset({first})
+    _, at_once = run(
+        tiny_model, tiny_tokenizer, DecodingConfig(greedy=True, max_tokens=6), end_ids=ends
+    )
+    longer = DecodingConfig(greedy=True, max_tokens=6, min_tokens=4)
+    _, end = run(tiny_model, tiny_tokenizer, longer, end_ids=ends)
+    assert at_once.new_tokens == 0 and end.new_tokens >= 4

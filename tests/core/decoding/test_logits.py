@@ -1,19 +1,29 @@
 import math
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
 
 from tissu_core.config.decoding import DecodingConfig
+from tissu_core.decoding.bias import Bias, add_biases
 from tissu_core.decoding.logits import (
+    LogitsProcessor,
     apply_temperature,
     build_processors,
     draw,
     keep_min_p,
     keep_top_k,
     keep_top_p,
-    penalize_repetition,
+    refuse_nothing_left,
 )
+from tissu_core.decoding.penalties import (
+    forbid_early_end,
+    forbid_repeated_ngrams,
+    penalize_repetition,
+    penalize_reply,
+)
+from tissu_core.errors import ConfigError
 
 NONE_SEEN = torch.empty(0, dtype=torch.long)
 
@@ -26,10 +36,16 @@ def of(*probabilities: float) -> torch.Tensor:
     return torch.tensor(probabilities).log()
 
 
-def shape(logits: torch.Tensor, **settings: object) -> torch.Tensor:
-    for process in build_processors(DecodingConfig(**settings)):  # type: ignore[arg-type]
-        logits = process(logits, NONE_SEEN)
+def through(
+    processors: list[LogitsProcessor], logits: torch.Tensor, history: torch.Tensor = NONE_SEEN
+) -> torch.Tensor:
+    for process in processors:
+        logits = process(logits, history)
     return logits
+
+
+def shape(logits: torch.Tensor, **settings: object) -> torch.Tensor:
+    return through(build_processors(DecodingConfig(**settings)), logits)  # type: ignore[arg-type]
 
 
 def test_top_k_keeps_the_largest_and_ties() -> None:
@@ -123,3 +139,74 @@ def test_tokens_are_drawn_as_often_as_they_are_likely(settings: dict[str, object
     freedom = len(kept(shaped)) - 1
     assert freedom >= 3
     assert statistic < freedom + 4 * math.sqrt(2 * freedom)
+
+
+def test_only_the_reply_is_penalized_for_presence_and_frequency() -> None:
+    history = torch.tensor([0, 0, 1, 2, 1, 1, 3])
+    found = penalize_reply(torch.zeros(5), history, prompt_tokens=3, presence=0.5, frequency=0.25)
+    assert found.tolist() == [0.0, -1.0, -0.75, -0.75, 0.0]
+
+
+def names(config: DecodingConfig, **known: object) -> list[object]:
+    return [getattr(p, "func", p) for p in build_processors(config, **known)]  # type: ignore[arg-type]
+
+
+def test_the_order_is_the_documented_one() -> None:
+    everything = DecodingConfig(
+        min_p=0.1,
+        top_p=0.9,
+        top_k=3,
+        temperature=2.0,
+        min_tokens=1,
+        no_repeat_ngram=2,
+        frequency_penalty=1.0,
+        repetition_penalty=2.0,
+    )
+    steering = [
+        add_biases,
+        penalize_repetition,
+        penalize_reply,
+        forbid_repeated_ngrams,
+        forbid_early_end,
+        refuse_nothing_left,
+    ]
+    known = {"biases": [Bias((1,), 1.0)], "end_ids": {0}}
+    filters = [apply_temperature, keep_top_k, keep_top_p, keep_min_p]
+    assert names(everything, **known) == steering + filters
+    assert names(replace(everything, greedy=True), **known) == steering
+
+
+def test_what_is_banned_is_never_drawn() -> None:
+    banned, history = 3, torch.tensor([5])
+    biases = [Bias((banned,), -math.inf), Bias((5, 2), -math.inf), Bias((6, 1), -math.inf)]
+    config = DecodingConfig(temperature=50.0, top_k=0)
+    logits = torch.randn(8)
+    logits[banned] = 1e4
+    logits = through(build_processors(config, biases=biases), logits, history)
+    generator = torch.Generator().manual_seed(0)
+    assert {draw(logits, generator) for _ in range(10_000)} == {0, 1, 4, 5, 6, 7}
+
+
+@pytest.mark.parametrize("greedy", [True, False])
+def test_when_all_is_banned_it_says_so(greedy: bool) -> None:
+    biases = [Bias((id,), -math.inf) for id in range(4)]
+    processors = build_processors(DecodingConfig(greedy=greedy), biases=biases)
+    with pytest.raises(ConfigError, match="every token is forbidden"):
+        through(processors, torch.randn(4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("alone", [True, False])
+def test_extreme_logits_leave_a_distribution(dtype: torch.dtype, alone: bool) -> None:
+    logits = (torch.randn(60) * 1e4).to(dtype)
+    if alone:
+        logits[torch.arange(60) != 17] = -math.inf
+    config = DecodingConfig(
+        repetition_penalty=1.3, presence_penalty=2.0, no_repeat_ngram=2, temperature=1e-3, min_p=0.1
+    )
+    processors = build_processors(config, biases=[Bias((4,), 9.0)])
+    logits = through(processors, logits, torch.tensor([17, 4, 17]))
+    probabilities = logits.softmax(-1)
+    assert probabilities.isfinite().all() and probabilities.sum() == pytest.approx(1.0, abs=1e-3)
+    assert draw(logits, torch.Generator()) == int(logits.argmax())
+    assert not alone or kept(logits) == [17]

@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from safetensors import safe_open
@@ -11,15 +12,16 @@ from tissu_core.checkpoint.weights import save_tensors
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.events import TensorSummarized
 from tissu_core.interpret import weights
-from tissu_core.interpret.weights import HISTOGRAM_BINS, match_names, summarize
+from tissu_core.interpret.weights import match_names, summarize
 
 NAMES = sorted(make_model(make_config(num_hidden_layers=12)).state_dict())
+BINS = 48
 ATTENTION = ("k_norm", "k_proj", "o_proj", "q_norm", "q_proj", "v_proj")
 
 
 def summary(tmp_path: Path, tensor: Tensor) -> TensorSummarized:
     save_tensors(tmp_path / "model.safetensors", {"only": tensor})
-    (found,) = summarize(tmp_path, "only")
+    (found,) = summarize(tmp_path, "only", BINS)
     return found
 
 
@@ -82,13 +84,13 @@ def test_statistics_are_torchs(tmp_path: Path, dtype: torch.dtype) -> None:
     assert found.mean == pytest.approx(exact.mean().item())
     assert found.std == pytest.approx(exact.var(correction=0).sqrt().item())
     assert found.norm == pytest.approx(exact.square().sum().sqrt().item())
-    assert (len(found.histogram), sum(found.histogram)) == (HISTOGRAM_BINS, tensor.numel())
+    assert (len(found.histogram), sum(found.histogram)) == (BINS, tensor.numel())
 
 
 def test_bins_are_equal_and_the_last_holds_the_maximum(tmp_path: Path) -> None:
-    steps = torch.cat([torch.arange(HISTOGRAM_BINS) + 0.5, torch.tensor([0.0, HISTOGRAM_BINS])])
+    steps = torch.cat([torch.arange(BINS) + 0.5, torch.tensor([0.0, BINS])])
     found = summary(tmp_path, steps)
-    assert found.histogram == (2, *[1] * (HISTOGRAM_BINS - 2), 2)
+    assert found.histogram == (2, *[1] * (BINS - 2), 2)
 
 
 @pytest.mark.parametrize("value", [0.0, -2.5])
@@ -128,7 +130,7 @@ def test_only_tensors_that_match_are_read(tmp_path: Path, monkeypatch: pytest.Mo
             return self._file.get_tensor(name)
 
     monkeypatch.setattr(weights, "safe_open", Spy)
-    summaries = summarize(tmp_path, "layer.1")
+    summaries = summarize(tmp_path, "layer.1", BINS)
     assert next(summaries).name == "layers.1.mlp.up"
     assert list(summaries) == [] and read == ["layers.1.mlp.up"], "no moments, no other layer"
 
@@ -137,7 +139,7 @@ def test_tensors_of_all_files_are_found(tmp_path: Path) -> None:
     for layer in (1, 0):
         file = tmp_path / f"model-{2 - layer}.safetensors"
         save_tensors(file, {f"layers.{layer}.up": torch.full((2,), float(layer))})
-    assert [(s.name, s.mean) for s in summarize(tmp_path, "layers")] == [
+    assert [(s.name, s.mean) for s in summarize(tmp_path, "layers", BINS)] == [
         ("layers.0.up", 0.0),
         ("layers.1.up", 1.0),
     ]
@@ -145,9 +147,85 @@ def test_tensors_of_all_files_are_found(tmp_path: Path) -> None:
 
 def test_a_directory_without_weights_or_with_half_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no model\.safetensors"):
-        list(summarize(tmp_path, "norm"))
+        list(summarize(tmp_path, "norm", BINS))
     path = tmp_path / "model.safetensors"
     save_tensors(path, {"norm": torch.ones(100)})
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(InputError, match="no whole safetensors"):
-        list(summarize(tmp_path, "norm"))
+        list(summarize(tmp_path, "norm", BINS))
+
+
+GPT2 = ["wte.weight", "wpe.weight", "ln_f.weight"] + [
+    f"h.{layer}.{part}"
+    for layer in range(12)
+    for part in ("ln_1.bias", "attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight")
+]
+MPT = [
+    f"transformer.blocks.{layer}.{part}.weight"
+    for layer in range(12)
+    for part in ("norm_1", "attn.Wqkv", "attn.out_proj", "ffn.up_proj", "ffn.down_proj")
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "names", "expected"),
+    [
+        ("layers.3.self_attn.q_proj", GPT2, ["h.3.attn.c_attn.weight"]),
+        ("layer.3.mlp.up", GPT2, ["h.3.mlp.c_fc.weight"]),
+        ("embed_tokens", GPT2, ["wte.weight"]),
+        ("layers.*.attn.o", GPT2, [f"h.{layer}.attn.c_proj.weight" for layer in range(12)]),
+        ("layers.11.mlp.down", MPT, ["transformer.blocks.11.ffn.down_proj.weight"]),
+        ("h.0.attn.c_attn", MPT, ["transformer.blocks.0.attn.Wqkv.weight"]),
+        ("h.0.attn.c_attn", NAMES, [f"model.layers.0.self_attn.{x}_proj.weight" for x in "kqv"]),
+        ("blocks.0.ffn.gate", NAMES, ["model.layers.0.mlp.gate_proj.weight"]),
+    ],
+)
+def test_names_of_one_family_find_those_of_another(
+    query: str, names: list[str], expected: list[str]
+) -> None:
+    assert match_names(query, names) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("layers.*.mlp.up*", [f"model.layers.{n}.mlp.up_proj.weight" for n in range(12)]),
+        ("*.norm", ["model.norm.weight"]),
+        ("layers.1?.mlp.up", [f"model.layers.{n}.mlp.up_proj.weight" for n in (10, 11)]),
+        ("layers.[9-10].mlp.up", [f"model.layers.{n}.mlp.up_proj.weight" for n in (9, 10)]),
+        ("layers.[0-1].attn.q_norm", [f"model.layers.{n}.self_attn.q_norm.weight" for n in (0, 1)]),
+        ("model.**.q_norm", [f"model.layers.{n}.self_attn.q_norm.weight" for n in range(12)]),
+        ("layer.7.**.down", ["model.layers.7.mlp.down_proj.weight"]),
+    ],
+)
+def test_stars_and_ranges_stand_for_many(query: str, expected: list[str]) -> None:
+    assert match_names(query, NAMES) == expected
+
+
+def test_two_stars_are_everything() -> None:
+    assert sorted(match_names("**", NAMES)) == NAMES
+
+
+def test_what_is_no_number_is_counted_and_left_out(tmp_path: Path) -> None:
+    found = summary(tmp_path, torch.tensor([1.0, torch.nan, 3.0, torch.inf, -torch.inf, 0.0]))
+    assert (found.nans, found.infs, found.zeros) == (1, 2, 1)
+    assert (found.min, found.max, found.mean) == (0.0, 3.0, pytest.approx(4 / 3))
+    nothing = summary(tmp_path, torch.full((3,), torch.nan))
+    assert (nothing.nans, nothing.mean, nothing.histogram, nothing.edges) == (3, 0.0, (), ())
+
+
+def test_edges_bound_the_bins(tmp_path: Path) -> None:
+    values = torch.randn(5000)
+    found = summary(tmp_path, values)
+    counts, edges = numpy.histogram(values.double().numpy(), BINS)
+    assert found.histogram == tuple(counts)
+    assert found.edges == pytest.approx(edges.tolist())
+
+
+def test_parts_of_a_large_tensor_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tensor = torch.randn(30, 20)
+    whole = summary(tmp_path, tensor)
+    monkeypatch.setattr(weights, "_PART", 7)
+    parts = summary(tmp_path, tensor)
+    assert parts.histogram == whole.histogram
+    assert (parts.mean, parts.std, parts.norm) == pytest.approx((whole.mean, whole.std, whole.norm))

@@ -1,9 +1,15 @@
 import pytest
+import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.samples import make_config, make_model, random_ids
 from tissu_core.models.build import build_empty
-from tissu_core.models.count import num_parameters, train_bytes, train_flops_per_token
+from tissu_core.models.count import (
+    kv_bytes_per_token,
+    num_parameters,
+    train_bytes,
+    train_flops_per_token,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,3 +44,13 @@ def test_memory_grows_with_the_sequences() -> None:
     one, two, three = (train_bytes(config, sequences) for sequences in (1, 2, 3))
     assert 20 * num_parameters(config) < one < two
     assert three - two == pytest.approx(two - one)
+
+
+def test_a_cached_token_takes_what_the_cache_holds() -> None:
+    config = make_config()
+    model = make_model(config)
+    cache = model.new_cache()
+    model(random_ids(1, 10), cache)
+    none = torch.empty(1, config.num_key_value_heads, 0, config.head_dim)
+    held = sum(part.nbytes for layer in cache.layers for part in layer.append(none, none))
+    assert held == 10 * kv_bytes_per_token(config)

@@ -1,0 +1,55 @@
+"""The arithmetic mean of models' weights."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from tissu_core.checkpoint.weights import StoredTensor, list_tensors
+from tissu_core.errors import ConfigError
+
+
+def average_tensors(directories: Sequence[Path]) -> dict[str, Tensor]:
+    """The mean of each tensor over model directories, in the format the first one has it in.
+
+    Sums are in fp64. Beside the result, one tensor of one model is in memory at a time.
+    Sources: Izmailov et al. 2018, arXiv:1803.05407; Wortsman et al. 2022, arXiv:2203.05482.
+
+    Raises:
+        ConfigError: If tensors differ in name or shape, or are quantized.
+    """
+    models = [list_tensors(directory) for directory in directories]
+    for directory, model in zip(directories, models, strict=True):
+        _check_alike(model, models[0], directory)
+    return {name: _mean(name, [model[name].file for model in models]) for name in models[0]}
+
+
+def _check_alike(
+    model: dict[str, StoredTensor], first: dict[str, StoredTensor], directory: Path
+) -> None:
+    for name in sorted({*model, *first}):
+        ours, theirs = model.get(name), first.get(name)
+        if ours is None or theirs is None or ours.shape != theirs.shape:
+            raise _refused(name, f"{directory} and the first model differ in the tensor {name}")
+        if "F" not in ours.dtype:
+            raise _refused(name, f"{directory} holds {name} as {ours.dtype}, which has no mean")
+
+
+def _refused(name: str, message: str) -> ConfigError:
+    return ConfigError(message, field=name, hint="name models of one architecture, not quantized")
+
+
+def _mean(name: str, files: Sequence[Path]) -> Tensor:
+    first = _read(name, files[0])
+    total = first.to(torch.double, copy=True)
+    for file in files[1:]:
+        total += _read(name, file)
+    return (total / len(files)).to(first.dtype)
+
+
+def _read(name: str, path: Path) -> Tensor:
+    with safe_open(path, framework="pt") as file:
+        tensor: Tensor = file.get_tensor(name)
+    return tensor

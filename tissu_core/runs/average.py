@@ -1,0 +1,107 @@
+"""The verb average: one model in the middle of several."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from tissu_core import __version__
+from tissu_core.config.model import ModelConfig
+from tissu_core.errors import ConfigError
+from tissu_core.runs.catalog import find_model
+from tissu_core.runs.home import models_directory
+from tissu_core.storage import is_sealed, sealed_directory, sha256_file, verify
+from tissu_core.text.tokenizer import Tokenizer
+
+_COPIED = ("config.json", "generation_config.json", "tokenizer*", "chat_template.jinja")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAveraged:
+    """A new model in the store, and the models it is the mean of."""
+
+    name: str
+    path: str
+    sources: tuple[str, ...]
+
+
+def average_models(models: Sequence[str], name: str = "") -> ModelAveraged:
+    """Save the arithmetic mean of models in the store, sealed, with where it comes from.
+
+    Each of ``models`` is what ``find_model`` reads. Without ``name`` it is the first one's with
+    ``-average`` behind it.
+
+    Raises:
+        InputError: If a model is not there.
+        ConfigError: If there are less than two, they differ in architecture or tokenizer, or the
+            name is taken.
+        IntegrityError: If a sealed model is damaged.
+    """
+    if len(models) < 2:
+        raise ConfigError(
+            "a mean is of two models or more",
+            field="models",
+            hint=f"tissu models average {' '.join(models)} ANOTHER",
+        )
+    paths = [find_model(model) for model in models]
+    stem = Path(models[0]).expanduser().resolve().name.partition(":")[0]
+    target = _free_place(name or f"{stem}-average")
+    for path in paths:
+        if is_sealed(path):
+            verify(path)
+    _check_alike(models, paths)
+    from tissu_core.checkpoint.average import average_tensors
+    from tissu_core.checkpoint.model_directory import WEIGHTS_FILE
+    from tissu_core.checkpoint.weights import save_tensors
+
+    with sealed_directory(target, _facts(paths)) as temporary:
+        for pattern in _COPIED:
+            for file in paths[0].glob(pattern):
+                shutil.copyfile(file, temporary / file.name)
+        save_tensors(temporary / WEIGHTS_FILE, average_tensors(paths))
+    verify(target)
+    return ModelAveraged(name=target.name, path=str(target), sources=tuple(map(str, paths)))
+
+
+def _free_place(name: str) -> Path:
+    if Path(name).name != name or name.startswith("."):
+        raise ConfigError(
+            f"-o is {name!r}, which is no plain name", field="name", hint="-o my-average"
+        )
+    target = models_directory() / name
+    if target.exists():
+        raise ConfigError(f"there is a model {name!r} already", field="name", hint=f"-o {name}-2")
+    return target
+
+
+def _check_alike(models: Sequence[str], paths: Sequence[Path]) -> None:
+    from tissu_core.runs.loading import read_config
+
+    configs = [read_config(path) for path in paths]
+    tokenizers = [Tokenizer.load(path).backend.to_str() for path in paths]
+    for model, config, tokenizer in zip(models, configs, tokenizers, strict=True):
+        for field in fields(ModelConfig):
+            ours, theirs = getattr(config, field.name), getattr(configs[0], field.name)
+            if ours != theirs:
+                raise _differs(models[0], model, field.name, f": {theirs} and {ours}")
+        if tokenizer != tokenizers[0]:
+            raise _differs(models[0], model, "tokenizer")
+
+
+def _differs(first: str, other: str, field: str, values: str = "") -> ConfigError:
+    return ConfigError(
+        f"{first} and {other} differ in {field}{values}",
+        field=field,
+        hint="name checkpoints of one run, or models that began as one",
+    )
+
+
+def _facts(paths: Sequence[Path]) -> dict[str, object]:
+    lineage = [
+        {
+            "path": str(path),
+            "sha256": {file.name: sha256_file(file) for file in path.glob("model*.safetensors")},
+        }
+        for path in paths
+    ]
+    return {"tissu": __version__, "kind": "model", "method": "average", "lineage": lineage}
