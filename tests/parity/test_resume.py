@@ -54,7 +54,15 @@ def stop_after(step: int, run: TrainRun) -> None:
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "dropout", "at"), [("muon", 0.0, 49), ("muon", 0.1, 56), ("adamw", 0.0, 75)]
+    ("optimizer", "dropout", "at"),
+    [
+        ("muon", 0.0, 49),
+        ("muon", 0.1, 56),
+        ("adamw", 0.0, 75),
+        ("rmsprop", 0.0, 25),
+        ("adam", 0.0, 49),
+        ("sgd", 0.0, 49),
+    ],
 )
 def test_stopped_and_resumed_is_equal_to_the_bit(
     tmp_path: Path, own_home: Path, optimizer: str, dropout: float, at: int

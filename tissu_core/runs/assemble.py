@@ -16,7 +16,6 @@ from tissu_core.checkpoint.training_state import (
 )
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.model import ModelConfig
-from tissu_core.config.optimizer import parse_warmup
 from tissu_core.config.runs import TrainRun
 from tissu_core.data.batches import BatchOrder, iter_validation_windows
 from tissu_core.data.shards import TokenShards
@@ -30,7 +29,7 @@ from tissu_core.runtime.seeds import derive_seed
 from tissu_core.text.tokenizer import Tokenizer
 from tissu_core.training.objectives.next_token import next_token
 from tissu_core.training.optim import Optimizer, build_optimizer
-from tissu_core.training.schedules import warmup_then_cosine
+from tissu_core.training.schedules import build_schedule
 from tissu_core.training.trainer import LoopParts, LoopSettings, Trainer
 
 _SAMPLE_TOKENS = 60
@@ -71,7 +70,7 @@ class Assembly:
         parts = LoopParts(
             objective=next_token,
             batch=self._batches(),
-            schedule=self._schedule(),
+            schedule=build_schedule(self.run.optimizer, self.steps),
             evaluate=self.evaluate,
             save=self.save,
             mark_best=self.mark_best,
@@ -92,14 +91,6 @@ class Assembly:
             seed=training.seed,
         )
         return lambda step: torch.from_numpy(order.batch(step))
-
-    def _schedule(self) -> Callable[[int, float], float]:
-        warmup_steps, share = parse_warmup(self.run.optimizer.warmup)
-        floor = self.run.optimizer.final_fraction
-        warmup_steps = warmup_steps or round(share * self.steps)
-        return lambda step, progress: warmup_then_cosine(
-            step, progress, warmup_steps=warmup_steps, total_steps=self.steps, floor=floor
-        )
 
     def evaluate(self) -> Iterator[StageAdvanced | Score]:
         """Score the validation text: progress, then the score."""
@@ -226,7 +217,7 @@ def _assembly(
     directory: Path,
     state: TrainState,
 ) -> Assembly:
-    assert run.optimizer.learning_rate is not None
+    assert run.optimizer.learning_rate is not None and run.optimizer.weight_decay is not None
     optimizer = build_optimizer(
         model,
         name=run.optimizer.name,
