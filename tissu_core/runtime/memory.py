@@ -42,6 +42,20 @@ def free_bytes(device: torch.device) -> int:
     return 8 << 30
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch could not get memory, on whatever device."""
+    words = ("out of memory", "not enough memory", "DefaultCPUAllocator", "ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
+def release_cached(device: torch.device) -> None:
+    """Give memory that torch keeps for later back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
 def utilization(device: torch.device) -> float | None:
     """Share of the time a GPU was busy, in [0, 1]; None where nobody says."""
     if device.type != "cuda":

@@ -9,7 +9,7 @@ from tissu_core.runtime.precision import DTYPES, resolve_precision
 from tissu_core.training.muon import Muon
 from tissu_core.training.rmsprop import RMSprop
 
-MATRICES_RATE = {"muon": 0.03, "adamw": 3e-3, "adam": 3e-3, "rmsprop": 1e-3, "sgd": 0.3}
+MATRICES_RATE = {"muon": 0.03, "adamw": 3e-3, "adam": 3e-3, "rmsprop": 2e-3, "sgd": 0.2}
 """Peak rate of a model 256 wide, chosen in docs/recipes.md."""
 _DECOUPLED_DECAY = {"muon": 0.1, "adamw": 0.1}
 _BETAS = (0.9, 0.95)
