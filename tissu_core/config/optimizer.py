@@ -13,8 +13,8 @@ class OptimizerConfig:
 
     name: str = setting(
         "muon",
-        "muon (matrices by Muon, the rest by AdamW), adamw, or torch's adam, rmsprop or sgd "
-        "(Nesterov momentum 0.9)",
+        "muon (matrices by Muon, the rest by AdamW), adamw, rmsprop, adam, or sgd with Nesterov "
+        "momentum 0.9",
         flag="--optimizer",
         choices=("muon", "adamw", "rmsprop", "adam", "sgd"),
         panel="Optimizer",
