@@ -119,7 +119,7 @@ class Assembly:
             spans,
             context=context,
             max_tokens=training.eval_tokens,
-            batch_sequences=training.micro_batch,
+            batch_sequences=self.state.micro_batch or training.micro_batch,
         ):
             ids = torch.from_numpy(windows).to(self.device)
             with autocast(self.device, self.run.machine.precision):
@@ -153,7 +153,8 @@ class Assembly:
             return None
         checkpoint = self.store.newest_verified(is_fallback_allowed=False)
         saved, moments = read_training_state(checkpoint)
-        self.model.load_state_dict(load_model(checkpoint, self.device).model.state_dict())
+        on_cpu = load_model(checkpoint, torch.device("cpu"))  # the device may have no room for two
+        self.model.load_state_dict(on_cpu.model.state_dict())
         self.optimizer.load_state_tensors(moments)
         for name in ("step", "tokens", "loss", *_UNREPORTED):
             setattr(state, name, getattr(saved, name))

@@ -79,7 +79,7 @@ def warmup_stable_decay(progress: float, *, decay_fraction: float, floor: float)
     Sources: the three phases, Hu et al. 2024, arXiv:2404.06395; the root, which ended lower than a
     line there, Hägele et al. 2024, arXiv:2405.18392.
     """
-    fallen = max(0.0, progress - (1 - decay_fraction)) / decay_fraction
+    fallen = min(1.0, max(0.0, progress - (1 - decay_fraction)) / decay_fraction)
     return floor + (1 - floor) * (1 - math.sqrt(fallen))
 
 
