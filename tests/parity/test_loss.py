@@ -30,6 +30,50 @@ def test_chunked_loss_equals_cross_entropy_with_gradients(rows: int, vocab_size:
     torch.testing.assert_close(mine[1], weight.grad, atol=1e-5, rtol=1e-4)
 
 
+def plain_loss(
+    hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, smoothing: float, z: float
+) -> torch.Tensor:
+    """The closed formula over all logits."""
+    logits = F.linear(hidden, weight)
+    loss = F.cross_entropy(logits, targets, reduction="sum", label_smoothing=smoothing)
+    return loss + z * logits.logsumexp(-1).square().sum()
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-4)])
+@pytest.mark.parametrize(
+    ("smoothing", "z"), [(0.1, 0.0), (0.0, 1e-2), (0.3, 1e-4), (1.0, 0.5), (0.0, 0.0)]
+)
+def test_smoothing_and_z_loss_equal_the_closed_formula_with_gradients(
+    smoothing: float, z: float, dtype: torch.dtype, tolerance: float
+) -> None:
+    hidden = torch.randn(150, 12, dtype=dtype, requires_grad=True)
+    weight = torch.randn(17_000, 12, dtype=dtype, requires_grad=True)
+    targets = torch.randint(17_000, (150,))
+    ours = linear_nll_sum(hidden, weight, targets, label_smoothing=smoothing, z_loss=z)
+    mine = torch.autograd.grad(ours * 0.37, (hidden, weight))
+    theirs = plain_loss(hidden, weight, targets, smoothing, z)
+    assert ours.dtype == dtype
+    assert ours.item() == pytest.approx(theirs.item(), rel=tolerance)
+    for one, other in zip(mine, torch.autograd.grad(theirs * 0.37, (hidden, weight)), strict=True):
+        torch.testing.assert_close(one, other, atol=tolerance, rtol=10 * tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_smoothing_and_z_loss_hold_for_logits_of_ten_thousand(dtype: torch.dtype) -> None:
+    hidden = torch.tensor([[100.0, -100.0, 3.0], [-100.0, 1.0, 100.0]]).to(dtype)
+    weight = 100 * torch.eye(3)
+    targets = torch.tensor([1, 2])
+    leaves = hidden.clone().requires_grad_(), weight.clone().requires_grad_()
+    exact = hidden.double().requires_grad_(), weight.double().requires_grad_()
+    ours = linear_nll_sum(*leaves, targets, label_smoothing=0.1, z_loss=1e-4)
+    theirs = plain_loss(*exact, targets, 0.1, 1e-4)
+    assert ours.dtype == torch.float32
+    assert ours.item() == pytest.approx(theirs.item(), rel=5e-3)  # bf16 has 8 bits
+    mine, other = torch.autograd.grad(ours, leaves), torch.autograd.grad(theirs, exact)
+    for one, reference in zip(mine, other, strict=True):
+        torch.testing.assert_close(one.double(), reference, rtol=0.02, atol=0.5)
+
+
 @pytest.mark.parametrize(("rows", "vocab_size"), [(3, 320), (200, 17_000)])
 def test_loss_of_each_row_equals_cross_entropy(rows: int, vocab_size: int) -> None:
     hidden, weight = torch.randn(rows, 12), torch.randn(vocab_size, 12)

@@ -8,6 +8,7 @@ import typer
 from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json
 from tissu_core.config.inspection import HistogramConfig
+from tissu_core.config.optimizer import OptimizerConfig
 from tissu_core.events import to_record
 from tissu_core.runs.catalog import describe_run
 from tissu_core.runs.follow import read_events
@@ -77,3 +78,24 @@ def run_(
 
     console = data()
     console.print(run_report(entry, events, console.width))
+
+
+@app.command(help="The learning rate over a run, for the same options as train's.")
+@with_settings(("", OptimizerConfig))
+def schedule(
+    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Length of the run.")] = 1000,
+    json: Json = False,
+    *,
+    given: Given,
+) -> None:
+    from tissu_core.runs.inspect import inspect_schedule
+
+    config = resolve_settings(OptimizerConfig, given)
+    found = inspect_schedule(config, steps)
+    if json:
+        print_json({"schedule": config.schedule, "steps": [asdict(step) for step in found]})
+        return
+    from tissu_cli.render.schedule_chart import schedule_chart
+
+    console = data()
+    console.print(schedule_chart(config, found, console.width))

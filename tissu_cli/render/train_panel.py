@@ -60,6 +60,8 @@ class TrainPanel:
         match event:
             case RunStarted() | RunResumed():
                 self.title = f"tissu train · {sanitize_line(event.name)}"
+                if isinstance(event, RunResumed):
+                    self._go_back(event.from_step)
             case StageAdvanced():
                 self.stage = event
             case FileSkipped():
@@ -82,6 +84,11 @@ class TrainPanel:
                 self.notice = event
             case RunFinished():
                 self.finished = event
+
+    def _go_back(self, step: int) -> None:
+        """Drop the steps that a resumed or rolled back run takes again."""
+        kept = sum(old.step <= step for old in self.steps)
+        del self.steps[kept:], self.smoothed[kept:]
 
     def _thin(self) -> None:
         """Keep a frame's cost flat: of a long run, every other report; the ends stay."""

@@ -24,6 +24,13 @@ class TrainState:
     """Nats per token of the newest report."""
     unreported_loss: float = 0.0
     unreported_steps: int = 0
+    unreported_skips: int = 0
+    """How many of those steps were left out because their loss or gradient was no number."""
+    skips_in_row: int = 0
+    batch_offset: int = 0
+    """By how many batches the order of the text is ahead of the step: those a rollback passed."""
+    micro_batch: int = 0
+    """Sequences computed at once, where memory has been tried; 0 is what the plan chose."""
     best_bits_per_byte: float = float("inf")
     best_step: int = 0
     evals_since_best: int = 0

@@ -1,6 +1,7 @@
 """How gradients become steps."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tissu_core.config.fields import check, setting
 from tissu_core.errors import ConfigError
@@ -12,9 +13,10 @@ class OptimizerConfig:
 
     name: str = setting(
         "muon",
-        "muon (matrices by Muon, the rest by AdamW) or adamw",
+        "muon (matrices by Muon, the rest by AdamW), adamw, rmsprop, adam, or sgd with Nesterov "
+        "momentum 0.9",
         flag="--optimizer",
-        choices=("muon", "adamw"),
+        choices=("muon", "adamw", "rmsprop", "adam", "sgd"),
         panel="Optimizer",
     )
     learning_rate: float | None = setting(
@@ -25,6 +27,14 @@ class OptimizerConfig:
         maximum=10,
         panel="Optimizer",
     )
+    schedule: str = setting(
+        "cosine",
+        "the learning rate after the warm-up: wsd stays at the peak and falls at the end, step "
+        "falls at milestones",
+        flag="--schedule",
+        choices=("cosine", "wsd", "linear", "step", "constant"),
+        panel="Optimizer",
+    )
     warmup: str = setting(
         "2%",
         "climb to the peak over this many steps (200) or this share of the run (2%)",
@@ -33,18 +43,48 @@ class OptimizerConfig:
     )
     final_fraction: float = setting(
         0.0,
-        "the cosine ends at this share of the peak learning rate",
+        "cosine, linear and wsd end at this share of the peak learning rate",
         flag="--final-lr",
         minimum=0,
         maximum=1,
         panel="Optimizer",
     )
-    weight_decay: float = setting(
+    decay_fraction: float = setting(
+        0.2,
+        "share of the run, after the warm-up, in which wsd falls",
+        flag="--decay-fraction",
+        exclusive_minimum=0,
+        maximum=1,
+        panel="Optimizer",
+    )
+    milestones: str = setting(
+        "50%,75%",
+        "shares of the run, after the warm-up, at which step falls",
+        flag="--milestones",
+        panel="Optimizer",
+    )
+    gamma: float = setting(
         0.1,
-        "pull of the matrices towards zero, decoupled from the gradient",
+        "factor of the learning rate at each milestone",
+        flag="--gamma",
+        exclusive_minimum=0,
+        maximum=1,
+        panel="Optimizer",
+    )
+    weight_decay: float | None = setting(
+        None,
+        "pull of the matrices towards zero; the default is 0.1 for muon and adamw, which decouple "
+        "it from the gradient, and 0 for the others, which add it to the gradient",
         flag="--weight-decay",
         minimum=0,
         maximum=10,
+        panel="Optimizer",
+    )
+    clip_value: float = setting(
+        0.0,
+        "largest size of a gradient's element, before --clip-norm; 0 leaves them as they are",
+        flag="--clip-value",
+        minimum=0,
         panel="Optimizer",
     )
     clip_norm: float = setting(
@@ -58,6 +98,7 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         check(self)
         parse_warmup(self.warmup)
+        parse_milestones(self.milestones)
 
 
 def parse_warmup(text: str) -> tuple[int, float]:
@@ -77,4 +118,24 @@ def parse_warmup(text: str) -> tuple[int, float]:
         pass
     raise ConfigError(
         f"--warmup is {text!r}", field="warmup", hint="--warmup 200 (steps) or --warmup 2%"
+    )
+
+
+def parse_milestones(text: str) -> tuple[float, ...]:
+    """Rising shares of the run, in (0, 1).
+
+    Raises:
+        ConfigError: If the text is not percentages between 0 and 100 that rise.
+    """
+    try:
+        if all(part.strip().endswith("%") for part in text.split(",")):
+            shares = [float(part.strip()[:-1]) / 100 for part in text.split(",")]
+            if all(a < b for a, b in pairwise([0.0, *shares, 1.0])):
+                return tuple(shares)
+    except ValueError:
+        pass
+    raise ConfigError(
+        f"--milestones is {text!r}",
+        field="milestones",
+        hint="--milestones 50%,75% (each later than the one before)",
     )

@@ -6,6 +6,7 @@ from tissu_core.config.data import DataConfig
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.fields import setting
 from tissu_core.config.model import ModelShape
+from tissu_core.config.objective import ObjectiveConfig
 from tissu_core.config.optimizer import OptimizerConfig
 from tissu_core.config.training import DeviceConfig, MachineConfig, TrainingConfig
 
@@ -19,6 +20,7 @@ class TrainRun:
     out: str = setting("", "directory of the run; the default is in tissu's home", flag="--out")
     model: ModelShape = field(default_factory=ModelShape)
     data: DataConfig = field(default_factory=DataConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)

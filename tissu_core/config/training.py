@@ -59,6 +59,14 @@ class TrainingConfig:
     micro_batch: int | None = setting(
         None, "sequences computed at once; the default fits memory", unit="sequences", minimum=1
     )
+    grad_accum: int | None = setting(
+        None,
+        "micro-batches of one step; the default makes as few as fit memory",
+        flag="--grad-accum",
+        unit="micro-batches",
+        minimum=1,
+        panel="Loop",
+    )
     eval_every: int | None = setting(
         None,
         "save and score the validation text every so many steps",
@@ -112,6 +120,12 @@ class TrainingConfig:
                 f"--{given[0]} and --{given[1]} both say how long to train",
                 field=given[1],
                 hint=f"keep one of them, for example --{given[0]}",
+            )
+        if self.grad_accum and self.micro_batch:
+            raise ConfigError(
+                "--grad-accum and micro_batch both say how a step is cut",
+                field="grad_accum",
+                hint=f"keep one of them, for example --grad-accum {self.grad_accum}",
             )
 
 

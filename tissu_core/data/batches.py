@@ -43,6 +43,19 @@ class BatchOrder:
         first = int(windows[slot]) * self.context
         return _gather(self._tokens, starts, ends, first, self.context + 1)
 
+    def documents(self, step: int) -> Offsets:
+        """First tokens of the documents that a step reads, rising."""
+        first = step * self.batch_sequences
+        rows = range(first, first + self.batch_sequences)
+        return np.unique(np.concatenate([self._documents_of(row) for row in rows]))
+
+    def _documents_of(self, number: int) -> Offsets:
+        epoch, slot = divmod(number, self.windows_per_pass)
+        ends, starts, windows = self._order(epoch)
+        first = int(windows[slot]) * self.context
+        low, high = np.searchsorted(ends, (first, first + self.context), side="right")
+        return starts[low : high + 1]
+
     def _draw_order(self, epoch: int) -> tuple[Offsets, Offsets, Offsets]:
         draw = _generator("order", self.seed, epoch)
         documents = draw.permutation(len(self._spans.starts))

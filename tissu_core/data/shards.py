@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tissu_core.errors import IntegrityError
-from tissu_core.storage import read_manifest
+from tissu_core.storage import read_json, read_manifest
 
 TOKENS_FILE = "tokens.bin"
 DOCUMENTS_FILE = "documents.bin"
@@ -50,6 +50,7 @@ class TokenShards:
         starts = pairs[:, 0].astype(np.int64)
         ends = np.append(starts[1:], len(self.tokens))
         self.documents = Spans(starts, ends - starts)
+        self._sources = pairs[:, 1]
 
     def _check_sizes(self, files: dict[str, dict[str, Any]]) -> None:
         for name, facts in files.items():
@@ -61,6 +62,12 @@ class TokenShards:
                     safe="the corpus itself and every checkpoint",
                     hint=f"remove {self.directory} and run the same command: it is made again",
                 )
+
+    def paths_of(self, starts: Offsets) -> list[str]:
+        """Source files of the documents that begin at these tokens, each once."""
+        documents = np.searchsorted(self.documents.starts, starts)
+        paths = read_json(self.directory / SOURCES_FILE)["paths"]
+        return [paths[source] for source in np.unique(self._sources[documents])]
 
     def split(self, validation_fraction: float) -> tuple[Spans, Spans]:
         """Training and validation spans, disjoint; validation is whole documents where it can be.

@@ -30,29 +30,47 @@ def linear_nll(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     )
 
 
-def linear_nll_sum(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-    """The sum of ``linear_nll``, for training.
+def linear_nll_sum(
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    z_loss: float = 0.0,
+) -> Tensor:
+    """The sum of ``linear_nll``, for training, in fp32 (fp64 of fp64).
 
-    The gradient is made on the way forward, so the logits are computed once.
+    ``label_smoothing`` is the share of the target that is spread evenly over all words (Szegedy et
+    al. 2015, arXiv:1512.00567); ``z_loss`` the weight of log(Z)^2, which keeps the normaliser Z
+    near 1 (PaLM, Chowdhery et al. 2022, arXiv:2204.02311). The gradient is made on the way
+    forward, so the logits are computed once.
 
     Shapes: hidden (N, C), weight (V, C), targets (N,); returns ().
     """
-    return _LinearNllSum.apply(hidden, weight, targets)  # type: ignore[no-any-return, no-untyped-call]
+    return _LinearNllSum.apply(  # type: ignore[no-any-return, no-untyped-call]
+        hidden, weight, targets, label_smoothing, z_loss
+    )
 
 
 class _LinearNllSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        label_smoothing: float,
+        z_loss: float,
+    ) -> Tensor:
         product = weight.to(hidden.dtype)
-        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        dtype = torch.promote_types(hidden.dtype, torch.float32)
+        total = torch.zeros((), dtype=dtype, device=hidden.device)
         grad_hidden = torch.empty_like(hidden)
         grad_weight = torch.zeros_like(weight)
         for rows in _chunks(hidden, weight):
-            chosen = targets[rows, None]
-            log_probs = F.linear(hidden[rows], product).float().log_softmax(-1)
-            total -= log_probs.gather(1, chosen).sum()
-            delta = log_probs.exp_()  # softmax - onehot, the gradient of the logits
-            delta.scatter_add_(1, chosen, -torch.ones_like(chosen, dtype=delta.dtype))
+            logits = F.linear(hidden[rows], product).to(dtype)
+            loss, delta = _loss_and_delta(logits, targets[rows, None], label_smoothing, z_loss)
+            total += loss
             delta = delta.to(hidden.dtype)
             torch.mm(delta, product, out=grad_hidden[rows])
             grad_weight += delta.T @ hidden[rows]
@@ -60,9 +78,33 @@ class _LinearNllSum(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         grad_hidden, grad_weight = ctx.saved_tensors
-        return grad_hidden * gradients[0].to(grad_hidden.dtype), grad_weight * gradients[0], None
+        hidden = grad_hidden * gradients[0].to(grad_hidden.dtype)
+        return hidden, grad_weight * gradients[0], None, None, None
+
+
+def _loss_and_delta(
+    logits: Tensor, chosen: Tensor, label_smoothing: float, z_loss: float
+) -> tuple[Tensor, Tensor]:
+    """The loss of a chunk and its gradient with respect to the logits.
+
+    Shapes: logits (N, V), chosen (N, 1); returns (), (N, V).
+    """
+    log_probs = logits.log_softmax(-1)
+    chosen_log_probs = log_probs.gather(1, chosen)
+    loss = (label_smoothing - 1) * chosen_log_probs.sum()
+    if label_smoothing:
+        loss -= label_smoothing / logits.shape[1] * log_probs.sum()
+    delta = log_probs.exp_()  # softmax - target, the gradient of the logits
+    if z_loss:
+        log_z = logits.gather(1, chosen) - chosen_log_probs
+        loss += z_loss * log_z.square().sum()
+        delta *= 1 + 2 * z_loss * log_z
+    if label_smoothing:
+        delta -= label_smoothing / logits.shape[1]
+    delta.scatter_add_(1, chosen, torch.full_like(chosen, label_smoothing - 1, dtype=delta.dtype))
+    return loss, delta
 
 
 def _chunks(hidden: Tensor, weight: Tensor) -> list[slice]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,13 +17,18 @@ from tissu_core.checkpoint.training_state import (
 )
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.model import ModelConfig
-from tissu_core.config.optimizer import parse_warmup
 from tissu_core.config.runs import TrainRun
 from tissu_core.data.batches import BatchOrder
 from tissu_core.data.shards import TokenShards
 from tissu_core.decoding.generate import generate
 from tissu_core.evals.validation import iter_validation_score
-from tissu_core.events import CheckpointSaved, GenerationFinished, SampleGenerated, StageAdvanced
+from tissu_core.events import (
+    CheckpointSaved,
+    GenerationFinished,
+    RunResumed,
+    SampleGenerated,
+    StageAdvanced,
+)
 from tissu_core.models.build import build_model
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import Score
@@ -30,9 +36,10 @@ from tissu_core.runtime.seeds import derive_seed
 from tissu_core.text.tokenizer import Tokenizer
 from tissu_core.training.objectives.next_token import next_token
 from tissu_core.training.optim import Optimizer, build_optimizer
-from tissu_core.training.schedules import warmup_then_cosine
+from tissu_core.training.schedules import build_schedule
 from tissu_core.training.trainer import LoopParts, LoopSettings, Trainer
 
+_UNREPORTED = ("unreported_loss", "unreported_steps", "unreported_skips")
 _SAMPLE_TOKENS = 60
 _PROMPT_TOKENS = 8
 
@@ -60,6 +67,7 @@ class Assembly:
             steps=self.steps,
             seconds=(training.minutes or 0.0) * 60,
             micro_batch=training.micro_batch,
+            clip_value=self.run.optimizer.clip_value,
             clip_norm=self.run.optimizer.clip_norm,
             log_every=training.log_every,
             eval_every=training.eval_every,
@@ -68,37 +76,35 @@ class Assembly:
             seed=training.seed,
             precision=self.run.machine.precision,
         )
+        order = self._order()
         parts = LoopParts(
-            objective=next_token,
-            batch=self._batches(),
-            schedule=self._schedule(),
+            objective=partial(
+                next_token,
+                label_smoothing=self.run.objective.label_smoothing,
+                z_loss=self.run.objective.z_loss,
+            ),
+            batch=lambda number: torch.from_numpy(order.batch(number)),
+            sources=lambda number: self.shards.paths_of(order.documents(number)),
+            schedule=build_schedule(self.run.optimizer, self.steps),
             evaluate=self.evaluate,
             save=self.save,
+            restore=self.restore,
             mark_best=self.mark_best,
             sample=self.sample,
             clock=clock,
         )
         return Trainer(self.model, self.optimizer, settings, parts, self.state)
 
-    def _batches(self) -> Callable[[int], torch.Tensor]:
+    def _order(self) -> BatchOrder:
         training, context = self.run.training, self.model.config.max_position_embeddings
         assert training.batch_tokens
         train_spans, _ = self.shards.split(self.run.data.validation_fraction)
-        order = BatchOrder(
+        return BatchOrder(
             self.shards.tokens,
             train_spans,
             context=context,
             batch_sequences=max(1, training.batch_tokens // context),
             seed=training.seed,
-        )
-        return lambda step: torch.from_numpy(order.batch(step))
-
-    def _schedule(self) -> Callable[[int, float], float]:
-        warmup_steps, share = parse_warmup(self.run.optimizer.warmup)
-        floor = self.run.optimizer.final_fraction
-        warmup_steps = warmup_steps or round(share * self.steps)
-        return lambda step, progress: warmup_then_cosine(
-            step, progress, warmup_steps=warmup_steps, total_steps=self.steps, floor=floor
         )
 
     def evaluate(self) -> Iterator[StageAdvanced | Score]:
@@ -112,7 +118,7 @@ class Assembly:
             self.shards,
             spans,
             max_tokens=training.eval_tokens,
-            batch_sequences=training.micro_batch,
+            batch_sequences=self.state.micro_batch or training.micro_batch,
             precision=self.run.machine.precision,
         )
 
@@ -131,6 +137,23 @@ class Assembly:
             num_bytes=saved.num_bytes,
             seconds=saved.seconds,
         )
+
+    def restore(self, state: TrainState) -> RunResumed | None:
+        """Bring weights, moments and ``state`` back to the newest checkpoint, if there is one.
+
+        What is known of the best checkpoint stays, and so do the sizes that fit this machine.
+        """
+        if not self.store.steps():
+            return None
+        checkpoint = self.store.newest_verified(is_fallback_allowed=False)
+        saved, moments = read_training_state(checkpoint)
+        on_cpu = load_model(checkpoint, torch.device("cpu"))  # the device may have no room for two
+        self.model.load_state_dict(on_cpu.model.state_dict())
+        self.optimizer.load_state_tensors(moments)
+        for name in ("step", "tokens", "loss", *_UNREPORTED):
+            setattr(state, name, getattr(saved, name))
+        directory = self.store.directory.parent
+        return RunResumed(name=directory.name, directory=str(directory), from_step=state.step)
 
     def facts(self) -> dict[str, object]:
         """What a checkpoint says of where it comes from."""
@@ -226,7 +249,7 @@ def _assembly(
     directory: Path,
     state: TrainState,
 ) -> Assembly:
-    assert run.optimizer.learning_rate is not None
+    assert run.optimizer.learning_rate is not None and run.optimizer.weight_decay is not None
     optimizer = build_optimizer(
         model,
         name=run.optimizer.name,

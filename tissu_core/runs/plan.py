@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from tissu_core.config.model import HEAD_DIM, ModelConfig, ModelShape, asked_size, resolve_shape
 from tissu_core.config.runs import TrainRun
 from tissu_core.config.training import TrainingConfig
-from tissu_core.errors import InputError
+from tissu_core.errors import ConfigError, InputError
 from tissu_core.models.count import num_parameters, train_bytes, train_flops_per_token
+from tissu_core.models.fit import too_large
 
 MEMORISING_PASSES = 4.0
 """Text seen up to four times teaches nearly as much as new text; Muennighoff et al. 2023,
@@ -53,12 +54,15 @@ def make_plan(run: TrainRun, machine: Machine, train_tokens: int, vocab_size: in
     Raises:
         ConfigError: If shape settings contradict each other.
         InputError: If there is less text than one context.
+        ResourceError: If the model does not fit memory.
     """
     training = run.training
     reasons: list[str] = []
     context = _choose_context(run.model, machine, train_tokens, vocab_size)
     budget = _token_budget(training, train_tokens)
     model, why = _choose_model(run, machine, context, vocab_size, train_tokens, budget)
+    if train_bytes(model, 1) > machine.free_bytes:
+        raise too_large(model, machine.free_bytes)
     reasons.append(why)
     speed = machine.flops * _EFFICIENCY[machine.device] / train_flops_per_token(model)
     if budget is None:
@@ -209,7 +213,8 @@ def _fill_loop(
     return replace(
         training,
         batch_tokens=step_tokens,
-        micro_batch=training.micro_batch or _fit_micro_batch(model, machine, sequences),
+        micro_batch=_choose_micro_batch(training, machine, model, sequences),
+        grad_accum=None,
         eval_every=eval_every,
         eval_tokens=training.eval_tokens
         or round(min(1 << 18, max(1 << 14, steps * step_tokens / 40))),
@@ -221,6 +226,21 @@ def _fill_loop(
 def _twice_a_second(step_seconds: float, steps: int) -> int:
     """Steps between reports; small models are slower than the estimate and get more reports."""
     return max(1, min(round(0.5 / max(1e-6, step_seconds)), steps // 50))
+
+
+def _choose_micro_batch(
+    training: TrainingConfig, machine: Machine, model: ModelConfig, sequences: int
+) -> int:
+    if training.grad_accum is None:
+        return training.micro_batch or _fit_micro_batch(model, machine, sequences)
+    if training.grad_accum > sequences:
+        raise ConfigError(
+            f"--grad-accum is {training.grad_accum}, and a step has {sequences} sequences of "
+            f"{model.max_position_embeddings} tokens",
+            field="grad_accum",
+            hint=f"--grad-accum {sequences}, or a larger --batch-tokens",
+        )
+    return math.ceil(sequences / training.grad_accum)
 
 
 def _fit_micro_batch(model: ModelConfig, machine: Machine, sequences: int) -> int:

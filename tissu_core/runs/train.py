@@ -107,7 +107,7 @@ def _plan(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
     )
     from tissu_core.runtime.memory import free_bytes
     from tissu_core.runtime.precision import DTYPES, resolve_precision
-    from tissu_core.training.optim import default_learning_rate
+    from tissu_core.training.optim import default_learning_rate, default_weight_decay
 
     device = resolve_device(run.machine.device)
     precision = resolve_precision(run.machine.precision, device)
@@ -127,11 +127,14 @@ def _plan(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
     rate = run.optimizer.learning_rate or default_learning_rate(
         run.optimizer.name, plan.model.hidden_size
     )
+    decay = run.optimizer.weight_decay
+    if decay is None:
+        decay = default_weight_decay(run.optimizer.name)
     plan = replace(
         plan,
         run=replace(
             plan.run,
-            optimizer=replace(run.optimizer, learning_rate=rate),
+            optimizer=replace(run.optimizer, learning_rate=rate, weight_decay=decay),
             # What was asked of the tokenizer, which a small text may not fill: it is in the key.
             model=replace(plan.run.model, vocab_size=shards.facts["asked_vocab_size"]),
         ),

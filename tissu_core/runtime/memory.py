@@ -30,7 +30,11 @@ def _peak_bytes() -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that could still be taken on the device; 8 GB where the platform does not say."""
+    """Memory that could still be taken on the device.
+
+    All of the machine's where the platform does not say what is free, and 8 GB where it says
+    neither.
+    """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:
@@ -39,7 +43,24 @@ def free_bytes(device: torch.device) -> int:
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
-    return 8 << 30
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 8 << 30
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch could not get memory, on whatever device."""
+    words = ("out of memory", "not enough memory", "DefaultCPUAllocator", "ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
+
+
+def release_cached(device: torch.device) -> None:
+    """Give memory that torch keeps for later back to the device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
 
 
 def utilization(device: torch.device) -> float | None:

@@ -39,3 +39,8 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, dtype=DTYPES[precision])
+
+
+def device_of_fp64(device: torch.device) -> torch.device:
+    """Where exact sums are kept: on the device, but MPS has no fp64."""
+    return torch.device("cpu") if device.type == "mps" else device

@@ -61,6 +61,7 @@ class Muon(torch.optim.Optimizer):
     ) -> None:
         defaults = {"momentum": momentum, "beta2": beta2, "weight_decay": weight_decay}
         super().__init__(params, {"lr": lr, **defaults})
+        self.found_inf = torch.zeros(())
         self._dtype = dtype
         self._batches = [
             (group, _ShapeBatch(params))
@@ -73,12 +74,10 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Move every matrix by one orthogonal step."""
+        """Move every matrix by one orthogonal step; none while ``found_inf`` is 1."""
         assert closure is None
         for group, batch in self._batches:
-            batch.step(
-                group["lr"], group["momentum"], group["beta2"], group["weight_decay"], self._dtype
-            )
+            batch.step(group, self.found_inf, self._dtype)
 
 
 class _ShapeBatch:
@@ -99,26 +98,31 @@ class _ShapeBatch:
             for i, p in enumerate(self._params)
         ]
 
-    def step(
-        self, lr: float, momentum: float, beta2: float, weight_decay: float, dtype: torch.dtype
-    ) -> None:
+    def step(self, group: dict[str, Any], found_inf: Tensor, dtype: torch.dtype) -> None:
         gradients = torch.stack([self._wide(_gradient(p), i) for i, p in enumerate(self._params)])
-        self._momentum.lerp_(gradients, 1 - momentum)
-        steps = orthogonalize(gradients.lerp_(self._momentum, momentum), dtype)
+        # A step that is left out is one of weight 0 along gradients of 0: all stays, to the bit.
+        keep = 1 - found_inf.to(gradients.device)
+        gradients = torch.where(keep.bool(), gradients, 0.0)
+        self._momentum.lerp_(gradients, (1 - group["momentum"]) * keep)
+        steps = orthogonalize(gradients.lerp_(self._momentum, group["momentum"]), dtype)
+        rate = group["lr"] * keep
         for index, parameter in enumerate(self._params):
             step = self._wide(steps[index], index)
             rows, columns = parameter.shape
-            step = _normalize(step, self._second[index, :rows], beta2)
-            parameter.mul_(1 - lr * weight_decay)
-            parameter.add_(step, alpha=-lr * max(1.0, rows / columns) ** 0.5)
+            step = _normalize(step, self._second[index, :rows], (1 - group["beta2"]) * keep)
+            parameter.mul_(1 - rate * group["weight_decay"])
+            parameter.sub_(step * (rate * max(1.0, rows / columns) ** 0.5))
 
     def _wide(self, matrix: Tensor, index: int) -> Tensor:
         return matrix.T if self._is_tall[index] else matrix
 
 
-def _normalize(step: Tensor, second: Tensor, beta2: float) -> Tensor:
-    """Even out the outputs' step sizes by their running mean square, keeping the whole norm."""
-    second.lerp_(step.square().mean(dim=1), 1 - beta2)
+def _normalize(step: Tensor, second: Tensor, weight: Tensor) -> Tensor:
+    """Even out the outputs' step sizes by their running mean square, keeping the whole norm.
+
+    ``weight`` is that of this step in the mean.
+    """
+    second.lerp_(step.square().mean(dim=1), weight)
     scaled = step * (second + 1e-10).rsqrt()[:, None]
     even: Tensor = scaled * (step.norm() / (scaled.norm() + 1e-10))
     return even

@@ -7,10 +7,19 @@ from torch import Tensor, nn
 
 from tissu_core.runtime.precision import DTYPES, resolve_precision
 from tissu_core.training.muon import Muon
+from tissu_core.training.rmsprop import RMSprop
 
-MATRICES_RATE = {"muon": 0.03, "adamw": 3e-3}
+MATRICES_RATE = {"muon": 0.03, "adamw": 3e-3, "adam": 3e-3, "rmsprop": 2e-3, "sgd": 0.2}
 """Peak rate of a model 256 wide, chosen in docs/recipes.md."""
+_DECOUPLED_DECAY = {"muon": 0.1, "adamw": 0.1}
 _BETAS = (0.9, 0.95)
+_MOMENTS = {
+    torch.optim.AdamW: ("exp_avg", "exp_avg_sq"),
+    torch.optim.Adam: ("exp_avg", "exp_avg_sq"),
+    torch.optim.SGD: ("momentum_buffer",),
+    RMSprop: ("square_avg",),
+    Muon: (),  # which keeps its own
+}
 
 
 class Optimizer:
@@ -22,17 +31,30 @@ class Optimizer:
         }
         self._parts = parts
         for part in parts:
-            if isinstance(part, torch.optim.AdamW):
-                _make_adam_state(part)
+            _make_state(part)
             for group in part.param_groups:
                 group["peak_lr"] = group["lr"]
 
-    def step(self, factor: float) -> None:
-        """Update all parameters at ``factor`` times their peak rates, and drop the gradients."""
+    def step(self, factor: float, is_bad: Tensor | None = None) -> None:
+        """Update all parameters at ``factor`` times their peak rates, and drop the gradients.
+
+        Where the scalar ``is_bad`` is true, weights and moments stay as they are, to the bit; it is
+        read on its device, so nothing waits for it.
+        """
+        if is_bad is not None and is_bad.device.type == "mps" and is_bad:
+            self.drop_gradients()  # torch's fused steps do not read found_inf there
         for part in self._parts:
             for group in part.param_groups:
                 group["lr"] = group["peak_lr"] * factor
+            if is_bad is not None:
+                # The names by which torch's own gradient scaler tells its fused steps.
+                part.grad_scale, part.found_inf = None, is_bad.float()  # type: ignore[attr-defined]
             part.step()
+        self.drop_gradients()
+
+    def drop_gradients(self) -> None:
+        """Forget the gradients of all parameters."""
+        for part in self._parts:
             part.zero_grad(set_to_none=True)
 
     @property
@@ -71,10 +93,10 @@ def build_optimizer(
     matrices, embedding, head, vectors = _sort_parameters(model)
     device = next(model.parameters()).device
     width_factor = (width / 256) ** -0.5
-    if name == "adamw":
+    if name != "muon":
         decayed = {"params": [*matrices, *head], "lr": learning_rate, "weight_decay": weight_decay}
         plain = {"params": [*embedding, *vectors], "lr": learning_rate, "weight_decay": 0.0}
-        return Optimizer(model, [_adamw([decayed, plain], eps=1e-8)])
+        return Optimizer(model, [_build_plain(name, [decayed, plain])])
     muon = Muon(
         matrices,
         lr=learning_rate,
@@ -92,23 +114,46 @@ def build_optimizer(
 
 
 def default_learning_rate(name: str, width: int) -> float:
-    """Peak rate of the matrices: Muon's holds for all widths, AdamW's falls with the width."""
+    """Peak rate of the matrices: Muon's holds for all widths, the others' fall with the width."""
     return MATRICES_RATE[name] * (1.0 if name == "muon" else (width / 256) ** -0.5)
+
+
+def default_weight_decay(name: str) -> float:
+    """0.1 where it is decoupled from the gradient; elsewhere it would compete with it."""
+    return _DECOUPLED_DECAY.get(name, 0.0)
+
+
+def _build_plain(name: str, groups: list[dict[str, object]]) -> torch.optim.Optimizer:
+    """One optimizer for all parameters.
+
+    Sources: AdamW, Loshchilov and Hutter, arXiv:1711.05101; Adam, Kingma and Ba, arXiv:1412.6980;
+    Nesterov's momentum, Sutskever et al. 2013, On the importance of initialization and momentum.
+    """
+    match name:
+        case "adamw":
+            return _adamw(groups, eps=1e-8)
+        case "adam":
+            return torch.optim.Adam(groups, betas=_BETAS, eps=1e-8, fused=True)
+        case "rmsprop":
+            return RMSprop(groups)
+        case _:
+            return torch.optim.SGD(groups, momentum=0.9, nesterov=True, fused=True)
 
 
 def _adamw(groups: list[dict[str, object]], eps: float) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, betas=_BETAS, eps=eps, fused=True)
 
 
-def _make_adam_state(part: torch.optim.Optimizer) -> None:
-    """Let torch create its own empty state, without moving a parameter."""
+def _make_state(part: torch.optim.Optimizer) -> None:
+    """The state that torch would make at the first step, without moving a parameter."""
+    moments = _MOMENTS[type(part)]
     for group in part.param_groups:
         for parameter in group["params"]:
-            part.state[parameter] = {
-                "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
-                "exp_avg": torch.zeros_like(parameter),
-                "exp_avg_sq": torch.zeros_like(parameter),
-            }
+            if "exp_avg" in moments:
+                step = torch.zeros((), dtype=torch.float32, device=parameter.device)
+                part.state[parameter]["step"] = step
+            for name in moments:
+                part.state[parameter][name] = torch.zeros_like(parameter)
 
 
 def _sort_parameters(

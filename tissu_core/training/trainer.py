@@ -13,6 +13,8 @@ from tissu_core.errors import DivergedError
 from tissu_core.events import (
     CheckpointSaved,
     EvalFinished,
+    Noticed,
+    RunResumed,
     SampleGenerated,
     StageAdvanced,
     StepFinished,
@@ -20,12 +22,21 @@ from tissu_core.events import (
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import Score
 from tissu_core.runtime.memory import used_bytes, utilization
-from tissu_core.runtime.precision import autocast
+from tissu_core.runtime.precision import device_of_fp64
 from tissu_core.runtime.seeds import derive_seed
-from tissu_core.training.objectives.next_token import LossOutput
+from tissu_core.training.containment import Containment, diverged, is_diverged, rolled_back, skipped
+from tissu_core.training.gradients import Gradients, Objective
 from tissu_core.training.optim import Optimizer
 
-LoopEvent = StepFinished | StageAdvanced | EvalFinished | CheckpointSaved | SampleGenerated
+LoopEvent = (
+    StepFinished
+    | StageAdvanced
+    | EvalFinished
+    | CheckpointSaved
+    | SampleGenerated
+    | Noticed
+    | RunResumed
+)
 EndReason = Literal["finished", "stopped", "patience"]
 
 
@@ -38,6 +49,7 @@ class LoopSettings:
     seconds: float
     """Ends the run this long after it began; 0 leaves that to ``steps``."""
     micro_batch: int
+    clip_value: float
     clip_norm: float
     log_every: int
     eval_every: int
@@ -51,14 +63,18 @@ class LoopSettings:
 class LoopParts:
     """What the loop calls, as plain functions."""
 
-    objective: Callable[[Decoder, Tensor], LossOutput]
+    objective: Objective
     batch: Callable[[int], Tensor]
-    """Step to windows (B, T+1) on the CPU."""
+    """Number to windows (B, T+1) on the CPU."""
+    sources: Callable[[int], list[str]]
+    """Number of a batch to the files it is from."""
     schedule: Callable[[int, float], float]
     """(step, progress) to a factor on the learning rates."""
     evaluate: Callable[[], Iterator[StageAdvanced | Score]]
     """Yields progress, and last the score."""
     save: Callable[[TrainState], CheckpointSaved]
+    restore: Callable[[TrainState], RunResumed | None]
+    """Weights, moments and state as the newest checkpoint has them; None where there is none."""
     mark_best: Callable[[int], None]
     sample: Callable[[int], SampleGenerated]
     clock: Callable[[], float]
@@ -81,37 +97,50 @@ class Trainer:
         self.end_reason: EndReason = "finished"
         self._parameters = list(model.parameters())
         self._device = self._parameters[0].device
-        # Kept on the device and read when something is reported or saved: no wait at each step.
-        self._is_bad = torch.zeros((), dtype=torch.bool, device=self._device)
+        self._gradients = Gradients(
+            model, parts.objective, state.micro_batch or settings.micro_batch, settings.precision
+        )
+        self._factor = 0.0
+        self._begin_counting()
+
+    def _begin_counting(self) -> None:
+        """Counts from the state on, kept on the device and read when something is reported."""
+        state = self.state
+        self._containment = Containment(state, self._device)
         self._loss_sum = torch.tensor(
             state.unreported_loss,
             dtype=torch.float64,
-            device="cpu" if self._is_mps() else self._device,
+            device=device_of_fp64(self._device),
         )
         self._grad_norm = torch.zeros((), device=self._device)
-        self._factor = 0.0
         self._mark = (time.perf_counter(), state.tokens)
 
     def run(self, should_stop: Callable[[], bool]) -> Iterator[LoopEvent]:
         """Train until the budget, the patience or the person ends it; saved at the end."""
         last_scored = -1
         while not self._is_finished(should_stop):
-            self._step()
+            yield from self._step()
             step = self.state.step
             is_eval_due = step % self.settings.eval_every == 0
-            if is_eval_due or step % self.settings.log_every == 0:
-                yield self._report()
+            is_save_due = step % self.settings.save_every == 0
+            is_report_due = is_eval_due or step % self.settings.log_every == 0
+            if is_report_due or is_save_due or self._progress() >= 1:
+                yield from self._contain()
+                if self.state.step < step:
+                    continue
+            if is_report_due:
+                yield from self._report()
             if is_eval_due:
                 yield from self._save_and_evaluate()
                 last_scored = step
-            elif step % self.settings.save_every == 0:
+            elif is_save_due:
                 yield self._save()
+        self._containment.read_into(self.state)
         if self.end_reason == "stopped":
             # Unreported, so that the next report is that of a run which never stopped.
             yield self._save()
             return
-        if self.state.unreported_steps:
-            yield self._report()
+        yield from self._report()
         if self.state.step != last_scored:
             yield from self._save_and_evaluate()
 
@@ -130,46 +159,75 @@ class Trainer:
             return min(1.0, self.parts.clock() / self.settings.seconds)
         return self.state.step / self.settings.steps
 
-    def _step(self) -> None:
+    def _step(self) -> Iterator[Noticed]:
         state, settings = self.state, self.settings
         self.model.train()
-        torch.manual_seed(derive_seed(settings.seed, "step", state.step))
         self._factor = self.parts.schedule(state.step, self._progress())
-        windows = self.parts.batch(state.step)
-        num_targets = windows[:, 1:].numel()
-        step_loss = torch.zeros_like(self._loss_sum)
-        for micro in torch.split(windows, settings.micro_batch):
-            with autocast(self._device, settings.precision):
-                output = self.parts.objective(self.model, micro.to(self._device))
-            (output.loss_sum / num_targets).backward()  # type: ignore[no-untyped-call]
-            step_loss += output.loss_sum.detach().to(step_loss.device) / num_targets
-        norm_limit = settings.clip_norm or float("inf")
-        self._grad_norm = torch.nn.utils.clip_grad_norm_(self._parameters, norm_limit, foreach=True)
-        self._is_bad |= ~(self._grad_norm.isfinite() & step_loss.isfinite().to(self._device))
-        self.optimizer.step(self._factor)
-        self._loss_sum += step_loss
+        number = state.step + state.batch_offset
+        windows = self.parts.batch(number)
+        loss = yield from self._gradients.accumulate(
+            windows, derive_seed(settings.seed, "step", number)
+        )
+        state.micro_batch = self._gradients.micro_batch
+        norm = self._gradients.clip(settings.clip_value, settings.clip_norm)
+        is_bad = self._containment.judge(loss, norm)
+        self.optimizer.step(self._factor, is_bad)
+        self._loss_sum += torch.where(is_bad.to(loss.device), 0.0, loss)
+        self._grad_norm = torch.where(is_bad, self._grad_norm, norm)
         state.step += 1
-        state.tokens += num_targets
+        state.tokens += windows[:, 1:].numel()
         state.unreported_steps += 1
 
-    def _report(self) -> StepFinished:
+    def _contain(self) -> Iterator[Noticed | RunResumed]:
+        """Say which steps were left out; too many in a row take the run back, once.
+
+        Raises:
+            DivergedError: If that did not help, or there is no checkpoint to go back to.
+        """
         state = self.state
-        self._refuse_bad()
-        state.loss = float(self._loss_sum) / state.unreported_steps
-        self._loss_sum.zero_()
-        state.unreported_loss, state.unreported_steps = 0.0, 0
-        now = time.perf_counter()
-        before, tokens = self._mark
-        self._mark = (now, state.tokens)
+        before = state.unreported_skips
+        self._containment.read_into(state)
+        if state.unreported_skips > before:
+            yield skipped(state.unreported_skips - before, state.step)
+        if not is_diverged(state):
+            return
+        error, step = self._diverged(), state.step
+        resumed = None if state.batch_offset else self.parts.restore(state)
+        if resumed is None:
+            raise error
+        state.skips_in_row, state.batch_offset = 0, step - state.step
+        self._begin_counting()
+        yield resumed
+        yield rolled_back(error, state.step)
+
+    def _diverged(self) -> DivergedError:
+        state = self.state
+        first = state.step - state.skips_in_row
+        files = self.parts.sources(first + state.batch_offset)
+        return diverged(first + 1, self._learning_rate(), files)
+
+    def _learning_rate(self) -> float:
+        return self.optimizer.peak_learning_rate * self._factor
+
+    def _report(self) -> Iterator[StepFinished]:
+        """What the steps since the last report came to, unless all of them were left out."""
+        state = self.state
+        counted = state.unreported_steps - state.unreported_skips
+        if not counted:
+            return
+        state.loss = float(self._loss_sum) / counted
+        state.unreported_loss, state.unreported_steps, state.unreported_skips = 0.0, 0, 0
         state.elapsed_seconds = self.parts.clock()
-        return StepFinished(
+        norm, (then, tokens) = float(self._grad_norm), self._mark
+        self._begin_counting()
+        yield StepFinished(
             step=state.step,
             progress=min(1.0, self._progress()),
             loss=state.loss,
-            learning_rate=self.optimizer.peak_learning_rate * self._factor,
-            grad_norm=float(self._grad_norm),
+            learning_rate=self._learning_rate(),
+            grad_norm=norm,
             tokens=state.tokens,
-            tokens_per_second=(state.tokens - tokens) / max(1e-9, now - before),
+            tokens_per_second=(state.tokens - tokens) / max(1e-9, self._mark[0] - then),
             elapsed_seconds=state.elapsed_seconds,
             memory_bytes=used_bytes(self._device),
             device_utilization=utilization(self._device),
@@ -217,17 +275,11 @@ class Trainer:
         )
 
     def _refuse_bad(self) -> None:
-        if bool(self._is_bad):
-            raise DivergedError(
-                f"the loss stopped being a number before step {self.state.step}",
-                safe="the last checkpoint, which was saved while it was one",
-                hint="tissu train with a lower --lr, or --clip-norm 1",
-            )
+        """A step along a finite gradient may still leave the range of the weights."""
+        if not torch.nn.utils.get_total_norm(self._parameters).isfinite():
+            raise self._diverged()
 
     def _leave_out(self, started: float) -> None:
         """Time spent beside training does not count into tokens per second."""
         before, tokens = self._mark
         self._mark = (before + time.perf_counter() - started, tokens)
-
-    def _is_mps(self) -> bool:
-        return self._device.type == "mps"  # which has no fp64

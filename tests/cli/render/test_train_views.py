@@ -13,6 +13,7 @@ from tissu_core.events import (
     Noticed,
     Planned,
     RunFinished,
+    RunResumed,
     RunStarted,
     SampleGenerated,
     StageAdvanced,
@@ -123,6 +124,16 @@ def test_a_long_run_costs_no_more_to_draw_and_keeps_its_ends() -> None:
     numbers = [report.step for report in panel.steps]
     assert numbers == sorted(set(numbers))
     assert "step 20,000" in draw(panel, 80, 24)
+
+
+def test_a_run_that_goes_back_draws_the_steps_it_takes_again_once() -> None:
+    panel = TrainPanel()
+    for number in (1, 2, 3, 4):
+        panel.take(step(number, 5.0))
+    panel.take(RunResumed(name="r", directory="r", from_step=2))
+    panel.take(step(3, 4.0))
+    assert [taken.step for taken in panel.steps] == [1, 2, 3]
+    assert len(panel.smoothed) == 3
 
 
 def test_the_smoothed_loss_is_a_debiased_mean() -> None:

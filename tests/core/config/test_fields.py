@@ -25,7 +25,7 @@ NAN, INF = float("nan"), float("inf")
         (ModelShape, "preset", "huge", "nano"),
         (ModelShape, "context_tokens", 7, "use 8 or more"),
         (MachineConfig, "device", "tpu", "cuda"),
-        (OptimizerConfig, "name", "sgd", "muon, adamw"),
+        (OptimizerConfig, "name", "sgdd", "muon, adamw"),
         (OptimizerConfig, "clip_norm", -1, "use 0 or more"),
         (TrainingConfig, "keep", 1, "use 2 or more"),
         (TrainingConfig, "epochs", 0, "use more than 0"),

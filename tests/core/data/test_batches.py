@@ -137,3 +137,15 @@ def test_validation_is_thinned_evenly(tokens: np.ndarray, spans: Spans) -> None:
 def test_validation_shorter_than_a_context_is_one_short_window(tokens: np.ndarray) -> None:
     windows = validation(tokens, Spans(np.array([0]), np.array([5])), 100)
     assert np.array_equal(windows, [[0, 1, 2, 3, 4]])
+
+
+def test_the_documents_of_a_step_are_those_its_tokens_are_from(
+    tokens: np.ndarray, spans: Spans
+) -> None:
+    places = np.where(tokens == 0, np.arange(len(tokens)), tokens)  # each token says its place
+    batches = BatchOrder(places, spans, context=CONTEXT, batch_sequences=2, seed=1)
+    for step in range(25):
+        read = np.unique(batches.batch(step))
+        owners = np.searchsorted(spans.starts, read, side="right") - 1
+        expected = np.unique(spans.starts[owners])
+        assert batches.documents(step).tolist() == expected.tolist()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tissu_core.data.shards import ShardWriter, Spans, TokenShards
 from tissu_core.errors import IntegrityError
-from tissu_core.storage import sealed_directory
+from tissu_core.storage import sealed_directory, write_json
 
 
 def write_shards(path: Path, lengths: list[int], vocab_size: int = 320) -> TokenShards:
@@ -36,6 +36,19 @@ def test_tokens_and_documents_read_back(tmp_path: Path) -> None:
     assert shards.documents.starts.tolist() == [0, 3, 4]
     assert shards.documents.lengths.tolist() == [3, 1, 4]
     assert shards.documents.num_tokens == 8
+
+
+def test_documents_know_their_files(tmp_path: Path) -> None:
+    facts: dict[str, object] = {"dtype": "uint16"}
+    with sealed_directory(tmp_path / "s", facts) as directory:
+        writer = ShardWriter(directory, 320)
+        for length, source in ((3, 0), (2, 0), (4, 1), (5, 2)):
+            writer.append([0] * length, source)
+        writer.close()
+        write_json(directory / "sources.json", {"paths": ["a.txt", "b.txt", "c.txt"]})
+    shards = TokenShards(tmp_path / "s")
+    assert shards.paths_of(np.array([0, 3])) == ["a.txt"]
+    assert shards.paths_of(np.array([3, 9])) == ["a.txt", "c.txt"]
 
 
 @pytest.mark.parametrize(("vocab_size", "dtype"), [(65_536, "uint16"), (65_537, "uint32")])

@@ -4,7 +4,7 @@ from tissu_core.config.load import build_config, to_table
 from tissu_core.config.model import ModelShape
 from tissu_core.config.runs import TrainRun
 from tissu_core.config.training import TrainingConfig
-from tissu_core.errors import ConfigError, InputError
+from tissu_core.errors import ConfigError, InputError, ResourceError
 from tissu_core.models.count import num_parameters, train_bytes
 from tissu_core.runs.plan import Machine, Plan, make_plan
 
@@ -105,6 +105,32 @@ def test_a_model_fits_the_memory() -> None:
     tight = Machine(device="cuda", flops=4e14, free_bytes=3e8)
     found = plan(shape=ModelShape(), machine=tight, train_tokens=10**9)
     assert train_bytes(found.model, found.run.training.micro_batch or 0) < 3e8
+
+
+def test_a_model_that_does_not_fit_is_refused_with_a_size_that_does() -> None:
+    tight = Machine(device="cpu", flops=1e11, free_bytes=1e9)
+    shape = ModelShape(num_hidden_layers=16, hidden_size=1024, context_tokens=128)
+    with pytest.raises(ResourceError, match=r"needs 4\.\d GB, 1\.0 GB free") as caught:
+        plan(shape=shape, machine=tight)
+    depth = int(caught.value.hint.split("--depth ")[1].split()[0])
+    fitting = plan(shape=ModelShape(depth=depth, context_tokens=128), machine=tight)
+    assert train_bytes(fitting.model, 1) < 1e9
+    with pytest.raises(ResourceError):
+        plan(shape=ModelShape(depth=depth + 2, context_tokens=128), machine=tight)
+
+
+@pytest.mark.parametrize(("parts", "micro_batch"), [(1, 10), (2, 5), (3, 4), (4, 3), (10, 1)])
+def test_a_step_is_cut_into_as_many_parts_as_asked_for(parts: int, micro_batch: int) -> None:
+    found = plan(TrainingConfig(batch_tokens=320, grad_accum=parts)).run.training
+    assert (found.micro_batch, found.grad_accum) == (micro_batch, None)
+    assert -(-10 // micro_batch) == parts
+
+
+def test_a_step_is_not_cut_below_a_sequence_nor_in_two_ways() -> None:
+    with pytest.raises(ConfigError, match="10 sequences"):
+        plan(TrainingConfig(batch_tokens=320, grad_accum=11))
+    with pytest.raises(ConfigError, match="micro_batch"):
+        TrainingConfig(grad_accum=2, micro_batch=2)
 
 
 def test_a_size_asked_for_is_the_size() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from tissu_core.checkpoint.training_state import TrainState
-from tissu_core.events import CheckpointSaved, SampleGenerated
+from tissu_core.events import CheckpointSaved, RunResumed, SampleGenerated
 from tissu_core.models.score import Score
 from tissu_core.training.objectives.next_token import LossOutput, next_token
 from tissu_core.training.trainer import LoopParts, LoopSettings
@@ -18,6 +18,7 @@ def make_settings(**changes: object) -> LoopSettings:
         "steps": 10,
         "seconds": 0.0,
         "micro_batch": 4,
+        "clip_value": 0.0,
         "clip_norm": 1.0,
         "log_every": 1000,
         "eval_every": 1000,
@@ -37,6 +38,7 @@ def make_parts(
     scores: Iterator[float] | None = None,
     saved: list[TrainState] | None = None,
     best: list[int] | None = None,
+    restore: Callable[[TrainState], RunResumed | None] = lambda state: None,
     clock: Callable[[], float] = lambda: 0.0,
 ) -> LoopParts:
     """Parts that write down what is asked of them and store nothing."""
@@ -53,9 +55,11 @@ def make_parts(
     return LoopParts(
         objective=objective,
         batch=batch,
+        sources=lambda number: [f"text-{number}.txt"],
         schedule=schedule,
         evaluate=evaluate,
         save=save,
+        restore=restore,
         mark_best=(best if best is not None else []).append,
         sample=lambda step: SampleGenerated(step=step, prompt="", text=""),
         clock=clock,

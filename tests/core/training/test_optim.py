@@ -14,7 +14,7 @@ from tissu_core.models.decoder import Decoder
 from tissu_core.training.objectives.next_token import next_token
 from tissu_core.training.optim import Optimizer, build_optimizer, default_learning_rate
 
-NAMES = ["muon", "adamw"]
+NAMES = ["muon", "adamw", "rmsprop", "adam", "sgd"]
 
 
 def build(model: Decoder, name: str, **changes: float) -> Optimizer:
@@ -118,6 +118,62 @@ def test_norms_and_embeddings_are_not_decayed(name: str) -> None:
     for key, parameter in plain.named_parameters():
         is_spared = parameter.ndim < 2 or "embed" in key or (name == "muon" and "head" in key)
         assert torch.equal(parameter, other[key]) == is_spared, key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bad_step_changes_nothing_to_the_bit(tiny_model: Decoder, name: str) -> None:
+    optimizer = build(tiny_model, name)
+    take_steps(tiny_model, optimizer, 0, 2)
+    before = snapshot(tiny_model, optimizer)
+    next_token(tiny_model, random_ids(2, 9)).loss_sum.mul(float("nan")).backward()
+    optimizer.step(1.0, torch.tensor(True))
+    assert all(parameter.grad is None for parameter in tiny_model.parameters())
+    after = snapshot(tiny_model, optimizer)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+    next_token(tiny_model, random_ids(2, 9)).loss_sum.backward()
+    optimizer.step(1.0, torch.tensor(False))
+    after = snapshot(tiny_model, optimizer)
+    assert all(not torch.equal(before[key], after[key]) for key in before)
+
+
+def snapshot(model: Decoder, optimizer: Optimizer) -> dict[str, torch.Tensor]:
+    state = {**model.state_dict(), **optimizer.state_tensors()}
+    return {key: tensor.clone() for key, tensor in state.items()}
+
+
+TORCH = {
+    "adamw": lambda groups: torch.optim.AdamW(groups, betas=(0.9, 0.95), foreach=False),
+    "adam": lambda groups: torch.optim.Adam(groups, betas=(0.9, 0.95), foreach=False),
+    "rmsprop": lambda groups: torch.optim.RMSprop(groups, foreach=False),
+    "sgd": lambda groups: torch.optim.SGD(groups, momentum=0.9, nesterov=True, foreach=False),
+}
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_steps_are_those_of_torch_on_the_same_gradients(name: str) -> None:
+    ours, theirs = make_model(make_config()), make_model(make_config())
+    optimizer = build(ours, name, learning_rate=0.01, weight_decay=0.1)
+    named = dict(theirs.named_parameters())
+    decayed = [p for key, p in named.items() if p.ndim == 2 and "embed" not in key]
+    plain = [p for key, p in named.items() if p.ndim < 2 or "embed" in key]
+    torchs = TORCH[name](
+        [{"params": decayed, "lr": 0.01, "weight_decay": 0.1}, {"params": plain, "lr": 0.01}]
+    )
+    for group in torchs.param_groups[1:]:
+        group["weight_decay"] = 0.0
+    for step in range(20):
+        generator = torch.Generator().manual_seed(step)
+        for key, parameter in ours.named_parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator) * 0.1
+            named[key].grad = parameter.grad.clone()
+        factor = 1.0 if step % 2 else 0.3
+        for group in torchs.param_groups:
+            group["lr"] = 0.01 * factor
+        optimizer.step(factor, torch.tensor(False))
+        torchs.step()
+    for key, parameter in ours.named_parameters():
+        torch.testing.assert_close(parameter, named[key], atol=1e-6, rtol=1e-5, msg=key)
 
 
 def test_the_rate_of_adamw_falls_with_the_width() -> None:

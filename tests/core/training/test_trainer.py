@@ -7,7 +7,6 @@ import torch
 from tests.core.training.loop import make_parts, make_settings
 from tests.samples import make_config, make_model, random_ids
 from tissu_core.checkpoint.training_state import TrainState
-from tissu_core.errors import DivergedError
 from tissu_core.events import CheckpointSaved, EvalFinished, SampleGenerated, StepFinished
 from tissu_core.models.decoder import Decoder
 from tissu_core.training.objectives.next_token import LossOutput, next_token
@@ -165,7 +164,7 @@ def test_asking_to_stop_saves_and_ends(steps: int) -> None:
     assert "eval" not in kinds(events)
 
 
-def bad_at(step: int, value: float) -> Callable[[Decoder, torch.Tensor], LossOutput]:
+def scaled_at(step: int, value: float) -> Callable[[Decoder, torch.Tensor], LossOutput]:
     calls = iter(range(1000))
 
     def objective(model: Decoder, windows: torch.Tensor) -> LossOutput:
@@ -176,29 +175,8 @@ def bad_at(step: int, value: float) -> Callable[[Decoder, torch.Tensor], LossOut
     return objective
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("due", ["log_every", "save_every", "eval_every"])
-def test_a_loss_that_is_no_number_ends_the_run_and_saves_nothing(value: float, due: str) -> None:
-    saved: list[TrainState] = []
-    parts = make_parts(batch, objective=bad_at(2, value), saved=saved)
-    trainer = make_trainer(make_settings(steps=10, **{due: 4}), parts)
-    with pytest.raises(DivergedError) as caught:
-        list(trainer.run(never))
-    assert saved == []
-    assert caught.value.code == 8
-    assert "--lr" in caught.value.hint
-
-
-def test_a_loss_that_is_no_number_is_not_saved_when_stopped_either() -> None:
-    saved: list[TrainState] = []
-    parts = make_parts(batch, objective=bad_at(1, float("nan")), saved=saved)
-    with pytest.raises(DivergedError):
-        list(make_trainer(make_settings(steps=10), parts).run(stop_after(3)))
-    assert saved == []
-
-
 def test_a_large_gradient_is_clipped_and_reported_as_it_was() -> None:
-    parts = make_parts(batch, objective=bad_at(0, 1e6))
+    parts = make_parts(batch, objective=scaled_at(0, 1e6))
     settings = make_settings(steps=1, log_every=1, clip_norm=1.0)
     (step, *_) = make_trainer(settings, parts).run(never)
     assert isinstance(step, StepFinished)

@@ -16,14 +16,20 @@ class LossOutput:
     num_targets: int
 
 
-def next_token(model: Decoder, windows: Tensor) -> LossOutput:
+def next_token(
+    model: Decoder, windows: Tensor, *, label_smoothing: float = 0.0, z_loss: float = 0.0
+) -> LossOutput:
     """Cross-entropy of each window's tokens 1..T given what stands before them.
 
-    Shapes: windows (B, T+1).
+    ``label_smoothing`` and ``z_loss`` are those of ``linear_nll_sum``. Shapes: windows (B, T+1).
     """
     hidden = model.model(windows[:, :-1])
     targets = windows[:, 1:]
-    return LossOutput(
-        linear_nll_sum(hidden.flatten(0, 1), model.lm_head.weight, targets.flatten()),
-        targets.numel(),
+    loss_sum = linear_nll_sum(
+        hidden.flatten(0, 1),
+        model.lm_head.weight,
+        targets.flatten(),
+        label_smoothing=label_smoothing,
+        z_loss=z_loss,
     )
+    return LossOutput(loss_sum, targets.numel())
