@@ -131,16 +131,10 @@ def resolve_settings(
         for path, flag, hint in ((p, describe(spec).flag, h) for p, spec, h in iter_settings(kind))
         if path in given
     }
-    ambient = [only_known_to(kind, layer) for layer in (ambient_layers() if kind in RUNS else ())]
-    settings = stack(
-        [
-            *ambient,
-            layer_from(base or {}, "preset"),
-            *(only_known_to(kind, file_layer(file)) for file in [config_file] if file),
-            assignments_layer(assignments or []),
-            typed,
-        ]
-    )
+    ambient = ambient_layers() if kind in RUNS else []
+    shared = [*ambient, layer_from(base or {}, "preset"), *config_layer(config_file)]
+    own = [only_known_to(kind, layer) for layer in shared]
+    settings = stack([*own, assignments_layer(assignments or []), typed])
     _name_origins(settings, ambient)
     return build(kind, settings)
 
@@ -148,6 +142,11 @@ def resolve_settings(
 def ambient_layers() -> list[Layer]:
     """The settings of this place: the user's file, the project's file, the environment."""
     return [*(file_layer(path) for path in ambient_files()), environment_layer()]
+
+
+def config_layer(path: Path | None) -> list[Layer]:
+    """The settings of ``--config``, if it was given."""
+    return [file_layer(path)] if path is not None else []
 
 
 def ambient_files() -> list[Path]:

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -161,6 +162,24 @@ def build(kind: type[Config], settings: Layer) -> Config:
             if is_meant and not entry.origin.startswith("--"):  # an option is in the message
                 raise _located(error, entry.where) from error
         raise
+
+
+def resolve_all(settings: Layer) -> dict[str, Any]:
+    """The value of every setting of every command, by dotted path; None is left open.
+
+    Raises:
+        ConfigError: As ``build`` does, for any command.
+    """
+    known = known_settings()
+    for path in settings:
+        if path not in known:
+            raise unknown_setting(path, [*known])
+    built: list[Any] = [build(kind, only_known_to(kind, settings)) for kind in RUNS]
+    return {
+        path: attrgetter(path)(config)
+        for config in built
+        for path, _, _ in iter_settings(type(config))
+    }
 
 
 def only_known_to(kind: type, layer: Layer) -> Layer:

@@ -44,6 +44,19 @@ def to_toml(config: Any) -> str:
     return tomli_w.dumps(to_table(config), multiline_strings=False)
 
 
+def to_line(path: str, value: Any) -> str:
+    """A setting as one line of TOML."""
+    return f"{path} = {_to_value(value)}"
+
+
+def _to_value(value: Any) -> str:
+    import tomli_w
+
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_to_value, value))}]"
+    return tomli_w.dumps({"x": value}).removeprefix("x = ").rstrip("\n")
+
+
 def to_table(config: Any) -> dict[str, Any]:
     """A configuration as nested tables of plain values."""
     table: dict[str, Any] = {}

@@ -50,3 +50,11 @@ def utilization(device: torch.device) -> float | None:
         return torch.cuda.utilization(device) / 100
     except Exception:  # noqa: BLE001  needs nvidia-ml-py, which has errors of its own
         return None
+
+
+def total_bytes() -> int:
+    """The machine's memory; 0 where the platform does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError, AttributeError):  # Windows has no sysconf
+        return 0
