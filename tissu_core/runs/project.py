@@ -9,7 +9,11 @@ from tissu_core.config.project import project_toml
 from tissu_core.errors import ConfigError
 
 CORPUS = "corpus"
-_CHOSEN: dict[str, Any] = {"data.corpus": [CORPUS], "training.minutes": 1.0, "training.sample_prompt": "The "}
+_CHOSEN: dict[str, Any] = {
+    "data.corpus": [CORPUS],
+    "training.minutes": 1.0,
+    "training.sample_prompt": "The ",
+}
 _IGNORED = "# What training makes, if you keep it here with --out.\n/runs/\n/models/\n"
 
 

@@ -23,7 +23,10 @@ _LOCK_FILE = "run.lock"
 _OWNER_FILE = "owner.json"
 _PATIENCE_SECONDS = 0.5
 """A listing looks at the lock for a moment; that is not another writer."""
-_NAME = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)(\.|$))[a-z0-9][a-z0-9._-]{0,127}(?<!\.)", re.I)
+_NAME = re.compile(
+    r"(?!(con|prn|aux|nul|com\d|lpt\d)(\.|$))[a-z0-9][a-z0-9._-]{0,127}(?<!\.)",
+    re.ASCII | re.IGNORECASE,
+)
 """Names that every platform can give a folder; Windows keeps some for its devices."""
 
 
@@ -36,8 +39,8 @@ def new_run_directory(run: TrainRun) -> Path:
     name, out = run.name, run.out
     if name and not _NAME.fullmatch(name):
         raise ConfigError(
-            f"--name is {name!r}; a name has letters, digits, dot, dash and underscore, begins with "
-            "one of the first two, does not end in a dot, and is no device of Windows",
+            f"--name is {name!r}; a name has letters, digits, dot, dash and underscore, no dot or "
+            "dash at the edge, and is not one of Windows' devices",
             field="name",
             hint="--name my-run",
         )
