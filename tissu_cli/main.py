@@ -22,6 +22,7 @@ from tissu_cli.commands import (
     runs,
     train,
 )
+from tissu_cli.render.charset import use_stand_ins
 from tissu_cli.settings import discard
 from tissu_core import __version__
 from tissu_core.errors import ResourceError, TissuError
@@ -81,9 +82,9 @@ for module in (train, chat, generate, evaluate, inspect, models, runs, init, con
 def main() -> None:
     """Entry point of the ``tissu`` script."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character gets a stand-in, never an exception.
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        use_stand_ins(stream)
+    with contextlib.suppress(AttributeError):  # what is typed may be no text; see clean_argument
+        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

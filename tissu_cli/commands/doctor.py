@@ -9,11 +9,14 @@ from itertools import chain
 import typer
 
 from tissu_cli.flags import Json
-from tissu_cli.render.console import narration, print_json, print_line
+from tissu_cli.render.console import data, narration, print_json
 from tissu_cli.settings import is_live
 from tissu_core.errors import ResourceError
 from tissu_core.events import CheckFinished
 from tissu_core.runs.doctor import examine
+from tissu_core.sanitize import sanitize_line
+
+_STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
 def register(app: typer.Typer) -> None:
@@ -37,9 +40,13 @@ def doctor(json: Json = False) -> None:
 
 
 def _show(check: CheckFinished) -> None:
-    print_line(f"{check.status:<8}{check.name:<13}{check.value}")
+    from rich.text import Text
+
+    line = Text(f"{check.status:<8}", style=_STYLES[check.status])
+    line.append(f"{check.name:<13}{sanitize_line(check.value)}", style="default")
     if check.hint:
-        print_line(f"{'':8}{'':13}try: {check.hint}")
+        line.append(f"\n{'':21}try: {sanitize_line(check.hint)}", style="default")
+    data().print(line)
 
 
 def _terminal() -> Iterator[CheckFinished]:
