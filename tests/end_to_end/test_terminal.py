@@ -92,12 +92,9 @@ def test_the_panel_draws_within_the_screen_and_stays(
     assert terminal.raw.rstrip().count(b"\x1b[?25h") == terminal.raw.count(b"\x1b[?25l")
 
 
-@pytest.mark.parametrize("size", [(5, 20), (3, 10), (200, 500)])
-def test_a_panel_fits_any_terminal(tissu: Tissu, corpus: Path, size: tuple[int, int]) -> None:
-    """Too small a terminal gets a few lines; a line that is too long would wrap and pile up."""
-    terminal = Terminal(
-        tissu.home, "train", corpus, "--steps", "20", "--name", "r", *FAST, size=size
-    )
+def test_a_terminal_too_small_for_a_panel_gets_a_few_lines(tissu: Tissu, corpus: Path) -> None:
+    size = (5, 20)
+    terminal = Terminal(tissu.home, "train", corpus, "--steps", "20", *FAST, size=size)
     assert terminal.read_to_end() == 0
     drawn = terminal.raw.split(b"\x1b[?25h")[0]  # without the farewell, which the terminal wraps
     frames = OURS.sub(b"\n", drawn).decode().splitlines()
@@ -105,13 +102,10 @@ def test_a_panel_fits_any_terminal(tissu: Tissu, corpus: Path, size: tuple[int, 
     assert "100%" in drawn.decode()
 
 
-@pytest.mark.parametrize("setting", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}])
-def test_an_ascii_terminal_gets_the_same_layout_in_ascii(
-    tissu: Tissu, corpus: Path, setting: dict[str, str]
-) -> None:
+def test_an_ascii_terminal_gets_the_same_layout_in_ascii(tissu: Tissu, corpus: Path) -> None:
     prompt = "training.sample_prompt=The café 織"
     terminal = Terminal(
-        tissu.home, "train", corpus, "--steps", "20", "--set", prompt, *FAST, **setting
+        tissu.home, "train", corpus, "--steps", "20", "--set", prompt, *FAST, LC_ALL="C"
     )
     assert terminal.read_to_end() == 0
     assert terminal.raw.isascii()
@@ -119,10 +113,14 @@ def test_an_ascii_terminal_gets_the_same_layout_in_ascii(
     frame = [line for line in terminal.text.splitlines() if line.startswith("|")]
     assert {len(line) for line in frame} == {80}
     assert all(line.endswith("|") for line in frame)
-    report = Terminal(tissu.home, "inspect", "run", **setting)
+
+
+def test_an_encoding_without_our_characters_raises_nowhere(trained_once: Trained) -> None:
+    home, setting = trained_once.tissu.home, {"PYTHONIOENCODING": "ascii"}
+    report = Terminal(home, "inspect", "run", **setting)
     assert report.read_to_end() == 0
     assert report.raw.isascii()
-    error = Terminal(tissu.home, "train", "nicht-da-ü", **setting)
+    error = Terminal(home, "train", "nicht-da-ü", **setting)
     assert error.read_to_end() == 3
     assert "nicht-da-\\xfc" in error.text
 

@@ -34,7 +34,7 @@ SMOOTHING = 0.8
 _LABEL = "dim"
 _OTHER_ROWS = 14  # everything but the chart
 _AXIS = 7
-_FEWEST_COLUMNS, _FEWEST_ROWS = 40, 18  # for a frame, its figures and three rows of chart
+_FEWEST_COLUMNS, _FEWEST_ROWS = 76, 17  # below, figures wrap or no chart is left
 _MOST_REPORTS = 2000  # more than a 200-column chart has dots for
 
 
@@ -101,7 +101,7 @@ class TrainPanel:
     def render(self, width: int, height: int) -> RenderableType:
         """The panel for a terminal of this size; one too small for it gets a few lines."""
         if width < _FEWEST_COLUMNS or height < _FEWEST_ROWS:
-            return Group(*(_line(text, width) for text in self._short(height)))
+            return Group(*(_line(text, width) for text in self._short(max(1, height - 1))))
         inner = width - 4
         rows: list[RenderableType] = [*self._head(inner), self._progress(inner)]
         if self.steps:
