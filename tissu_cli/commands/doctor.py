@@ -13,7 +13,6 @@ from tissu_cli.render.console import data, narration, print_json
 from tissu_cli.settings import is_live
 from tissu_core.errors import ResourceError
 from tissu_core.events import CheckFinished
-from tissu_core.runs.doctor import examine
 from tissu_core.sanitize import sanitize_line
 
 _STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
@@ -28,6 +27,8 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(json: Json = False) -> None:
+    from tissu_core.runs.doctor import examine
+
     checks = []
     for check in chain(_terminal(), examine()):
         checks.append(check)

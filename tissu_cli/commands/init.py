@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from tissu_cli.render.console import say
-from tissu_core.runs.project import make_project
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +21,8 @@ def init(
         Path, typer.Argument(metavar="[DIR]", help="A new folder, or one to add the files to.")
     ] = Path(),
 ) -> None:
+    from tissu_core.runs.project import make_project
+
     for path in make_project(directory.expanduser()):
         say(f"made {path}", "dim")
     enter = "" if directory == Path() else f"cd {shlex.quote(str(directory))} && "

@@ -123,13 +123,12 @@ def _gpu() -> CheckFinished:
 
 
 def _memory() -> CheckFinished:
-    import torch
+    from tissu_core.runtime.memory import available_bytes, total_bytes
 
-    from tissu_core.runtime.memory import free_bytes, total_bytes
-
-    free, total = free_bytes(torch.device("cpu")), total_bytes()
-    value = f"{free / GIGABYTE:.1f} GB free" + (f" of {total / GIGABYTE:.1f} GB" if total else "")
-    if free >= _LITTLE_MEMORY:
+    free, total = available_bytes(), total_bytes()
+    known = (f"{free / GIGABYTE:.1f} GB free" if free else "", f"{total / GIGABYTE:.1f} GB in all")
+    value = ", ".join(filter(None, known if total else known[:1])) or "the system does not say"
+    if not free or free >= _LITTLE_MEMORY:
         return _ok("memory", value)
     hint = "end other programs, or: tissu train --preset nano"
     return (_note if free >= _TOO_LITTLE_MEMORY else _problem)("memory", value, hint)

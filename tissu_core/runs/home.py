@@ -44,4 +44,5 @@ def user_config_file() -> Path:
 
 def user_home() -> Path:
     """The person's home folder; "~" itself where the machine knows none."""
-    return Path(os.path.expanduser("~"))  # noqa: PTH111  Path.home() raises for a user without one
+    # Path.home() raises for a user without one.
+    return Path(os.path.expanduser("~")).resolve()  # noqa: PTH111

@@ -33,13 +33,18 @@ def free_bytes(device: torch.device) -> int:
     """Memory that could still be taken on the device; 8 GB where the platform does not say."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
+    return available_bytes() or 8 << 30
+
+
+def available_bytes() -> int:
+    """Main memory that could still be taken; 0 where the platform does not say."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
-    return 8 << 30
+    return 0
 
 
 def utilization(device: torch.device) -> float | None:
