@@ -19,6 +19,7 @@ from tissu_core.config.layers import (
     environment_layer,
     file_layer,
     find_project_file,
+    is_there,
     layer_from,
     only_known_to,
     stack,
@@ -152,7 +153,7 @@ def config_layer(path: Path | None) -> list[Layer]:
 def ambient_files() -> list[Path]:
     """The settings files that are there, the user's before the project's."""
     files = [user_config_file(), find_project_file(Path.cwd(), user_home())]
-    return [path for path in files if path is not None and path.is_file()]
+    return [path for path in files if path is not None and is_there(path)]
 
 
 def _name_origins(settings: Layer, ambient: list[Layer]) -> None:

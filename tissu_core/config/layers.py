@@ -72,14 +72,22 @@ def project_files(folder: Path, home: Path) -> Iterator[Path]:
     as one under /tmp, is looked at alone: what lies above it may be somebody else's.
     """
     above = [folder, *folder.parents]
-    ends = [parent for parent in above if parent == home or (parent / ".git").exists()]
+    ends = [parent for parent in above if parent == home or is_there(parent / ".git")]
     for parent in above[: above.index(ends[0]) + 1] if ends else [folder]:
         yield parent / PROJECT_FILE
 
 
 def find_project_file(folder: Path, home: Path) -> Path | None:
     """The nearest project file; None if there is none."""
-    return next((path for path in project_files(folder, home) if path.is_file()), None)
+    return next((path for path in project_files(folder, home) if is_there(path)), None)
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file or folder exists; one in a folder that may not be searched does not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def layer_from(settings: Mapping[str, Any], origin: str) -> Layer:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,13 @@ def test_a_project_reaches_up_to_its_repository_or_the_home_and_not_beyond(tmp_p
     outside = tmp_path / "elsewhere" / "b"
     outside.mkdir(parents=True)
     assert list(project_files(outside, home)) == [outside / "tissu.toml"]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may search any folder")
+def test_a_folder_that_may_not_be_searched_has_no_project(tmp_path: Path) -> None:
+    write(tmp_path / "closed" / "tissu.toml", "")
+    (tmp_path / "closed").chmod(0)
+    try:
+        assert find_project_file(tmp_path / "closed", tmp_path) is None
+    finally:
+        (tmp_path / "closed").chmod(0o700)
