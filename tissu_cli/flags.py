@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import Field
 from pathlib import Path
@@ -10,8 +11,23 @@ from typing import Annotated, Any, TypeVar, get_origin
 import typer
 
 from tissu_core.config.fields import Setting, default_of, describe, iter_settings
-from tissu_core.config.load import build_config, cast_value, parse_assignment, place, read_toml
-from tissu_core.config.training import LENGTHS
+from tissu_core.config.layers import (
+    Entry,
+    Layer,
+    assignments_layer,
+    build,
+    environment_layer,
+    file_layer,
+    find_project_file,
+    is_there,
+    layer_from,
+    only_known_to,
+    stack,
+)
+from tissu_core.config.load import cast_value
+from tissu_core.config.runs import RUNS
+from tissu_core.runs.home import user_config_file, user_home
+from tissu_core.sanitize import sanitize_line
 
 Config = TypeVar("Config")
 Given = dict[str, Any]
@@ -24,6 +40,12 @@ Model = Annotated[
         help="A directory, a run, RUN:STEP, a name in the store; the newest if left out.",
         show_default=False,
     ),
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings from a TOML file.")
+]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=C", help="One setting by its name.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -99,46 +121,44 @@ def resolve_settings(
     assignments: list[str] | None = None,
     base: Mapping[str, Any] | None = None,
 ) -> Config:
-    """A configuration from, in rising precedence: ``base``, a TOML file, ``--set``, options.
+    """A configuration from, in rising precedence: files and environment, ``base``, ``--config``,
+    ``--set``, options. Names on stderr the files and variables that took part.
 
     Raises:
         ConfigError: Naming the setting that is unknown, of the wrong type or out of range.
-    """
+    """  # noqa: D205
     typed = {
-        path: cast_value(describe(spec).flag, given[path], hint)
-        for path, spec, hint in iter_settings(kind)
+        path: Entry(value=cast_value(flag, given[path], hint), origin=flag or "argument")
+        for path, flag, hint in ((p, describe(spec).flag, h) for p, spec, h in iter_settings(kind))
         if path in given
     }
-    table: dict[str, Any] = {}
-    for layer in (
-        _nest(base or {}),
-        read_toml(config_file) if config_file is not None else {},
-        _nest(dict(map(parse_assignment, assignments or []))),
-        _nest(typed),
-    ):
-        _displace_length(table, layer)
-        _merge(table, layer)
-    return build_config(kind, table)
+    ambient = ambient_layers() if kind in RUNS else []
+    shared = [*ambient, layer_from(base or {}, "preset"), *config_layer(config_file)]
+    own = [only_known_to(kind, layer) for layer in shared]
+    settings = stack([*own, assignments_layer(assignments or []), typed])
+    _name_origins(settings, ambient)
+    return build(kind, settings)
 
 
-def _nest(settings: Mapping[str, Any]) -> dict[str, Any]:
-    table: dict[str, Any] = {}
-    for path, value in settings.items():
-        place(table, path, value)
-    return table
+def ambient_layers() -> list[Layer]:
+    """The settings of this place: the user's file, the project's file, the environment."""
+    return [*(file_layer(path) for path in ambient_files()), environment_layer()]
 
 
-def _displace_length(table: dict[str, Any], layer: Mapping[str, Any]) -> None:
-    """A length that is said again replaces the one said before, in whatever unit that was."""
-    lower, higher = table.get("training"), layer.get("training")
-    if isinstance(lower, dict) and isinstance(higher, Mapping) and {*LENGTHS} & {*higher}:
-        for name in LENGTHS:
-            lower.pop(name, None)
+def config_layer(path: Path | None) -> list[Layer]:
+    """The settings of ``--config``, if it was given."""
+    return [file_layer(path)] if path is not None else []
 
 
-def _merge(table: dict[str, Any], other: Mapping[str, Any]) -> None:
-    for name, value in other.items():
-        if isinstance(value, Mapping) and isinstance(table.get(name), dict):
-            _merge(table[name], value)
-        else:
-            table[name] = value
+def ambient_files() -> list[Path]:
+    """The settings files that are there, the user's before the project's."""
+    files = [user_config_file(), find_project_file(Path.cwd(), user_home())]
+    return [path for path in files if path is not None and is_there(path)]
+
+
+def _name_origins(settings: Layer, ambient: list[Layer]) -> None:
+    """Say which files and variables took part, so that none acts unseen."""
+    names = {entry.origin for layer in ambient for entry in layer.values()}
+    used = dict.fromkeys(e.origin for e in settings.values() if e.origin in names)
+    if used:
+        sys.stderr.write(sanitize_line(f"settings: {', '.join(used)}") + "\n")

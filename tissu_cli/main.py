@@ -10,7 +10,20 @@ import typer
 from typer.core import TyperGroup
 
 from tissu_cli import settings
-from tissu_cli.commands import chat, evaluate, generate, inspect, models, quantize, runs, train
+from tissu_cli.commands import (
+    chat,
+    config,
+    doctor,
+    evaluate,
+    generate,
+    init,
+    inspect,
+    models,
+    quantize,
+    runs,
+    train,
+)
+from tissu_cli.render.charset import use_stand_ins
 from tissu_cli.settings import discard
 from tissu_core import __version__
 from tissu_core.errors import ResourceError, TissuError
@@ -63,16 +76,17 @@ def _root(
         sys.stdout.write(ctx.get_help() + "\n")
 
 
-for module in (train, chat, generate, evaluate, inspect, quantize, models, runs):
+_MODULES = (train, chat, generate, evaluate, inspect, quantize, models, runs, init, config, doctor)
+for module in _MODULES:
     module.register(app)
 
 
 def main() -> None:
     """Entry point of the ``tissu`` script."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character gets a stand-in, never an exception.
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        use_stand_ins(stream)
+    with contextlib.suppress(AttributeError):  # what is typed may be no text; see clean_argument
+        sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -245,6 +245,16 @@ class ModelQuantized:
     measured_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFinished:
+    """One thing was looked at. ``hint`` is the command that mends what is not ok."""
+
+    name: str
+    status: Literal["ok", "note", "problem"]
+    value: str
+    hint: str = ""
+
+
 TrainEvent: TypeAlias = (
     RunStarted
     | RunResumed

@@ -23,9 +23,13 @@ class Terminal:
     """A command on a pseudo-terminal, its raw bytes and its screen."""
 
     def __init__(
-        self, home: Path, *arguments: str | Path, size: tuple[int, int] = (24, 80)
+        self,
+        home: Path,
+        *arguments: str | Path,
+        size: tuple[int, int] = (24, 80),
+        **settings: str,
     ) -> None:
-        environ = environment(home, TERM="xterm-256color")
+        environ = environment(home, TERM="xterm-256color", **settings)
         for name in ("COLUMNS", "LINES"):
             environ.pop(name, None)
         self.child = pexpect.spawn(
@@ -86,6 +90,39 @@ def test_the_panel_draws_within_the_screen_and_stays(
         assert part in text, text
     assert "talk to it:" in text
     assert terminal.raw.rstrip().count(b"\x1b[?25h") == terminal.raw.count(b"\x1b[?25l")
+
+
+def test_a_terminal_too_small_for_a_panel_gets_a_few_lines(tissu: Tissu, corpus: Path) -> None:
+    size = (5, 20)
+    terminal = Terminal(tissu.home, "train", corpus, "--steps", "20", *FAST, size=size)
+    assert terminal.read_to_end() == 0
+    drawn = terminal.raw.split(b"\x1b[?25h")[0]  # without the farewell, which the terminal wraps
+    frames = OURS.sub(b"\n", drawn).decode().splitlines()
+    assert max(map(len, frames)) <= size[1]
+    assert "100%" in drawn.decode()
+
+
+def test_an_ascii_terminal_gets_the_same_layout_in_ascii(tissu: Tissu, corpus: Path) -> None:
+    prompt = "training.sample_prompt=The café 織"
+    terminal = Terminal(
+        tissu.home, "train", corpus, "--steps", "20", "--set", prompt, *FAST, LC_ALL="C"
+    )
+    assert terminal.read_to_end() == 0
+    assert terminal.raw.isascii()
+    assert "The caf? ??" in terminal.text
+    frame = [line for line in terminal.text.splitlines() if line.startswith("|")]
+    assert {len(line) for line in frame} == {80}
+    assert all(line.endswith("|") for line in frame)
+
+
+def test_an_encoding_without_our_characters_raises_nowhere(trained_once: Trained) -> None:
+    home, setting = trained_once.tissu.home, {"PYTHONIOENCODING": "ascii"}
+    report = Terminal(home, "inspect", "run", **setting)
+    assert report.read_to_end() == 0
+    assert report.raw.isascii()
+    error = Terminal(home, "train", "nicht-da-ü", **setting)
+    assert error.read_to_end() == 3
+    assert "nicht-da-\\xfc" in error.text
 
 
 @pytest.mark.parametrize("setting", [{"TERM": "dumb"}, {"CI": "true"}])

@@ -8,6 +8,7 @@ from tissu_cli.flags import Given, Json, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json, say
 from tissu_cli.render.status import StatusLine
 from tissu_core.config.data import DataConfig
+from tissu_core.config.runs import UseRun
 from tissu_core.config.training import DeviceConfig
 from tissu_core.events import FileSkipped, Noticed, PerplexityMeasured, StageAdvanced, to_record
 
@@ -20,7 +21,7 @@ def register(root: typer.Typer) -> None:
 
 
 @app.command(name="ppl", help="Perplexity and bits per byte of a model on files and folders.")
-@with_settings(("", DeviceConfig))
+@with_settings(("machine.", DeviceConfig))
 def perplexity(
     texts: Annotated[
         list[str],
@@ -44,7 +45,7 @@ def perplexity(
 ) -> None:
     from tissu_core.runs.evaluate import measure_perplexity
 
-    machine = resolve_settings(DeviceConfig, given)
+    machine = resolve_settings(UseRun, given).machine
     with StatusLine() as status:
         for event in measure_perplexity(DataConfig(corpus=tuple(texts)), model, stride, machine):
             match event:

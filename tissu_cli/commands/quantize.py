@@ -8,6 +8,7 @@ from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json, say
 from tissu_cli.render.numbers import size
 from tissu_cli.render.status import StatusLine
+from tissu_core.config.runs import UseRun
 from tissu_core.config.training import DeviceConfig
 from tissu_core.events import FileSkipped, ModelQuantized, Noticed, StageAdvanced, to_record
 
@@ -17,7 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel="Ship a model", help="Make a smaller copy of a model.")(quantize)
 
 
-@with_settings(("", DeviceConfig))
+@with_settings(("machine.", DeviceConfig))
 def quantize(
     model: Model = None,
     bits: Annotated[int, typer.Option(metavar="8", help="Bits of a weight.")] = 8,
@@ -37,7 +38,7 @@ def quantize(
 ) -> None:
     from tissu_core.runs.quantize import quantize as quantize_model
 
-    machine = resolve_settings(DeviceConfig, given)
+    machine = resolve_settings(UseRun, given).machine
     with StatusLine() as status:
         for event in quantize_model(
             model, bits=bits, out=out, text=tuple(text or ()), machine=machine

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tissu_cli.commands.signals import Signals
-from tissu_cli.flags import Given, resolve_settings, with_settings
+from tissu_cli.flags import Assignments, ConfigFile, Given, resolve_settings, with_settings
 from tissu_cli.settings import discard, is_live
 from tissu_core.config.demo import demo_settings
 from tissu_core.config.runs import TrainRun
@@ -48,12 +48,8 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained, and stop.")
     ] = False,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Settings from a TOML file.")
-    ] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=C", help="One setting by its name.")
-    ] = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
     *,
     given: Given,
 ) -> None:
@@ -66,11 +62,12 @@ def train(
 
             events = resume_run(resume, signals.stop, is_fallback_allowed=fallback)
         else:
-            base = demo_settings() if demo else {}
-            if corpus:
-                base["data.corpus"] = list(corpus)
             run = resolve_settings(
-                TrainRun, given, config_file=config, assignments=assignments, base=base
+                TrainRun,
+                {**given, "data.corpus": corpus} if corpus else given,
+                config_file=config,
+                assignments=assignments,
+                base=demo_settings() if demo else {},
             )
             from tissu_core.runs.train import train as train_run
 

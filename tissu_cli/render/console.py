@@ -47,6 +47,11 @@ def say(text: object, style: str = "") -> None:
     narration().print(Text(sanitize_line(text), style=style), soft_wrap=True)
 
 
+def print_line(text: str) -> None:
+    """One line of data, made safe to draw where it is drawn."""
+    sys.stdout.write((sanitize_line(text) if is_terminal_stdout() else text) + "\n")
+
+
 def print_json(value: Any) -> None:
     """One line of JSON on stdout."""
     # Escaped where stdout could not carry the letters: a stand-in would make it another value.

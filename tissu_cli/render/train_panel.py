@@ -34,6 +34,7 @@ SMOOTHING = 0.8
 _LABEL = "dim"
 _OTHER_ROWS = 14  # everything but the chart
 _AXIS = 7
+_FEWEST_COLUMNS, _FEWEST_ROWS = 76, 17  # below, figures wrap or no chart is left
 _MOST_REPORTS = 2000  # more than a 200-column chart has dots for
 
 
@@ -105,8 +106,10 @@ class TrainPanel:
         return smooth
 
     def render(self, width: int, height: int) -> RenderableType:
-        """The panel for a terminal of this size."""
-        inner = max(20, width - 4)
+        """The panel for a terminal of this size; one too small for it gets a few lines."""
+        if width < _FEWEST_COLUMNS or height < _FEWEST_ROWS:
+            return Group(*(_line(text, width) for text in self._short(max(1, height - 1))))
+        inner = width - 4
         rows: list[RenderableType] = [*self._head(inner), self._progress(inner)]
         if self.steps:
             rows += [
@@ -135,9 +138,23 @@ class TrainPanel:
         why = [_line(f"because {reason}", width, _LABEL) for reason in p.reasons]
         return [_line(model, width), _line(data, width, _LABEL), *(why if not self.steps else [])]
 
+    def _short(self, rows: int) -> list[str]:
+        """What matters most, in as many lines."""
+        if self.stage is not None or not self.steps:
+            return [self._stage_text(), self.title][:rows]
+        last = self.steps[-1]
+        lines = [
+            f"{last.progress:.0%} · step {last.step:,} · {self._eta()}",
+            f"loss {self.smoothed[-1]:.4f}",
+            f"validation {self._validation()}",
+            f"{numbers.count(last.tokens_per_second)} tokens/s",
+            self.title,
+        ]
+        return lines[:rows]
+
     def _progress(self, width: int) -> RenderableType:
         if self.stage is not None or not self.steps:
-            return self._stage_line(width)
+            return _line(self._stage_text(), width)
         last = self.steps[-1]
         text = f"step {last.step:,} · {last.progress:4.0%} · {self._eta()}"
         bar = ProgressBar(total=1.0, completed=last.progress, width=max(8, width - len(text) - 2))
@@ -145,15 +162,14 @@ class TrainPanel:
         grid.add_row(bar, Text(text))
         return grid
 
-    def _stage_line(self, width: int) -> RenderableType:
+    def _stage_text(self) -> str:
         if self.stage is None:
-            text = "getting ready" if self.planned is None else "first step"
-            return _line(text, width)
+            return "getting ready" if self.planned is None else "first step"
         s = self.stage
         amount = numbers.size if s.unit == "bytes" else numbers.count
         done = f"{amount(s.done)} of {amount(s.total)}" if s.total else amount(s.done)
         unit = "" if s.unit == "bytes" else f" {s.unit}"
-        return _line(f"{s.stage}: {done}{unit}", width)
+        return f"{s.stage}: {done}{unit}"
 
     def _eta(self) -> str:
         first, last = self.steps[0], self.steps[-1]

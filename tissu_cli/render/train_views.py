@@ -1,5 +1,6 @@
 """Three ways to watch one run: a live panel, plain lines, JSON lines."""
 
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,6 +10,7 @@ from rich.console import RenderableType
 from rich.live import Live
 
 from tissu_cli.render import numbers
+from tissu_cli.render.charset import use_stand_ins
 from tissu_cli.render.console import narration, print_json
 from tissu_cli.render.train_panel import TrainPanel
 from tissu_core.events import (
@@ -48,6 +50,7 @@ class PanelView:
 
     def __init__(self) -> None:
         self.panel = TrainPanel()
+        use_stand_ins(sys.stderr, "tissu.celled")
         self._console = narration()
         self._drawn = 0.0
         self._live = Live(
@@ -68,6 +71,7 @@ class PanelView:
         with suppress(OSError):
             self._live.update(self._frame(), refresh=True)
             self._live.stop()
+        use_stand_ins(sys.stderr)
 
     def _frame(self) -> RenderableType:
         return self.panel.render(min(self._console.width, 140), self._console.height)

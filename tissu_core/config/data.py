@@ -9,7 +9,7 @@ from tissu_core.config.fields import check, setting
 class DataConfig:
     """The corpus and its division into training and validation text."""
 
-    corpus: tuple[str, ...] = setting((), "files and folders of text", panel="Data")
+    corpus: tuple[str, ...] = setting((), "files and folders of text", panel="Data", is_path=True)
     validation_fraction: float = setting(
         0.05,
         "share of the text held out, as whole documents, to measure on",

@@ -25,6 +25,8 @@ class Setting:
     exclusive_minimum: float | None = None
     choices: tuple[str, ...] = ()
     panel: str = ""
+    is_path: bool = False
+    """Whether a file means it relative to itself."""
 
 
 def setting(default: Any, help: str, **facts: Any) -> Any:

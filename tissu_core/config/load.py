@@ -25,10 +25,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: If it is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig", errors="surrogateescape"))
     except OSError as error:
         raise InputError(
-            f"cannot read the configuration {path}: {error.strerror}", hint="check --config"
+            f"cannot read the configuration {path}: {error.strerror}",
+            hint="name a file that can be read",
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
@@ -41,6 +42,19 @@ def to_toml(config: Any) -> str:
     import tomli_w
 
     return tomli_w.dumps(to_table(config), multiline_strings=False)
+
+
+def to_line(path: str, value: Any) -> str:
+    """A setting as one line of TOML."""
+    return f"{path} = {_to_value(value)}"
+
+
+def _to_value(value: Any) -> str:
+    import tomli_w
+
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_to_value, value))}]"
+    return tomli_w.dumps({"x": value}).removeprefix("x = ").rstrip("\n")
 
 
 def to_table(config: Any) -> dict[str, Any]:
@@ -135,7 +149,7 @@ def parse_number(value: str | float) -> float | None:
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """``a.b=c`` as (path, value); the value is read as TOML, else as text.
+    """``a.b=c`` as (path, value).
 
     Raises:
         ConfigError: If there is no ``=``.
@@ -145,10 +159,15 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         raise ConfigError(
             f"--set {text!r} is not name=value", field="set", hint="--set training.steps=500"
         )
+    return path.strip(), parse_value(value)
+
+
+def parse_value(text: str) -> Any:
+    """A value typed without its quotes: read as TOML, else as text."""
     try:
-        return path.strip(), tomllib.loads(f"value = {value}")["value"]
+        return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        return path.strip(), value
+        return text
 
 
 def place(table: dict[str, Any], path: str, value: Any) -> None:

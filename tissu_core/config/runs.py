@@ -17,7 +17,9 @@ class TrainRun:
 
     name: str = setting("", "name of the run; the default is made from the corpus", flag="--name")
     name_stem: str = setting("", "what a made-up name begins with; the corpus gives it otherwise")
-    out: str = setting("", "directory of the run; the default is in tissu's home", flag="--out")
+    out: str = setting(
+        "", "directory of the run; the default is in tissu's home", flag="--out", is_path=True
+    )
     model: ModelShape = field(default_factory=ModelShape)
     data: DataConfig = field(default_factory=DataConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
@@ -32,3 +34,7 @@ class UseRun:
 
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     machine: DeviceConfig = field(default_factory=DeviceConfig)
+
+
+RUNS: tuple[type, ...] = (TrainRun, UseRun)
+"""What files and the environment can set: a setting of any of these."""

@@ -31,3 +31,18 @@ def cache_directory() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("tissu", appauthor=False))
+
+
+def user_config_file() -> Path:
+    """The person's own settings, for every project."""
+    if os.environ.get("TISSU_HOME"):
+        return home() / "config.toml"
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("tissu", appauthor=False)) / "config.toml"
+
+
+def user_home() -> Path:
+    """The person's home folder; "~" itself where the machine knows none."""
+    # Path.home() raises for a user without one.
+    return Path(os.path.expanduser("~")).resolve()  # noqa: PTH111

@@ -23,7 +23,11 @@ _LOCK_FILE = "run.lock"
 _OWNER_FILE = "owner.json"
 _PATIENCE_SECONDS = 0.5
 """A listing looks at the lock for a moment; that is not another writer."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_NAME = re.compile(
+    r"(?!(con|prn|aux|nul|com\d|lpt\d)(\.|$))[a-z0-9][a-z0-9._-]{0,127}(?<!\.)",
+    re.ASCII | re.IGNORECASE,
+)
+"""Names that every platform can give a folder; Windows keeps some for its devices."""
 
 
 def new_run_directory(run: TrainRun) -> Path:
@@ -35,7 +39,8 @@ def new_run_directory(run: TrainRun) -> Path:
     name, out = run.name, run.out
     if name and not _NAME.fullmatch(name):
         raise ConfigError(
-            f"--name is {name!r}; a name has letters, digits, dot, dash and underscore",
+            f"--name is {name!r}; a name has letters, digits, dot, dash and underscore, no dot or "
+            "dash at the edge, and is not one of Windows' devices",
             field="name",
             hint="--name my-run",
         )
@@ -57,7 +62,7 @@ def new_run_directory(run: TrainRun) -> Path:
                 hint=f"another --name, or go on with: tissu train --resume {name}",
             )
         return path
-    return _free_name(run.name_stem or _name_from(run.data.corpus))
+    return _free_name(_plain_name(run.name_stem) or _name_from(run.data.corpus))
 
 
 def refuse_taken(path: Path) -> None:
@@ -76,7 +81,11 @@ def refuse_taken(path: Path) -> None:
 
 def _name_from(corpus: tuple[str, ...]) -> str:
     stem = Path(corpus[0]).expanduser().resolve().name.split(".")[0] if corpus else "run"
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-_")[:40] or "run"
+    return _plain_name(stem) or "run"
+
+
+def _plain_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_")[:40]
 
 
 def _free_name(stem: str) -> Path:

@@ -37,6 +37,11 @@ def free_bytes(device: torch.device) -> int:
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
+    return available_bytes() or 8 << 30
+
+
+def available_bytes() -> int:
+    """Main memory that could still be taken; 0 where the platform does not say."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -46,7 +51,7 @@ def free_bytes(device: torch.device) -> int:
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
-        return 8 << 30
+        return 0
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
@@ -71,3 +76,11 @@ def utilization(device: torch.device) -> float | None:
         return torch.cuda.utilization(device) / 100
     except Exception:  # noqa: BLE001  needs nvidia-ml-py, which has errors of its own
         return None
+
+
+def total_bytes() -> int:
+    """The machine's memory; 0 where the platform does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError, AttributeError):  # Windows has no sysconf
+        return 0

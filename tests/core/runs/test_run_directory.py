@@ -60,7 +60,10 @@ def test_a_run_without_name_is_named_after_its_corpus(runs: Path, tmp_path: Path
     assert named("texts") == "texts-2"
 
 
-@pytest.mark.parametrize("name", ["..", ".hidden", "a/b", "a b", "-x", "", "x" * 200, "a\n"])
+@pytest.mark.parametrize(
+    "name",
+    ["..", ".hidden", "a/b", "a b", "-x", "", "x" * 200, "a\n", "CON", "nul.txt", "com1", "a."],
+)
 def test_odd_names_never_leave_the_home(runs: Path, name: str) -> None:
     if not name:
         assert new_directory(name, "", ("c",)).parent == runs
