@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from tissu_cli import settings
-from tissu_cli.commands import chat, evaluate, generate, inspect, models, runs, train
+from tissu_cli.commands import chat, evaluate, generate, inspect, models, runs, tokenize, train
 from tissu_cli.settings import discard
 from tissu_core import __version__
 from tissu_core.errors import ResourceError, TissuError
@@ -63,7 +63,7 @@ def _root(
         sys.stdout.write(ctx.get_help() + "\n")
 
 
-for module in (train, chat, generate, evaluate, inspect, models, runs):
+for module in (tokenize, train, chat, generate, evaluate, inspect, models, runs):
     module.register(app)
 
 
