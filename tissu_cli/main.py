@@ -63,7 +63,7 @@ def _root(
         sys.stdout.write(ctx.get_help() + "\n")
 
 
-for module in (tokenize, train, chat, generate, evaluate, inspect, models, runs):
+for module in (train, tokenize, chat, generate, evaluate, inspect, models, runs):
     module.register(app)
 
 
