@@ -21,6 +21,7 @@ from tissu_cli.commands import (
     models,
     quantize,
     runs,
+    tokenize,
     train,
 )
 from tissu_cli.render.charset import use_stand_ins
@@ -76,8 +77,9 @@ def _root(
         sys.stdout.write(ctx.get_help() + "\n")
 
 
-_MODULES = (train, chat, generate, evaluate, inspect, quantize, models, runs, init, config, doctor)
-for module in _MODULES:
+_MAKE, _USE, _KNOW = (train, tokenize, runs), (chat, generate), (evaluate, inspect)
+_SHIP, _SET_UP = (quantize, models), (init, config, doctor)
+for module in (*_MAKE, *_USE, *_KNOW, *_SHIP, *_SET_UP):
     module.register(app)
 
 

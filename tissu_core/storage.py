@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -140,8 +140,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
-def verify(directory: Path) -> dict[str, Any]:
-    """Re-read every file of a sealed directory and return its manifest.
+def verify(directory: Path, only: Collection[str] = ()) -> dict[str, Any]:
+    """Re-read every file of a sealed directory, or some, and return its manifest.
 
     Raises:
         IntegrityError: If a file is missing, shorter, longer, or has another hash.
@@ -152,8 +152,8 @@ def verify(directory: Path) -> dict[str, Any]:
         raise IntegrityError(
             f"{directory / MANIFEST} names no files", hint="use another checkpoint"
         )
-    for name, facts in files.items():
-        path = directory / name
+    for name in files if not only else files.keys() & set(only):
+        path, facts = directory / name, files[name]
         expected = str(facts.get("sha256")) if isinstance(facts, dict) else "nothing"
         found = sha256_file(path) if path.is_file() else "missing"
         if found != expected:

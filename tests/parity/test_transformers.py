@@ -12,6 +12,7 @@ from tissu_core.config.decoding import DecodingConfig
 from tissu_core.decoding.generate import iter_choices
 from tissu_core.models.decoder import Decoder
 from tissu_core.text.chat_template import Message
+from tissu_core.text.learning import learn
 from tissu_core.text.tokenizer import Tokenizer
 
 
@@ -101,6 +102,17 @@ def test_ids_and_text_are_those_of_transformers(
     assert theirs.encode(text, add_special_tokens=False, split_special_tokens=True) == ids
     assert theirs.decode(ids) == text
     assert tiny_tokenizer.decode(ids) == text
+
+
+@pytest.mark.parametrize("split", ["gpt2", "code", "char", "word"])
+def test_ids_of_every_split_are_those_of_transformers(split: str, tmp_path: Path) -> None:
+    ours = learn([STORY, *MIXED_TEXTS[:4]], 400, split)
+    ours.save(tmp_path)
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    for text in [*MIXED_TEXTS, STORY]:
+        ids = ours.encode(text)
+        assert theirs.encode(text, add_special_tokens=False, split_special_tokens=True) == ids
+        assert theirs.decode(ids) == text
 
 
 def test_special_tokens_are_known_to_transformers(directory: Path) -> None:

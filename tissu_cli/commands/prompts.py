@@ -1,8 +1,13 @@
 """Where a prompt comes from."""
 
+import codecs
 import sys
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from tissu_core.errors import ConfigError, InputError
+
+_CHUNK_BYTES = 1 << 16
 
 
 def clean_argument(text: str) -> str:
@@ -19,11 +24,43 @@ def read_prompt(given: str | None, command: str) -> str:
     """
     if given is not None:
         return clean_argument(given)
+    return "".join(iter_text(_stdin("prompt", f'{command} -p "..."'), "stdin"))
+
+
+def iter_stdin(command: str) -> Iterator[str]:
+    """The text of a pipe, as it comes.
+
+    Raises:
+        ConfigError: If somebody sits at stdin.
+        InputError: If what is piped in is not UTF-8 text.
+    """
+    return iter_text(_stdin("text", command), "stdin")
+
+
+def iter_text(file: BinaryIO, name: str) -> Iterator[str]:
+    """A file's text in chunks.
+
+    Raises:
+        InputError: If it is not UTF-8.
+    """
+    decoder, position = codecs.getincrementaldecoder("utf-8")(), 0
+    while True:
+        chunk = file.read(_CHUNK_BYTES)
+        try:
+            text = decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            at = position + len(chunk) - len(error.object) + error.start
+            raise InputError(
+                f"{name} is not UTF-8 at byte {at:,}", hint="give text in UTF-8"
+            ) from error
+        if text:
+            yield text
+        if not chunk:
+            return
+        position += len(chunk)
+
+
+def _stdin(field: str, hint: str) -> BinaryIO:
     if sys.stdin is None or sys.stdin.isatty():
-        raise ConfigError("there is no prompt", field="prompt", hint=f'{command} -p "..."')
-    try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"stdin is not UTF-8 at byte {error.start:,}", hint="pipe text in"
-        ) from error
+        raise ConfigError(f"there is no {field}", field=field, hint=hint)
+    return sys.stdin.buffer

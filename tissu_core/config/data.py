@@ -19,6 +19,15 @@ class DataConfig:
         panel="Data",
     )
 
+    tokenizer: str = setting(
+        "",
+        "tokenize with this tokenizer: a directory, a run or a stored model; one is learned if "
+        "left out",
+        flag="--tokenizer",
+        panel="Data",
+    )
+    tokenizer_sha256: str = setting("", "hash of that tokenizer's file, written when a run begins")
+
     only: tuple[str, ...] = setting((), "read only files with these endings, such as .py")
     exclude: tuple[str, ...] = setting((), "names of folders that are not entered")
 

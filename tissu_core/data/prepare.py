@@ -11,11 +11,12 @@ from tissu_core.data.documents import NotTextError, iter_documents
 from tissu_core.data.fingerprint import Remembered, TextFile, corpus_key, iter_text_files
 from tissu_core.data.shards import SOURCES_FILE, ShardWriter, TokenShards
 from tissu_core.data.sources import Skipped, identity_of, iter_sources
+from tissu_core.data.vocabulary import Vocabulary, choose_vocab_size, given_vocabulary
 from tissu_core.errors import InputError, IntegrityError
 from tissu_core.events import FileSkipped, Noticed, StageAdvanced
 from tissu_core.storage import is_sealed, remove_leftovers, sealed_directory, write_json
-from tissu_core.text.bpe_trainer import iter_learning
-from tissu_core.text.tokenizer import TOKENIZER_FILE, Tokenizer
+from tissu_core.text.learning import iter_learning
+from tissu_core.text.tokenizer import Tokenizer
 
 PrepareEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed
 Stop: TypeAlias = Callable[[], bool]
@@ -25,14 +26,6 @@ _FORMAT = 1
 _BATCH_CHARACTERS = 1 << 20
 _TICK_SECONDS = 0.1
 _BAD_LINE_SHARE = 0.01
-_VOCABULARIES = (
-    (64_000, 512),
-    (600_000, 1024),
-    (4_000_000, 2048),
-    (40_000_000, 4096),
-    (400_000_000, 8192),
-    (5_000_000_000, 16_384),
-)
 
 
 class PreparationStoppedError(Exception):
@@ -45,23 +38,27 @@ def prepare(
     """Read a corpus and return its shards, from the cache if contents and settings are known.
 
     Raises:
-        InputError: If a path is missing or nothing in it is text.
-        IntegrityError: If a file changes while it is read.
+        InputError: If a path is missing or nothing in it is text, or the tokenizer is no use.
+        ConfigError: If the tokenizer has another size than ``vocab_size``.
+        IntegrityError: If a file changes while it is read, or the tokenizer is another.
         PreparationStoppedError: If ``stop`` turns true.
     """
+    given = given_vocabulary(data, vocab_size)
     files = yield from read_corpus(data, cache, stop)
-    num_bytes = sum(file.source.num_bytes for file in files)
-    vocab_size = vocab_size or choose_vocab_size(num_bytes)
-    directory = shards_directory(cache, files, vocab_size)
+    vocabulary = given or Vocabulary(vocab_size or choose_vocab_size(num_bytes_of(files)))
+    directory = shards_directory(cache, files, vocabulary)
     if is_sealed(directory):
         yield Noticed(
             level="info", text=f"the tokens of this text are at hand ({directory.name[:8]})"
         )
         return TokenShards(directory)
     remove_leftovers(directory.parent)
-    facts: dict[str, object] = {"kind": "tokens", "asked_vocab_size": vocab_size}
+    facts: dict[str, object] = {"kind": "tokens", "asked_vocab_size": vocabulary.vocab_size}
     with sealed_directory(directory, facts) as temporary:
-        yield from _learn_tokenizer(files, vocab_size, temporary, stop)
+        if vocabulary.given:
+            vocabulary.given.save(temporary)
+        else:
+            yield from learn_tokenizer(files, vocabulary.vocab_size, "qwen2", temporary, stop)
         facts |= yield from _tokenize(files, temporary, stop)
     return TokenShards(directory)
 
@@ -100,25 +97,26 @@ def read_corpus(
     return files
 
 
-def shards_directory(cache: Path, files: list[TextFile], vocab_size: int) -> Path:
+def num_bytes_of(files: list[TextFile]) -> int:
+    """The size of a corpus."""
+    return sum(file.source.num_bytes for file in files)
+
+
+def shards_directory(cache: Path, files: list[TextFile], vocabulary: Vocabulary) -> Path:
     """Where the tokens of these contents live."""
-    return cache / "tokens" / corpus_key(files, f"format {_FORMAT} vocabulary {vocab_size}")
+    return cache / "tokens" / corpus_key(files, f"format {_FORMAT} {vocabulary.key}")
 
 
-def choose_vocab_size(num_bytes: int) -> int:
-    """A vocabulary for this much text: 1,024 for 100 kB, 4,096 for 10 MB, 32,768 from 5 GB on.
-
-    Twice the vocabulary for about ten times the text: each token must be seen often enough to
-    learn its row. A judgement; docs/recipes.md has the one size that was compared.
-    """
-    return next((size for limit, size in _VOCABULARIES if num_bytes <= limit), 32_768)
-
-
-def _learn_tokenizer(
-    files: list[TextFile], vocab_size: int, directory: Path, stop: Stop
+def learn_tokenizer(
+    files: list[TextFile], vocab_size: int, split: str, directory: Path, stop: Stop
 ) -> Generator[PrepareEvent, None, None]:
+    """Learn from a sample of the text; ``directory`` then holds the tokenizer.
+
+    Raises:
+        PreparationStoppedError: If ``stop`` turns true.
+    """
     sample = directory / "sample.jsonl"
-    total = sum(file.source.num_bytes for file in files)
+    total = num_bytes_of(files)
     # Every n-th document, so that a sample of a large corpus comes from all of it.
     keep_every = max(1, -(-total // SAMPLE_BYTES))
     yield StageAdvanced(stage="learning the vocabulary", done=0, total=0, unit="seconds")
@@ -134,7 +132,7 @@ def _learn_tokenizer(
                 yield StageAdvanced(
                     stage="choosing a sample", done=number, total=0, unit="documents"
                 )
-    for seconds in iter_learning(sample, vocab_size, directory / TOKENIZER_FILE):
+    for seconds in iter_learning(sample, vocab_size, directory, split):
         yield StageAdvanced(
             stage="learning the vocabulary", done=int(seconds), total=0, unit="seconds"
         )
@@ -147,9 +145,8 @@ def _tokenize(
     files: list[TextFile], directory: Path, stop: Stop
 ) -> Generator[PrepareEvent, None, dict[str, object]]:
     tokenizer = Tokenizer.load(directory)
-    tokenizer.save(directory, context_tokens=0)
     writer = ShardWriter(directory, tokenizer.vocab_size)
-    total = sum(file.source.num_bytes for file in files)
+    total = num_bytes_of(files)
     bad_lines: list[str] = []
     ticks, read, text_bytes = _Ticks(), 0, 0
     for texts, sources in _iter_text_batches(iter_corpus(files, bad_lines)):

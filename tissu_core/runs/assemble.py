@@ -21,6 +21,7 @@ from tissu_core.config.runs import TrainRun
 from tissu_core.data.batches import BatchOrder
 from tissu_core.data.shards import TokenShards
 from tissu_core.decoding.generate import generate
+from tissu_core.errors import IntegrityError
 from tissu_core.evals.validation import iter_validation_score
 from tissu_core.events import (
     CheckpointSaved,
@@ -229,6 +230,7 @@ def assemble_saved(
     """A run as a verified checkpoint holds it."""
     loaded = load_model(checkpoint, device)
     loaded.model.set_dropout(run.model.dropout)
+    _check_tokenizer(loaded.tokenizer, shards, checkpoint)
     state, moments = read_training_state(checkpoint)
     assembly = _assembly(run, steps, loaded.model, loaded.tokenizer, shards, directory, state)
     assembly.optimizer.load_state_tensors(moments)
@@ -238,6 +240,17 @@ def assemble_saved(
     elif state.best_step not in assembly.store.steps():
         state.best_step, state.best_bits_per_byte, state.evals_since_best = 0, float("inf"), 0
     return assembly
+
+
+def _check_tokenizer(tokenizer: Tokenizer, shards: TokenShards, checkpoint: Path) -> None:
+    found, expected = tokenizer.sha256, Tokenizer.load(shards.directory).sha256
+    if found != expected:
+        raise IntegrityError(
+            f"the tokenizer in {checkpoint} is not the one of the tokens in {shards.directory}: "
+            f"SHA-256 is {found[:12]}, not {expected[:12]}",
+            safe="every checkpoint: tissu chat works",
+            hint=f"a new run with --tokenizer {checkpoint}",
+        )
 
 
 def _assembly(

@@ -9,6 +9,7 @@ from tissu_core.config.model import ModelConfig, resolve_shape
 from tissu_core.config.runs import TrainRun
 from tissu_core.data.prepare import PreparationStoppedError, prepare, read_corpus, shards_directory
 from tissu_core.data.shards import TokenShards
+from tissu_core.data.vocabulary import Vocabulary, given_vocabulary
 from tissu_core.errors import IntegrityError
 from tissu_core.events import Noticed, Planned, RunResumed, TrainEvent
 from tissu_core.runs.follow import read_events
@@ -98,23 +99,25 @@ def _find_shards(
 ) -> Generator[TrainEvent, None, TokenShards]:
     """The tokens a run began with: they are what bit-equal resume rests on."""
     cached = cache_directory() / "tokens" / key
-    gone = [path for path in run.data.corpus if not Path(path).exists()]
+    read = [*run.data.corpus, *filter(None, [run.data.tokenizer])]
+    gone = [path for path in read if not Path(path).exists()]
     if gone:
         if is_sealed(cached):
             yield Noticed(
                 level="warning",
-                text=f"{gone[0]} is gone; training goes on from the tokens made of it",
+                text=f"{gone[0]} is gone; training goes on from the tokens made with it",
             )
             return TokenShards(cached)
         raise IntegrityError(
-            f"the corpus {gone[0]} is gone, and so are the tokens made of it",
+            f"{gone[0]} is gone, and so are the tokens made with it",
             safe="every checkpoint: tissu chat works",
-            hint="put the corpus back, then the same command",
+            hint="put it back, then the same command",
         )
-    files = yield from read_corpus(run.data, cache_directory(), stop.is_set)
     vocab_size = run.model.vocab_size
     assert vocab_size
-    if shards_directory(cache_directory(), files, vocab_size).name != key:
+    vocabulary = given_vocabulary(run.data, vocab_size) or Vocabulary(vocab_size)
+    files = yield from read_corpus(run.data, cache_directory(), stop.is_set)
+    if shards_directory(cache_directory(), files, vocabulary).name != key:
         raise IntegrityError(
             f"the text in {', '.join(run.data.corpus)} is not what this run began with",
             safe="every checkpoint: tissu chat works",

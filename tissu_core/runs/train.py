@@ -13,6 +13,7 @@ from tissu_core.config.runs import TrainRun
 from tissu_core.data.prepare import PreparationStoppedError, prepare
 from tissu_core.data.shards import TokenShards
 from tissu_core.data.sources import check_paths
+from tissu_core.data.vocabulary import given_vocabulary
 from tissu_core.errors import ConfigError
 from tissu_core.events import (
     Noticed,
@@ -21,10 +22,12 @@ from tissu_core.events import (
     TrainEvent,
 )
 from tissu_core.models.count import num_parameters
+from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.plan import MEMORISING_PASSES, Machine, Plan, make_plan
 from tissu_core.runs.run_directory import new_run_directory, refuse_taken, writing
 from tissu_core.runs.run_loop import logging_to, run_to_end, set_up_machine, write_config
+from tissu_core.text.tokenizer import Tokenizer
 
 
 def train(
@@ -41,6 +44,7 @@ def train(
         raise ConfigError("no corpus was named", field="corpus", hint="tissu train FOLDER")
     directory = new_run_directory(run)
     _check_shape(run)
+    run = _with_tokenizer(run)
     check_paths(run.data.corpus)
     try:
         with _importing_torch():
@@ -51,7 +55,7 @@ def train(
         yield Noticed(level="info", text="stopped before the first step; nothing was saved")
         return
     plan, planned = _plan(run, shards)
-    notices = list(_warnings(plan))
+    notices = list(_warnings(plan, shards))
     if is_dry_run:
         yield from notices
         yield planned
@@ -159,7 +163,13 @@ def _plan(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
     )
 
 
-def _warnings(plan: Plan) -> Iterator[Noticed]:
+def _warnings(plan: Plan, shards: TokenShards) -> Iterator[Noticed]:
+    if not Tokenizer.load(shards.directory).is_exportable:
+        yield Noticed(
+            level="info",
+            text="transformers reads this tokenizer; programs with tokenizers of their own, such "
+            "as llama.cpp, do not",
+        )
     if plan.passes > MEMORISING_PASSES:
         yield Noticed(
             level="warning",
@@ -175,6 +185,16 @@ def _warnings(plan: Plan) -> Iterator[Noticed]:
             text="no other program computes this architecture; the model is saved as model_type "
             '"tissu", which only tissu reads',
         )
+
+
+def _with_tokenizer(run: TrainRun) -> TrainRun:
+    """The run with its tokenizer, if it names one, as a path and a hash that a resume can check."""
+    if not run.data.tokenizer:
+        return run
+    data = replace(run.data, tokenizer=str(find_model(run.data.tokenizer).resolve()))
+    vocabulary = given_vocabulary(data, run.model.vocab_size)
+    assert vocabulary
+    return replace(run, data=replace(data, tokenizer_sha256=vocabulary.sha256))
 
 
 def _with_absolute_corpus(run: TrainRun) -> TrainRun:

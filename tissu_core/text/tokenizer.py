@@ -1,14 +1,16 @@
 """A tokenizer as the files of a Hugging Face directory hold it."""
 
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tissu_core.errors import InputError
-from tissu_core.storage import read_json, write_json
+from tissu_core.storage import is_sealed, read_json, verify, write_json
 from tissu_core.text.chat_template import Message, render_chat
 from tissu_core.text.special_tokens import END_OF_TEXT, PAD
+from tissu_core.text.splits import byte_spellings
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
@@ -24,21 +26,26 @@ class Tokenizer:
     def __init__(self, backend: "Backend", config: dict[str, Any] | None = None) -> None:
         self.backend = backend
         self.backend.encode_special_tokens = True  # "<|endoftext|>" in a text is thirteen letters
+        self.backend.no_truncation()  # a foreign file may ask for either
+        self.backend.no_padding()
         self.config = config or _default_config()
         self.chat_template: str | None = self.config.get("chat_template")
 
     @classmethod
     def load(cls, directory: Path) -> "Tokenizer":
-        """The tokenizer of a model directory.
+        """The tokenizer of a model's directory, or of one of its own.
 
         Raises:
             InputError: If ``tokenizer.json`` is missing or unreadable.
+            IntegrityError: If its directory is sealed and its files are not those sealed.
         """
         from tokenizers import Tokenizer as Backend
 
         path = directory / TOKENIZER_FILE
         if not path.is_file():
             raise InputError(f"{directory} has no {TOKENIZER_FILE}", hint="name a model directory")
+        if is_sealed(directory):
+            verify(directory, only=(TOKENIZER_FILE, TOKENIZER_CONFIG_FILE))
         try:
             backend = Backend.from_file(str(path))
         except Exception as error:
@@ -51,20 +58,37 @@ class Tokenizer:
         template = directory / CHAT_TEMPLATE_FILE
         if template.is_file():
             tokenizer.chat_template = template.read_text("utf-8")
+            tokenizer.config["chat_template"] = tokenizer.chat_template
         return tokenizer
 
-    def save(self, directory: Path, context_tokens: int) -> None:
+    def save(self, directory: Path, context_tokens: int | None = None) -> None:
         """Write the files that transformers' ``AutoTokenizer`` reads."""
         # `encode_special_tokens` is not part of the file, so other programs read it as usual.
         (directory / TOKENIZER_FILE).write_text(self.backend.to_str(pretty=True), encoding="utf-8")
-        write_json(
-            directory / TOKENIZER_CONFIG_FILE, {**self.config, "model_max_length": context_tokens}
-        )
+        limit = {} if context_tokens is None else {"model_max_length": context_tokens}
+        write_json(directory / TOKENIZER_CONFIG_FILE, {**self.config, **limit})
+
+    @cached_property
+    def vocab_size(self) -> int:
+        """One more than the largest id; a foreign vocabulary may leave ids out."""
+        return 1 + max(self.backend.get_vocab(with_added_tokens=True).values())
+
+    @cached_property
+    def sha256(self) -> str:
+        """A hash of the vocabulary and its rules, however the file spells them."""
+        return hashlib.sha256(self.backend.to_str().encode()).hexdigest()
 
     @property
-    def vocab_size(self) -> int:
-        """How many ids there are."""
-        return self.backend.get_vocab_size(with_added_tokens=True)
+    def is_byte_level(self) -> bool:
+        """Whether tokens are sequences of bytes, so that any text is its tokens."""
+        from tokenizers import decoders
+
+        return isinstance(self.backend.decoder, decoders.ByteLevel)
+
+    @property
+    def is_exportable(self) -> bool:
+        """Whether programs with tokenizers of their own know this kind."""
+        return bool(self.config.get("is_exportable", True))
 
     @cached_property
     def end_id(self) -> int:
@@ -73,7 +97,10 @@ class Tokenizer:
         token = token["content"] if isinstance(token, dict) else token
         found = self.backend.token_to_id(token)
         if found is None:
-            raise InputError(f"the tokenizer has no token {token!r}", hint="use another model")
+            raise InputError(
+                f"the tokenizer has no token {token!r} to end a text",
+                hint=f'name one of its own as "eos_token" in its {TOKENIZER_CONFIG_FILE}',
+            )
         return found
 
     @cached_property
@@ -118,16 +145,24 @@ class Tokenizer:
             if name.startswith(spelling) and name not in self.control_tokens
         )
 
-    def token_bytes(self) -> list[int]:
-        """How many bytes of text each id stands for; 0 for control tokens.
+    @cached_property
+    def pieces(self) -> list[bytes]:
+        """The bytes of text that each id stands for; none for control tokens."""
+        bytes_of = {spelling: byte for byte, spelling in enumerate(byte_spellings())}
+        added = self.backend.get_added_tokens_decoder()
+        pieces = [b""] * self.vocab_size
+        for spelling, id in self.backend.get_vocab(with_added_tokens=True).items():
+            if id in added:
+                pieces[id] = b"" if added[id].special else spelling.encode()
+            elif self.is_byte_level:
+                pieces[id] = bytes(map(bytes_of.__getitem__, spelling))
+            else:
+                pieces[id] = spelling.replace("▁", " ").encode()  # SentencePiece's space
+        return pieces
 
-        Byte-level BPE spells each byte as one character, so it is the length of the spelling.
-        """
-        vocabulary = self.backend.get_vocab(with_added_tokens=True)
-        lengths = [0] * self.vocab_size
-        for spelling, id in vocabulary.items():
-            lengths[id] = 0 if spelling in self.control_tokens else len(spelling)
-        return lengths
+    def token_bytes(self) -> list[int]:
+        """How many bytes of text each id stands for; 0 for control tokens."""
+        return [len(piece) for piece in self.pieces]
 
 
 def _default_config() -> dict[str, Any]:

@@ -1,0 +1,192 @@
+"""``tissu tokenize``: make a tokenizer, use it, measure it."""
+
+import itertools
+import json as json_module
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from tissu_cli.commands.prompts import clean_argument, iter_stdin, iter_text
+from tissu_cli.commands.signals import Signals
+from tissu_cli.flags import Given, Json, resolve_settings, with_settings
+from tissu_cli.render.console import data, print_json, say
+from tissu_cli.render.status import StatusLine
+from tissu_cli.settings import is_terminal_stdout
+from tissu_core.config.data import DataConfig
+from tissu_core.config.tokenizer import TokenizerConfig
+from tissu_core.errors import InputError
+from tissu_core.events import FileSkipped, Noticed, StageAdvanced
+from tissu_core.runs.tokenizer_figures import TokenizerMeasured
+from tissu_core.sanitize import sanitize
+
+Kind = TypeVar("Kind")
+_SHOWN_CHARACTERS = 1000
+
+app = typer.Typer(help="Make, use and measure tokenizers.", no_args_is_help=True)
+
+_WHICH = "A tokenizer's directory, a run, a model; the newest model if left out."
+Which = Annotated[str | None, typer.Option("-t", "--tokenizer", help=_WHICH, show_default=False)]
+Several = Annotated[
+    list[str] | None,
+    typer.Option("-t", "--tokenizer", help=f"{_WHICH} May be repeated.", show_default=False),
+]
+Corpus = Annotated[
+    list[str], typer.Argument(help="Files and folders: text, .jsonl, either as .gz.")
+]
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands to the tree."""
+    root.add_typer(app, name="tokenize", rich_help_panel="Make a model")
+
+
+@app.command(help="Learn a tokenizer from files and folders of text.")
+@with_settings(("", TokenizerConfig))
+def train(
+    corpus: Corpus,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The directory to write; new or empty.")],
+    json: Json = False,
+    *,
+    given: Given,
+) -> None:
+    config = resolve_settings(TokenizerConfig, given)
+    from tissu_core.runs.tokenize import TokenizerLearned, learn
+
+    with Signals() as signals, StatusLine() as status:
+        events = learn(DataConfig(corpus=tuple(corpus)), config, out.expanduser(), signals.stop)
+        for event in _narrated(events, status):
+            if isinstance(event, TokenizerLearned):
+                say(f"{event.vocab_size:,} tokens ({event.split}) in {event.directory}")
+                say(f"next: tissu train CORPUS --tokenizer {event.directory}", "dim")
+                if json:
+                    print_json(asdict(event))
+        if signals.exit_code:
+            raise typer.Exit(signals.exit_code)
+
+
+def _narrated(events: Iterable[Kind], status: StatusLine) -> Iterator[Kind]:
+    """Tell what goes on; give what came of it."""
+    from tissu_cli.render.farewell import say_skipped
+
+    skipped: list[FileSkipped] = []
+    for event in events:
+        match event:
+            case StageAdvanced():
+                status.show(event)
+            case FileSkipped():
+                skipped.append(event)
+            case Noticed():
+                say(event.text, "yellow" if event.level == "warning" else "")
+            case _:
+                status.clear()
+                say_skipped(skipped)
+                skipped.clear()
+                yield event
+
+
+@app.command(help="Ids of a text, or of stdin.")
+def encode(
+    text: Annotated[str | None, typer.Argument(help="The text; else stdin.")] = None,
+    tokenizer: Which = None,
+    json: Json = False,
+) -> None:
+    from tissu_core.runs.tokenize import encode as encode_text
+
+    chunks = (
+        iter_stdin("tissu tokenize encode TEXT") if text is None else iter([clean_argument(text)])
+    )
+    before, between, after = ('{"ids": [', ", ", "]}\n") if json else ("", " ", "\n")
+    is_first = True
+    for ids in encode_text(chunks, tokenizer):
+        sys.stdout.write((before if is_first else between) + between.join(map(str, ids)))
+        is_first = False
+    sys.stdout.write((before if is_first else "") + after)
+
+
+@app.command(help="The text of ids, or of ids in stdin.")
+def decode(
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[IDS...]", help="Else stdin.")] = None,
+    tokenizer: Which = None,
+    json: Json = False,
+) -> None:
+    from tissu_core.runs.tokenize import decode as decode_ids
+
+    given = iter(ids) if ids else _iter_ids(iter_stdin("tissu tokenize decode IDS..."))
+    pieces = decode_ids(given, tokenizer)
+    if json:
+        sys.stdout.write('{"text": "')
+        for piece in pieces:
+            sys.stdout.write(json_module.dumps(piece)[1:-1])
+        sys.stdout.write('"}\n')
+    elif is_terminal_stdout():
+        for piece in pieces:
+            sys.stdout.write(sanitize(piece))
+        sys.stdout.write("\n")
+    else:  # byte for byte: what was encoded comes back
+        for piece in pieces:
+            sys.stdout.buffer.write(piece.encode())
+
+
+def _iter_ids(chunks: Iterable[str]) -> Iterator[int]:
+    """Whole numbers between white space and commas."""
+    rest = ""
+    for chunk in itertools.chain(chunks, [" "]):
+        *words, rest = re.split(r"[\s,]+", rest + chunk)
+        for word in filter(None, words):
+            if not word.isdecimal():
+                raise InputError(f"{word[:40]!r} is no id", hint="whole numbers, spaces between")
+            yield int(word)
+
+
+@app.command(help="Bytes per token, fertility, fallback and unused ids on a corpus.")
+def stats(corpus: Corpus, tokenizer: Several = None, json: Json = False) -> None:
+    from tissu_core.runs.tokenize import measure
+
+    with StatusLine() as status:
+        events = measure(DataConfig(corpus=tuple(corpus)), tokenizer or [None])
+        measured = [
+            event for event in _narrated(events, status) if isinstance(event, TokenizerMeasured)
+        ]
+    if json:
+        print_json({"tokenizers": [asdict(each) for each in measured]})
+        return
+    from tissu_cli.render.tokens import figures_table
+
+    data().print(figures_table(measured))
+
+
+@app.command(help="Where tokenizers cut the same text.")
+def compare(
+    text: Annotated[str, typer.Argument(metavar="TEXT|FILE", help="A text, or a file of it.")],
+    tokenizer: Several = None,
+    json: Json = False,
+) -> None:
+    from tissu_core.runs.tokenize import compare as compare_tokens
+
+    compared = compare_tokens(_text_or_file(text), tokenizer or [None], _SHOWN_CHARACTERS)
+    if json:
+        shown = [{**asdict(each.figures), "tokens": each.tokens} for each in compared]
+        print_json({"tokenizers": shown})
+        return
+    from tissu_cli.render.tokens import boundaries, figures_table
+
+    console = data()
+    for each in compared:
+        console.print(sanitize(each.figures.tokenizer), style="bold")
+        console.print(boundaries(each, is_coloured=is_terminal_stdout()))
+        console.print()
+    console.print(figures_table([each.figures for each in compared]))
+
+
+def _text_or_file(given: str) -> Iterator[str]:
+    if not os.path.isfile(given):  # noqa: PTH113  never raises, however long the text
+        yield clean_argument(given)
+        return
+    with Path(given).open("rb") as file:
+        yield from iter_text(file, given)

@@ -1,0 +1,56 @@
+"""Tokenizers beside each other: where they cut, and what comes of it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from tissu_core.sanitize import sanitize_line
+
+if TYPE_CHECKING:
+    from tissu_core.runs.tokenize import TokensCompared
+    from tissu_core.runs.tokenizer_figures import TokenizerMeasured
+
+_TOKEN_COLUMNS = 16
+_STYLES = ("black on bright_cyan", "black on bright_yellow", "black on bright_magenta")
+
+
+def figures_table(measured: "Sequence[TokenizerMeasured]") -> Table:
+    """One tokenizer a column."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("tokenizer", style="dim")
+    for each in measured:
+        table.add_column(Text(sanitize_line(each.tokenizer), overflow="fold"), justify="right")
+    rows = {
+        "vocabulary": [f"{each.vocab_size:,}" for each in measured],
+        "tokens": [f"{each.num_tokens:,}" for each in measured],
+        "bytes per token": [f"{each.bytes_per_token:.3f}" for each in measured],
+        "tokens per character": [f"{each.tokens_per_character:.3f}" for each in measured],
+        "tokens per word": [f"{each.tokens_per_word:.3f}" for each in measured],
+        "fall back to parts": [f"{each.fallback_rate:.1%}" for each in measured],
+        "unused ids": [f"{each.unused_ids:,}" for each in measured],
+        "round trip exact": ["yes" if each.is_exact else "no" for each in measured],
+        "longest tokens": ["\n".join(map(_shortened, each.longest_tokens)) for each in measured],
+    }
+    for name, values in rows.items():
+        table.add_row(name, *(Text(value, overflow="fold") for value in values))
+    return table
+
+
+def _shortened(token: str) -> str:
+    """A token in one narrow line, its spaces visible."""
+    line = sanitize_line(token).replace(" ", "\u00b7")
+    return line if len(line) <= _TOKEN_COLUMNS else f"{line[:_TOKEN_COLUMNS]}… ({len(line)})"
+
+
+def boundaries(compared: "TokensCompared", *, is_coloured: bool) -> Text:
+    """A text with its tokens told apart: by colour, else by a bar between them."""
+    drawn = Text(overflow="fold")
+    for number, token in enumerate(compared.tokens):
+        safe = sanitize_line(token).replace("\u240a", "\u240a\n")
+        if is_coloured:
+            drawn.append(safe, style=_STYLES[number % len(_STYLES)])
+        else:
+            drawn.append(f"|{safe}" if number else safe)
+    return drawn

@@ -1,0 +1,79 @@
+"""Which vocabulary a corpus is tokenised with: one that was given, or one to learn from it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tissu_core.config.data import DataConfig
+from tissu_core.errors import ConfigError, InputError, IntegrityError
+from tissu_core.storage import sha256_file
+from tissu_core.text.tokenizer import TOKENIZER_FILE, Tokenizer
+
+_VOCABULARIES = (
+    (64_000, 512),
+    (600_000, 1024),
+    (4_000_000, 2048),
+    (40_000_000, 4096),
+    (400_000_000, 8192),
+    (5_000_000_000, 16_384),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """A size and, unless it is to be learned, the tokenizer."""
+
+    vocab_size: int
+    given: Tokenizer | None = None
+    sha256: str = ""
+
+    @property
+    def key(self) -> str:
+        """What of it shapes the tokens."""
+        if self.given is None:
+            return f"vocabulary {self.vocab_size}"
+        return f"tokenizer {self.sha256} end {self.given.end_id}"
+
+
+def choose_vocab_size(num_bytes: int) -> int:
+    """A vocabulary for this much text: 1,024 for 100 kB, 4,096 for 10 MB, 32,768 from 5 GB on.
+
+    Twice the vocabulary for about ten times the text: each token must be seen often enough to
+    learn its row. A judgement; docs/recipes.md has the one size that was compared.
+    """
+    return next((size for limit, size in _VOCABULARIES if num_bytes <= limit), 32_768)
+
+
+def given_vocabulary(data: DataConfig, vocab_size: int | None) -> Vocabulary | None:
+    """The vocabulary of the tokenizer that ``data`` names; None if one is to be learned.
+
+    Raises:
+        ConfigError: If another size was asked for.
+        InputError: If it cannot be read, has no end-of-text token, or is not byte-level.
+        IntegrityError: If it is not the one the run began with.
+    """
+    if not data.tokenizer:
+        return None
+    directory = Path(data.tokenizer).expanduser()
+    tokenizer = Tokenizer.load(directory)
+    sha256 = sha256_file(directory / TOKENIZER_FILE)
+    if data.tokenizer_sha256 not in ("", sha256):
+        raise IntegrityError(
+            f"{directory / TOKENIZER_FILE} is not what this run began with: SHA-256 is "
+            f"{sha256[:12]}, the run says {data.tokenizer_sha256[:12]}",
+            safe="every checkpoint: tissu chat works",
+            hint="put the tokenizer back as it was, or start a new run",
+        )
+    if vocab_size not in (None, tokenizer.vocab_size):
+        raise ConfigError(
+            f"--vocab-size is {vocab_size:,}, and the tokenizer in {directory} has "
+            f"{tokenizer.vocab_size:,} tokens",
+            field="vocab_size",
+            hint="leave --vocab-size or --tokenizer out",
+        )
+    if not tokenizer.is_byte_level:
+        raise InputError(
+            f"the tokenizer in {directory} is not byte-level: bits per byte cannot be told",
+            hint="one that is, or: tissu tokenize train",
+        )
+    _ = tokenizer.end_id  # a text without an end cannot be learned
+    return Vocabulary(tokenizer.vocab_size, tokenizer, sha256)
