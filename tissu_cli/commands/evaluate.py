@@ -7,7 +7,7 @@ import typer
 from tissu_cli.flags import Given, Json, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json, say
 from tissu_cli.render.status import StatusLine
-from tissu_core.config.data import DataConfig
+from tissu_core.config.data import DataConfig, ReadingConfig
 from tissu_core.config.training import DeviceConfig
 from tissu_core.events import FileSkipped, Noticed, PerplexityMeasured, StageAdvanced, to_record
 
@@ -20,11 +20,11 @@ def register(root: typer.Typer) -> None:
 
 
 @app.command(name="ppl", help="Perplexity and bits per byte of a model on files and folders.")
-@with_settings(("", DeviceConfig))
+@with_settings(("", DeviceConfig), ("", ReadingConfig))
 def perplexity(
     texts: Annotated[
         list[str],
-        typer.Argument(metavar="DATA...", help="Files and folders: text, .jsonl, either as .gz."),
+        typer.Argument(metavar="DATA...", help="Files and folders of text, .jsonl or .parquet."),
     ],
     model: Annotated[
         str | None,
@@ -45,8 +45,9 @@ def perplexity(
     from tissu_core.runs.evaluate import measure_perplexity
 
     machine = resolve_settings(DeviceConfig, given)
+    corpus = DataConfig(corpus=tuple(texts), reading=resolve_settings(ReadingConfig, given))
     with StatusLine() as status:
-        for event in measure_perplexity(DataConfig(corpus=tuple(texts)), model, stride, machine):
+        for event in measure_perplexity(corpus, model, stride, machine):
             match event:
                 case StageAdvanced():
                     status.show(event)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from tissu_core.config.data import DataConfig
 from tissu_core.config.training import DeviceConfig
-from tissu_core.data.prepare import iter_corpus, read_corpus
+from tissu_core.data.corpus import BadLines, iter_corpus, read_corpus
 from tissu_core.errors import ConfigError, InputError
-from tissu_core.events import EvaluateEvent, Noticed, PerplexityMeasured, StageAdvanced
+from tissu_core.events import EvaluateEvent, PerplexityMeasured, StageAdvanced
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
 
@@ -34,7 +34,7 @@ def measure_perplexity(
     token_bytes = torch.tensor(loaded.tokenizer.token_bytes(), device=device)
     total = sum(file.source.num_bytes for file in files)
     score, num_documents = Score(), 0
-    bad_lines: list[str] = []
+    bad_lines = BadLines()
     for text, _ in iter_corpus(files, bad_lines):
         num_documents += 1
         for part in score_document(loaded.model, loaded.tokenizer, text, token_bytes, stride):
@@ -42,10 +42,7 @@ def measure_perplexity(
             yield StageAdvanced(
                 stage="scoring", done=min(score.num_bytes, total), total=total, unit="bytes"
             )
-    if bad_lines:
-        yield Noticed(
-            level="warning", text=f"{len(bad_lines)} JSONL lines without a text were skipped"
-        )
+    yield from bad_lines.judge(num_documents)
     if not score.num_tokens:
         raise InputError("the files hold no letter of text", hint="name other text")
     yield PerplexityMeasured(
