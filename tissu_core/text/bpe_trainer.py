@@ -23,6 +23,8 @@ QWEN2_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+# The trainer's time goes with the square of a word's length; a megabyte of one letter never ended.
+_SHORT_WORDS = r"[\s\S]{1,256}"
 SMALLEST_VOCABULARY = 256 + len(SPECIAL_TOKENS)
 _POLL_SECONDS = 0.1
 
@@ -35,12 +37,10 @@ def learn_bpe(documents: Iterable[str], vocab_size: int) -> "Backend":
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(QWEN2_PATTERN), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
+    words = pre_tokenizers.Split(Regex(QWEN2_PATTERN), behavior="isolated")
+    short_words = pre_tokenizers.Split(Regex(_SHORT_WORDS), behavior="isolated")
+    letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, short_words, letters])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
@@ -49,6 +49,7 @@ def learn_bpe(documents: Iterable[str], vocab_size: int) -> "Backend":
         show_progress=False,
     )
     tokenizer.train_from_iterator(documents, trainer)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, letters])
     return tokenizer
 
 
