@@ -196,9 +196,7 @@ Act = Callable[[], object]
 
 
 @pytest.fixture
-def after_reading(
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Callable[[Callable[[], None]], None]]:
+def after_reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[Act], None]:
     """Does something between the reading of a corpus and its tokenising."""
 
     def at_that_point(act: Act) -> None:

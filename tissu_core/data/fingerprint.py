@@ -107,7 +107,7 @@ def iter_text_files(
                 continue
             found = remembered.look_at(source, reading, tick)
             if isinstance(found, TextFile):
-                contents = (found.sha256, _how(source.path, reading))
+                contents = (found.sha256, kind_of(source.path))
                 if contents in seen:
                     found = Skipped(source.path, "a copy of a file read already")
                 seen.add(contents)

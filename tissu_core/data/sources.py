@@ -18,10 +18,16 @@ DEPENDENCY_FOLDERS = frozenset(
 class SourceFile:
     """A file to read, as it was when the folder was walked."""
 
-    path: Path
+    name: str
+    """The path, as text: a corpus may have hundreds of thousands."""
     num_bytes: int
     identity: tuple[int, int, int, int]
     """Device, inode, size and modification time in ns: the same identity, the same contents."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,7 @@ def _look_at(path: Path) -> SourceFile | Skipped:
         return Skipped(path, "not a regular file")  # opening a FIFO would hang
     if facts.st_size == 0:
         return Skipped(path, "empty")
-    return SourceFile(path, facts.st_size, identity_of(facts))
+    return SourceFile(str(path), facts.st_size, identity_of(facts))
 
 
 def identity_of(facts: os.stat_result) -> tuple[int, int, int, int]:
