@@ -74,3 +74,11 @@ class DivergedError(TissuError):
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """The names most like ``name``, best first; empty when none is close."""
     return get_close_matches(name, list(known), n=limit, cutoff=0.5)
+
+
+def missing_package(package: str, purpose: str) -> InputError:
+    """The error for an optional package that is not installed."""
+    return InputError(
+        f"{purpose} needs the package {package}",
+        hint=f"pip install {package}   (or: pipx inject tissu {package})",
+    )

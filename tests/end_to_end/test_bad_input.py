@@ -21,31 +21,6 @@ def snapshot(folder: Path) -> dict[str, str]:
     }
 
 
-def test_missing_folder_names_the_nearest(tissu: Tissu, corpus: Path) -> None:
-    result = tissu("train", corpus.parent / "corpsu", *FAST)
-    assert result.code == 3
-    assert str(corpus) in result.error[2]
-    assert not (tissu.home / "runs").exists()
-
-
-def test_nothing_readable(tissu: Tissu, tmp_path: Path) -> None:
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    (folder / "a.png").write_bytes(b"\x89PNG\0")
-    result = tissu("train", folder, *FAST)
-    assert result.code == 3
-    assert "no text" in result.error[0]
-    assert not (tissu.home / "runs").exists()
-
-
-def test_less_text_than_one_context(tissu: Tissu, tmp_path: Path) -> None:
-    (tmp_path / "short.txt").write_text("Few words.\n", "utf-8")
-    result = tissu("train", tmp_path / "short.txt", *FAST)
-    assert result.code == 3
-    assert "needs 33" in result.error[0]
-    assert "--context" in result.error[2]
-
-
 def test_no_corpus(tissu: Tissu) -> None:
     result = tissu("train", "--steps", "1")
     assert result.code == 2

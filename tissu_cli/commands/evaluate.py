@@ -7,8 +7,8 @@ import typer
 from tissu_cli.flags import Given, Json, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json, say
 from tissu_cli.render.status import StatusLine
-from tissu_core.config.data import DataConfig
-from tissu_core.config.runs import UseRun
+from tissu_core.config.data import DataConfig, ReadingConfig
+from tissu_core.config.runs import TrainRun, UseRun
 from tissu_core.config.training import DeviceConfig
 from tissu_core.events import FileSkipped, Noticed, PerplexityMeasured, StageAdvanced, to_record
 
@@ -21,11 +21,11 @@ def register(root: typer.Typer) -> None:
 
 
 @app.command(name="ppl", help="Perplexity and bits per byte of a model on files and folders.")
-@with_settings(("machine.", DeviceConfig))
+@with_settings(("machine.", DeviceConfig), ("data.reading.", ReadingConfig))
 def perplexity(
     texts: Annotated[
         list[str],
-        typer.Argument(metavar="DATA...", help="Files and folders: text, .jsonl, either as .gz."),
+        typer.Argument(metavar="DATA...", help="Files and folders of text, .jsonl or .parquet."),
     ],
     model: Annotated[
         str | None,
@@ -46,8 +46,10 @@ def perplexity(
     from tissu_core.runs.evaluate import measure_perplexity
 
     machine = resolve_settings(UseRun, given).machine
+    reading = resolve_settings(TrainRun, given).data.reading
+    corpus = DataConfig(corpus=tuple(texts), reading=reading)
     with StatusLine() as status:
-        for event in measure_perplexity(DataConfig(corpus=tuple(texts)), model, stride, machine):
+        for event in measure_perplexity(corpus, model, stride, machine):
             match event:
                 case StageAdvanced():
                     status.show(event)

@@ -2,31 +2,43 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tissu_core.data.documents import NotTextError, check_text, is_json_lines
+from tissu_core.config.data import ReadingConfig
+from tissu_core.data.characters import UndecodableError
+from tissu_core.data.documents import check_text, kind_of
+from tissu_core.data.packed import PACKINGS, NotTextError
 from tissu_core.data.sources import Skipped, SourceFile
 from tissu_core.storage import write_text
 
-_FORMAT = 1
+_FORMAT = 2
+_NO_NOTES: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
-    """A file that was read to its end and is text."""
+    """A file that was read to its end, and is text when it is read like this."""
 
     source: SourceFile
     sha256: str
+    reading: ReadingConfig
+    notes: Mapping[str, int]
+    """What is worth saying of it, and how often."""
 
 
 class Remembered:
-    """What earlier runs found in files, by identity; lost or damaged, it is only slower."""
+    """What earlier runs found in files, by identity; lost or damaged, it is only slower.
+
+    A finding is a hash, or a hash with notes, or why a file is no text: led by ``!``, or by ``?``
+    if it is text of another encoding.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, str] = {}
+        self._known: dict[str, Any] = {}
         self._is_changed = False
         try:
             stored = json.loads(path.read_text("utf-8"))
@@ -35,22 +47,24 @@ class Remembered:
         except (OSError, ValueError, KeyError, TypeError):
             pass
 
-    def look_at(self, source: SourceFile, tick: Callable[[], object] = bool) -> TextFile | Skipped:
+    def look_at(
+        self, source: SourceFile, reading: ReadingConfig, tick: Callable[[], object] = bool
+    ) -> TextFile | Skipped:
         """Whether a file is text, and its hash; read only if it is new or changed."""
-        key = ":".join(map(str, (*source.identity, source.path.suffix)))
+        key = ":".join(map(str, (*source.identity, _how(source.path, reading))))
         found = self._known.get(key)
         if found is None:
             try:
-                found = check_text(source.path, tick)
-            except NotTextError as error:
-                found = f"!{error}"
+                found = _find(source.path, reading, tick)
             except OSError as error:
                 return Skipped(source.path, (error.strerror or "unreadable").lower())
             self._known[key] = found
             self._is_changed = True
-        if found.startswith("!"):
-            return Skipped(source.path, found[1:])
-        return TextFile(source, found)
+        sha256, notes = (found, _NO_NOTES) if isinstance(found, str) else found
+        if sha256.startswith(("!", "?")):
+            lost_bytes = source.num_bytes if sha256.startswith("?") else 0
+            return Skipped(source.path, sha256[1:], lost_bytes)
+        return TextFile(source, sha256, reading, notes)
 
     def save(self) -> None:
         """Keep what was learned."""
@@ -58,18 +72,46 @@ class Remembered:
             write_text(self._path, json.dumps({"format": _FORMAT, "files": self._known}))
 
 
+def _find(path: Path, reading: ReadingConfig, tick: Callable[[], object]) -> Any:
+    try:
+        sha256, notes = check_text(path, reading, tick)
+    except UndecodableError as error:
+        return f"?{error}"
+    except NotTextError as error:
+        return f"!{error}"
+    return [sha256, notes] if notes else sha256
+
+
+def _how(path: Path, reading: ReadingConfig) -> str:
+    """What the text of a file depends on besides its bytes."""
+    packing = path.suffix.lower() if path.suffix.lower() in PACKINGS else ""
+    is_replacing = reading.on_bad == "replace"
+    return f"{kind_of(path)}{packing} {reading.encoding} {is_replacing} {reading.text_column}"
+
+
 def iter_text_files(
     sources: Iterable[SourceFile | Skipped],
+    reading: ReadingConfig,
     remembered: Remembered,
     tick: Callable[[], object] = bool,
 ) -> Iterator[TextFile | Skipped]:
-    """Read each new file once; give what is text and what is skipped.
+    """Read each new file once; give what is text and what is skipped, copies among it.
 
     What was learned is kept however the reading ends.
     """
+    seen: set[tuple[str, str]] = set()
     try:
         for source in sources:
-            yield source if isinstance(source, Skipped) else remembered.look_at(source, tick)
+            if isinstance(source, Skipped):
+                yield source
+                continue
+            found = remembered.look_at(source, reading, tick)
+            if isinstance(found, TextFile):
+                contents = (found.sha256, kind_of(source.path))
+                if contents in seen:
+                    found = Skipped(source.path, "a copy of a file read already")
+                seen.add(contents)
+            yield found
     finally:
         remembered.save()
 
@@ -78,6 +120,5 @@ def corpus_key(files: Iterable[TextFile], settings: str) -> str:
     """A key of contents (in order) and of the settings that shape what is made from them."""
     digest = hashlib.sha256(settings.encode())
     for file in files:
-        kind = f"{is_json_lines(file.source.path)} {file.source.path.suffix == '.gz'}"
-        digest.update(f"\n{file.sha256} {kind}".encode())
+        digest.update(f"\n{file.sha256} {_how(file.source.path, file.reading)}".encode())
     return digest.hexdigest()[:32]

@@ -1,35 +1,31 @@
 """From a corpus to token shards: read, learn a vocabulary, tokenise, keep under a content key."""
 
 import json
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TypeAlias
 
 from tissu_core.config.data import DataConfig
-from tissu_core.data.documents import NotTextError, iter_documents
-from tissu_core.data.fingerprint import Remembered, TextFile, corpus_key, iter_text_files
+from tissu_core.data.corpus import (
+    BadLines,
+    PreparationStoppedError,
+    PrepareEvent,
+    Stop,
+    Ticks,
+    iter_corpus,
+    read_corpus,
+)
+from tissu_core.data.fingerprint import TextFile, corpus_key
 from tissu_core.data.shards import SOURCES_FILE, ShardWriter, TokenShards
-from tissu_core.data.sources import Skipped, identity_of, iter_sources
 from tissu_core.data.vocabulary import Vocabulary, choose_vocab_size, given_vocabulary
-from tissu_core.errors import InputError, IntegrityError
-from tissu_core.events import FileSkipped, Noticed, StageAdvanced
+from tissu_core.errors import InputError
+from tissu_core.events import Noticed, StageAdvanced
 from tissu_core.storage import is_sealed, remove_leftovers, sealed_directory, write_json
 from tissu_core.text.learning import iter_learning
 from tissu_core.text.tokenizer import Tokenizer
 
-PrepareEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed
-Stop: TypeAlias = Callable[[], bool]
-
 SAMPLE_BYTES = 64 << 20
 _FORMAT = 1
 _BATCH_CHARACTERS = 1 << 20
-_TICK_SECONDS = 0.1
-_BAD_LINE_SHARE = 0.01
-
-
-class PreparationStoppedError(Exception):
-    """The person asked to stop while the corpus was prepared; the next start begins it again."""
 
 
 def prepare(
@@ -63,40 +59,6 @@ def prepare(
     return TokenShards(directory)
 
 
-def read_corpus(
-    data: DataConfig, cache: Path, stop: Stop = bool
-) -> Generator[PrepareEvent, None, list[TextFile]]:
-    """The text files of a corpus, each read to its end once in its life."""
-    files: list[TextFile] = []
-    num_skipped = done = 0
-    ticks = _Ticks()
-    sources = iter_sources(data.corpus, data.only, data.exclude)
-    yield StageAdvanced(stage="reading", done=0, total=0, unit="files")
-
-    def tick() -> None:
-        if stop():
-            raise PreparationStoppedError
-
-    for found in iter_text_files(sources, Remembered(cache / "files.json"), tick):
-        tick()
-        if isinstance(found, Skipped):
-            num_skipped += 1
-            yield FileSkipped(path=str(found.path), reason=found.reason)
-        else:
-            files.append(found)
-        done += 1
-        if ticks.is_due():
-            yield StageAdvanced(stage="reading", done=done, total=0, unit="files")
-    if not files:
-        raise InputError(
-            f"no text in {', '.join(data.corpus)}: {num_skipped} files and folders seen, none of "
-            "them UTF-8 text, .jsonl, or these as .gz",
-            hint="name a folder with text files",
-        )
-    yield StageAdvanced(stage="reading", done=done, total=done, unit="files")
-    return files
-
-
 def num_bytes_of(files: list[TextFile]) -> int:
     """The size of a corpus."""
     return sum(file.source.num_bytes for file in files)
@@ -120,9 +82,9 @@ def learn_tokenizer(
     # Every n-th document, so that a sample of a large corpus comes from all of it.
     keep_every = max(1, -(-total // SAMPLE_BYTES))
     yield StageAdvanced(stage="learning the vocabulary", done=0, total=0, unit="seconds")
-    ticks = _Ticks()
+    ticks = Ticks()
     with sample.open("w", encoding="utf-8") as out:
-        for number, (text, _) in enumerate(iter_corpus(files, [])):
+        for number, (text, _) in enumerate(iter_corpus(files)):
             # The second condition is for .gz, whose size says little of its text.
             if number % keep_every == 0 and out.tell() < SAMPLE_BYTES:
                 out.write(json.dumps(text, ensure_ascii=False) + "\n")
@@ -147,8 +109,8 @@ def _tokenize(
     tokenizer = Tokenizer.load(directory)
     writer = ShardWriter(directory, tokenizer.vocab_size)
     total = num_bytes_of(files)
-    bad_lines: list[str] = []
-    ticks, read, text_bytes = _Ticks(), 0, 0
+    bad_lines = BadLines()
+    ticks, read, text_bytes = Ticks(), 0, 0
     for texts, sources in _iter_text_batches(iter_corpus(files, bad_lines)):
         for ids, source in zip(tokenizer.encode_batch(texts), sources, strict=True):
             writer.append([tokenizer.end_id, *ids], source)
@@ -161,14 +123,9 @@ def _tokenize(
                 stage="tokenising", done=min(text_bytes, total), total=total, unit="bytes"
             )
     writer.close()
-    if not writer.num_documents and not bad_lines:
+    yield from bad_lines.judge(writer.num_documents)
+    if not writer.num_documents:
         raise InputError("the files hold no letter of text", hint="name a folder with text files")
-    if bad_lines:
-        _judge_bad_lines(bad_lines, writer.num_documents)
-        yield Noticed(
-            level="warning",
-            text=f"{len(bad_lines)} JSONL lines without a text were skipped, first {bad_lines[0]}",
-        )
     write_json(directory / SOURCES_FILE, {"paths": [str(file.source.path) for file in files]})
     yield StageAdvanced(stage="tokenising", done=total, total=total, unit="bytes")
     return {
@@ -178,37 +135,6 @@ def _tokenize(
         "text_bytes": text_bytes,
         "vocab_size": tokenizer.vocab_size,
     }
-
-
-def _judge_bad_lines(bad_lines: list[str], num_documents: int) -> None:
-    if len(bad_lines) > _BAD_LINE_SHARE * (num_documents + len(bad_lines)):
-        raise InputError(
-            f"{len(bad_lines)} JSONL lines are no object with a text, first {bad_lines[0]}",
-            hint='write each line as {"text": "..."}',
-        )
-
-
-def iter_corpus(files: list[TextFile], bad_lines: list[str]) -> Iterator[tuple[str, int]]:
-    """Every document with the number of its file.
-
-    Raises:
-        IntegrityError: If a file is not what it was when it was hashed.
-    """
-    for number, file in enumerate(files):
-        path = file.source.path
-        changed = IntegrityError(
-            f"{path} changed while the corpus was prepared",
-            hint="run the same command again when nothing writes there",
-        )
-        numbers: list[int] = []
-        try:
-            for text in iter_documents(path, numbers.append):
-                yield text, number
-            bad_lines += [f"{path}:{line}" for line in numbers]
-            if identity_of(path.stat()) != file.source.identity:
-                raise changed
-        except (OSError, NotTextError) as error:
-            raise changed from error
 
 
 def _iter_text_batches(
@@ -226,17 +152,3 @@ def _iter_text_batches(
             texts, sources, size = [], [], 0
     if texts:
         yield texts, sources
-
-
-class _Ticks:
-    """Lets an event through about ten times a second."""
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-
-    def is_due(self) -> bool:
-        now = time.monotonic()
-        if now - self._last < _TICK_SECONDS:
-            return False
-        self._last = now
-        return True

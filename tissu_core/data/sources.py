@@ -18,10 +18,16 @@ DEPENDENCY_FOLDERS = frozenset(
 class SourceFile:
     """A file to read, as it was when the folder was walked."""
 
-    path: Path
+    name: str
+    """The path, as text: a corpus may have hundreds of thousands."""
     num_bytes: int
     identity: tuple[int, int, int, int]
     """Device, inode, size and modification time in ns: the same identity, the same contents."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +36,26 @@ class Skipped:
 
     path: Path
     reason: str
+    lost_bytes: int = 0
+    """Its size, if it is text that could not be decoded."""
 
 
 def iter_sources(
-    corpus: Sequence[str], only: Sequence[str] = (), exclude: Sequence[str] = ()
+    corpus: Sequence[str],
+    only: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    *,
+    follow_symlinks: bool = False,
 ) -> Iterator[SourceFile | Skipped]:
-    """Walk files and folders in the order given, each folder sorted by name.
+    """Walk files and folders in the order given, each folder sorted by name, each once.
 
     Raises:
         InputError: If a path does not exist; names the nearest that does.
     """
+    walk = _Walk(tuple(only), frozenset(exclude), follows=follow_symlinks)
     seen: set[tuple[int, int, int, int]] = set()
     for path in check_paths(corpus):
-        for found in _iter_one(path, tuple(only), frozenset(exclude)):
+        for found in walk.enter(path, path.resolve()) if path.is_dir() else [_look_at(path)]:
             if isinstance(found, Skipped):
                 yield found
             elif found.identity in seen:
@@ -65,15 +78,6 @@ def check_paths(corpus: Sequence[str]) -> list[Path]:
     return paths
 
 
-def _iter_one(
-    path: Path, only: tuple[str, ...], exclude: frozenset[str]
-) -> Iterator[SourceFile | Skipped]:
-    if path.is_dir():
-        yield from _walk(path, path.resolve(), only, exclude)
-    else:
-        yield _look_at(path)
-
-
 def missing_path(path: Path) -> InputError:
     """The error for a path that is not there, with the nearest name beside it."""
     parent = path.parent
@@ -83,27 +87,42 @@ def missing_path(path: Path) -> InputError:
     return InputError(f"there is no file or folder {path}", hint=hint)
 
 
-def _walk(
-    folder: Path, root: Path, only: tuple[str, ...], exclude: frozenset[str]
-) -> Iterator[SourceFile | Skipped]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
-    except OSError as error:
-        yield Skipped(folder, _why(error))
-        return
-    for entry in entries:
-        path = folder / entry.name
+class _Walk:
+    """Enters each folder once, however many links and arguments lead to it."""
+
+    def __init__(self, only: tuple[str, ...], exclude: frozenset[str], *, follows: bool) -> None:
+        self._only, self._excluded, self._follows = only, DEPENDENCY_FOLDERS | exclude, follows
+        self._entered: set[tuple[int, int]] = set()
+
+    def enter(self, folder: Path, root: Path) -> Iterator[SourceFile | Skipped]:
+        try:
+            facts = folder.stat()
+            entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
+        except OSError as error:
+            yield Skipped(folder, _why(error))
+            return
+        place = (facts.st_dev, facts.st_ino)
+        if place in self._entered:
+            yield Skipped(folder, "read already")
+            return
+        self._entered.add(place)
+        for entry in entries:
+            yield from self._look(entry, folder / entry.name, root)
+
+    def _look(
+        self, entry: "os.DirEntry[str]", path: Path, root: Path
+    ) -> Iterator[SourceFile | Skipped]:
         if entry.name.startswith("."):
             yield Skipped(path, "hidden")
-        elif entry.is_dir(follow_symlinks=False):
-            if entry.name in DEPENDENCY_FOLDERS or entry.name in exclude:
+        elif entry.is_dir(follow_symlinks=self._follows):
+            if entry.name in self._excluded:
                 yield Skipped(path, "excluded folder")
             else:
-                yield from _walk(path, root, only, exclude)
-        elif entry.is_symlink() and not _is_file_inside(path, root):
-            yield Skipped(path, "link that leaves the folder, or to a folder")
-        elif only and not entry.name.endswith(only):
-            yield Skipped(path, f"not {' or '.join(only)}")
+                yield from self.enter(path, root)
+        elif entry.is_symlink() and not self._follows and not _is_file_inside(path, root):
+            yield Skipped(path, "link that leaves the folder, or to a folder; --follow-symlinks")
+        elif self._only and not entry.name.endswith(self._only):
+            yield Skipped(path, f"not {' or '.join(self._only)}")
         else:
             yield _look_at(path)
 
@@ -125,7 +144,7 @@ def _look_at(path: Path) -> SourceFile | Skipped:
         return Skipped(path, "not a regular file")  # opening a FIFO would hang
     if facts.st_size == 0:
         return Skipped(path, "empty")
-    return SourceFile(path, facts.st_size, identity_of(facts))
+    return SourceFile(str(path), facts.st_size, identity_of(facts))
 
 
 def identity_of(facts: os.stat_result) -> tuple[int, int, int, int]:

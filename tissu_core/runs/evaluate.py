@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from tissu_core.config.data import DataConfig
 from tissu_core.config.training import DeviceConfig
+from tissu_core.data.corpus import BadLines, iter_corpus, read_corpus
 from tissu_core.data.fingerprint import TextFile
-from tissu_core.data.prepare import iter_corpus, read_corpus
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.events import EvaluateEvent, Noticed, PerplexityMeasured, StageAdvanced
 from tissu_core.runs.catalog import find_model
@@ -64,7 +64,7 @@ def score_files(
     token_bytes = torch.tensor(loaded.tokenizer.token_bytes(), device=device)
     total = sum(file.source.num_bytes for file in files)
     score, num_documents = Score(), 0
-    bad_lines: list[str] = []
+    bad_lines = BadLines()
     for text, _ in iter_corpus(files, bad_lines):
         num_documents += 1
         for part in score_document(loaded.model, loaded.tokenizer, text, token_bytes, stride):
@@ -72,10 +72,7 @@ def score_files(
             yield StageAdvanced(
                 stage="scoring", done=min(score.num_bytes, total), total=total, unit="bytes"
             )
-    if bad_lines:
-        yield Noticed(
-            level="warning", text=f"{len(bad_lines)} JSONL lines without a text were skipped"
-        )
+    yield from bad_lines.judge(num_documents)
     if not score.num_tokens:
         raise InputError("the files hold no letter of text", hint="name other text")
     return score, num_documents

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tissu_core import __version__
 from tissu_core.config.data import DataConfig
 from tissu_core.config.training import DeviceConfig
-from tissu_core.data.prepare import read_corpus
+from tissu_core.data.corpus import read_corpus
 from tissu_core.data.shards import TokenShards
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.events import ModelQuantized, Noticed, QuantizeEvent, StageAdvanced

@@ -7,7 +7,8 @@ from pathlib import Path
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.config.model import ModelConfig, resolve_shape
 from tissu_core.config.runs import TrainRun
-from tissu_core.data.prepare import PreparationStoppedError, prepare, read_corpus, shards_directory
+from tissu_core.data.corpus import PreparationStoppedError, read_corpus
+from tissu_core.data.prepare import prepare, shards_directory
 from tissu_core.data.shards import TokenShards
 from tissu_core.data.vocabulary import Vocabulary, given_vocabulary
 from tissu_core.errors import IntegrityError

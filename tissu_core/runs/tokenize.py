@@ -10,14 +10,14 @@ from typing import TypeAlias
 from tissu_core import __version__
 from tissu_core.config.data import DataConfig
 from tissu_core.config.tokenizer import TokenizerConfig
-from tissu_core.data.prepare import (
+from tissu_core.data.corpus import (
+    BadLines,
     PreparationStoppedError,
     PrepareEvent,
     iter_corpus,
-    learn_tokenizer,
-    num_bytes_of,
     read_corpus,
 )
+from tissu_core.data.prepare import learn_tokenizer, num_bytes_of
 from tissu_core.data.vocabulary import choose_vocab_size
 from tissu_core.errors import ConfigError
 from tissu_core.events import Noticed, StageAdvanced
@@ -126,17 +126,15 @@ def measure(data: DataConfig, given: Sequence[str | None]) -> Iterator[MeasureEv
     """
     all_figures = _open(given)
     files = yield from read_corpus(data, cache_directory())
-    total, done = num_bytes_of(files), 0
-    bad_lines: list[str] = []
+    total, done, num_documents = num_bytes_of(files), 0, 0
+    bad_lines = BadLines()
     for text, _ in iter_corpus(files, bad_lines):
         for figures in all_figures:
             figures.add(text)
+        num_documents += 1
         done += len(text.encode())
         yield StageAdvanced(stage="tokenising", done=min(done, total), total=total, unit="bytes")
-    if bad_lines:
-        yield Noticed(
-            level="warning", text=f"{len(bad_lines)} JSONL lines without a text were skipped"
-        )
+    yield from bad_lines.judge(num_documents)
     yield from (figures.measured() for figures in all_figures)
 
 

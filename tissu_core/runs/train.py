@@ -10,7 +10,8 @@ from pathlib import Path
 from tissu_core import __version__
 from tissu_core.config.model import asked_size, resolve_shape
 from tissu_core.config.runs import TrainRun
-from tissu_core.data.prepare import PreparationStoppedError, prepare
+from tissu_core.data.corpus import PreparationStoppedError
+from tissu_core.data.prepare import prepare
 from tissu_core.data.shards import TokenShards
 from tissu_core.data.sources import check_paths
 from tissu_core.data.vocabulary import given_vocabulary

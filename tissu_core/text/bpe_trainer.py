@@ -9,6 +9,8 @@ from tissu_core.text.splits import build_split, byte_spellings
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
 
+# The trainer's time goes with the square of a word's length; a megabyte of one letter never ended.
+_LONGEST_WORD = 256
 SMALLEST_VOCABULARY = 256 + len(SPECIAL_TOKENS)
 
 
@@ -20,7 +22,7 @@ def learn_bpe(documents: Iterable[str], vocab_size: int, split: str = "qwen2") -
     from tokenizers import Tokenizer, decoders, models, trainers
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = build_split(split)
+    tokenizer.pre_tokenizer = build_split(split, longest=_LONGEST_WORD)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
@@ -29,4 +31,5 @@ def learn_bpe(documents: Iterable[str], vocab_size: int, split: str = "qwen2") -
         show_progress=False,
     )
     tokenizer.train_from_iterator(documents, trainer)
+    tokenizer.pre_tokenizer = build_split(split)
     return tokenizer

@@ -36,13 +36,17 @@ EXPORTABLE = frozenset({"qwen2", "gpt2"})
 """Splits that programs with a tokenizer of their own, such as llama.cpp, know by name."""
 
 
-def build_split(name: str) -> "PreTokenizer":
-    """The pieces of a text by the split of that name, spelled byte by byte."""
+def build_split(name: str, longest: int | None = None) -> "PreTokenizer":
+    """The pieces of a text by the split of that name, spelled byte by byte.
+
+    ``longest`` also cuts a piece after so many characters.
+    """
     from tokenizers import Regex, pre_tokenizers
 
+    patterns = [SPLITS[name], *([] if longest is None else [rf"[\s\S]{{1,{longest}}}"])]
     return pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(SPLITS[name]), behavior="isolated"),
+            *(pre_tokenizers.Split(Regex(pattern), behavior="isolated") for pattern in patterns),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

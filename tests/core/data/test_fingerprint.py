@@ -1,9 +1,12 @@
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tissu_core.config.data import ReadingConfig
 from tissu_core.data import fingerprint
+from tissu_core.data.characters import Note
 from tissu_core.data.fingerprint import Remembered, TextFile, corpus_key, iter_text_files
 from tissu_core.data.sources import Skipped, iter_sources
 
@@ -17,12 +20,15 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def look(folder: Path, memory: Path) -> list[TextFile | Skipped]:
-    return list(iter_text_files(iter_sources([str(folder)]), Remembered(memory)))
+READING = ReadingConfig()
 
 
-def key(folder: Path, settings: str = "") -> str:
-    found = look(folder, folder.parent / "memory" / os.urandom(4).hex())
+def look(folder: Path, memory: Path, reading: ReadingConfig = READING) -> list[TextFile | Skipped]:
+    return list(iter_text_files(iter_sources([str(folder)]), reading, Remembered(memory)))
+
+
+def key(folder: Path, settings: str = "", reading: ReadingConfig = READING) -> str:
+    found = look(folder, folder.parent / "memory" / os.urandom(4).hex(), reading)
     return corpus_key([file for file in found if isinstance(file, TextFile)], settings)
 
 
@@ -32,9 +38,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     check_text = fingerprint.check_text
 
-    def counted(path: Path, tick: object) -> str:
+    def counted(path: Path, reading: ReadingConfig, tick: object) -> tuple[str, Counter[Note]]:
         names.append(path.name)
-        return check_text(path)
+        return check_text(path, reading)
 
     monkeypatch.setattr(fingerprint, "check_text", counted)
     return names
@@ -89,7 +95,7 @@ def test_what_is_no_text_is_remembered_too(folder: Path, reads: list[str]) -> No
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "7", '{"format": 1}', '{"format": 99, "files": {}}', '{"format":1,"files":[]}'],
+    ["", "{", "[]", "7", '{"format": 2}', '{"format": 99, "files": {}}', '{"format":2,"files":[]}'],
 )
 def test_a_damaged_memory_is_only_slower(folder: Path, content: str) -> None:
     memory = folder.parent / "files.json"
@@ -100,7 +106,7 @@ def test_a_damaged_memory_is_only_slower(folder: Path, content: str) -> None:
 def test_a_file_that_vanishes_is_skipped(folder: Path) -> None:
     sources = list(iter_sources([str(folder)]))
     (folder / "a.txt").unlink()
-    found = list(iter_text_files(sources, Remembered(folder.parent / "files.json")))
+    found = list(iter_text_files(sources, READING, Remembered(folder.parent / "files.json")))
     assert isinstance(found[0], Skipped)
     assert isinstance(found[1], TextFile)
 
@@ -108,7 +114,7 @@ def test_a_file_that_vanishes_is_skipped(folder: Path) -> None:
 def test_an_unreadable_file_is_skipped_and_not_remembered(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, tick: object) -> str:
+    def refuse(path: Path, reading: ReadingConfig, tick: object) -> str:
         raise PermissionError(13, "Permission denied")
 
     memory = folder.parent / "files.json"
@@ -116,3 +122,37 @@ def test_an_unreadable_file_is_skipped_and_not_remembered(
         patch.setattr(fingerprint, "check_text", refuse)
         assert look(folder, memory)[0] == Skipped(folder / "a.txt", "permission denied")
     assert isinstance(look(folder, memory)[0], TextFile)
+
+
+def test_how_files_are_read_is_in_the_key_and_in_the_memory(folder: Path) -> None:
+    (folder / "a.txt").write_bytes("señor".encode("latin-1"))
+    memory = folder.parent / "files.json"
+    latin = ReadingConfig(encoding="latin-1")
+    assert look(folder, memory)[0] == Skipped(folder / "a.txt", "not UTF-8 at byte 2", 5)
+    assert look(folder, memory)[0] == Skipped(folder / "a.txt", "not UTF-8 at byte 2", 5)
+    for reading in (latin, ReadingConfig(on_bad="replace")):
+        assert isinstance(look(folder, memory, reading)[0], TextFile)
+    (folder / "a.txt").write_bytes(b"plain")
+    settings = (READING, latin, ReadingConfig(on_bad="replace"), ReadingConfig(text_column="body"))
+    assert len({key(folder, reading=reading) for reading in settings}) == len(settings)
+    assert key(folder, reading=ReadingConfig(on_bad="stop")) == key(folder)
+
+
+def test_copies_are_read_once(folder: Path) -> None:
+    (folder / "copy.txt").write_text("one")
+    (folder / "copy.jsonl").write_text("one")  # the same bytes, but not the same text
+    found = look(folder, folder.parent / "files.json")
+    assert [type(one) for one in found] == [TextFile, TextFile, TextFile, Skipped]
+    assert found[3] == Skipped(folder / "copy.txt", "a copy of a file read already")
+    with_copy = key(folder)
+    (folder / "copy.txt").unlink()
+    assert key(folder) == with_copy
+
+
+def test_notes_are_remembered(folder: Path) -> None:
+    (folder / "a.txt").write_bytes(b"\xff\xfea\0")
+    memory = folder.parent / "files.json"
+    first, again = look(folder, memory)[0], look(folder, memory)[0]
+    assert isinstance(first, TextFile)
+    assert first == again
+    assert first.notes == {Note.MARKED: 1}

@@ -11,7 +11,8 @@ import pytest
 from tests.samples import MIXED_TEXTS, STORY
 from tissu_core.config.data import DataConfig
 from tissu_core.data import prepare as prepare_module
-from tissu_core.data.prepare import PreparationStoppedError, choose_vocab_size, prepare
+from tissu_core.data.corpus import PreparationStoppedError
+from tissu_core.data.prepare import choose_vocab_size, prepare
 from tissu_core.data.shards import TokenShards
 from tissu_core.errors import InputError, IntegrityError
 from tissu_core.events import FileSkipped, Noticed, StageAdvanced
@@ -109,7 +110,7 @@ def test_the_second_time_nothing_is_done(
     def refuse(*args: object, **kwargs: object) -> None:
         pytest.fail("work was done again")
 
-    for name in ("sealed_directory", "iter_learning", "iter_documents"):
+    for name in ("sealed_directory", "iter_learning", "iter_corpus"):
         monkeypatch.setattr(prepare_module, name, refuse)
     events, again = finish(start(folder, cache))
     assert again.directory == first.directory

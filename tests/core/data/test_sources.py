@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def look(*corpus: Path, **filters: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
+def look(*corpus: Path, **filters: Any) -> tuple[list[str], dict[str, str]]:
     """Names read, and names skipped with their reasons."""
     read, skipped = [], {}
     for found in iter_sources([str(path) for path in corpus], **filters):
@@ -104,6 +105,33 @@ def test_loops_of_links_end(folder: Path) -> None:
     read, skipped = look(folder)
     assert read == ["a.txt"]
     assert set(skipped) == {"self", "ring1", "ring2", "up", "here"}
+
+
+@POSIX
+def test_links_are_followed_if_asked_and_loops_end(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "b.txt").write_text("two")
+    (tmp_path / "c.txt").write_text("three")
+    (folder / "c.txt").symlink_to(tmp_path / "c.txt")
+    (folder / "gone").symlink_to("nothing")
+    (folder / "here").symlink_to(".", target_is_directory=True)
+    (folder / "out").symlink_to(tmp_path / "outside", target_is_directory=True)
+    (tmp_path / "outside" / "back").symlink_to(folder, target_is_directory=True)
+    read, skipped = look(folder, follow_symlinks=True)
+    assert read == ["a.txt", "c.txt", "b.txt"]
+    assert skipped == {
+        "gone": "no such file or directory",
+        "here": "read already",
+        "back": "read already",
+    }
+
+
+def test_overlapping_folders_are_read_once(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "b.txt").write_text("two")
+    assert look(folder, folder / "sub") == (["a.txt", "b.txt"], {"sub": "read already"})
+    assert look(folder / "sub", folder) == (["b.txt", "a.txt"], {"sub": "read already"})
+    assert look(folder, folder / "a.txt") == (["a.txt", "b.txt"], {"a.txt": "read already"})
 
 
 @pytest.mark.skipif(
