@@ -1,6 +1,7 @@
 """From a corpus to token shards: read, learn a vocabulary, tokenise, keep under a content key."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -13,7 +14,13 @@ from tissu_core.data.shards import SOURCES_FILE, ShardWriter, TokenShards
 from tissu_core.data.sources import Skipped, identity_of, iter_sources
 from tissu_core.errors import InputError, IntegrityError
 from tissu_core.events import FileSkipped, Noticed, StageAdvanced
-from tissu_core.storage import is_sealed, remove_leftovers, sealed_directory, write_json
+from tissu_core.storage import (
+    is_sealed,
+    remove_leftovers,
+    sealed_directory,
+    sha256_file,
+    write_json,
+)
 from tissu_core.text.bpe_trainer import iter_learning
 from tissu_core.text.tokenizer import TOKENIZER_FILE, Tokenizer
 
@@ -40,9 +47,11 @@ class PreparationStoppedError(Exception):
 
 
 def prepare(
-    data: DataConfig, vocab_size: int | None, cache: Path, stop: Stop
+    data: DataConfig, vocabulary: int | Path | None, cache: Path, stop: Stop
 ) -> Generator[PrepareEvent, None, TokenShards]:
     """Read a corpus and return its shards, from the cache if contents and settings are known.
+
+    ``vocabulary`` is the size of one to learn, or the directory of a tokenizer to use.
 
     Raises:
         InputError: If a path is missing or nothing in it is text.
@@ -51,18 +60,23 @@ def prepare(
     """
     files = yield from read_corpus(data, cache, stop)
     num_bytes = sum(file.source.num_bytes for file in files)
-    vocab_size = vocab_size or choose_vocab_size(num_bytes)
-    directory = shards_directory(cache, files, vocab_size)
+    vocabulary = vocabulary or choose_vocab_size(num_bytes)
+    directory = shards_directory(cache, files, vocabulary)
     if is_sealed(directory):
         yield Noticed(
             level="info", text=f"the tokens of this text are at hand ({directory.name[:8]})"
         )
         return TokenShards(directory)
     remove_leftovers(directory.parent)
-    facts: dict[str, object] = {"kind": "tokens", "asked_vocab_size": vocab_size}
+    facts: dict[str, object] = {"kind": "tokens"}
     with sealed_directory(directory, facts) as temporary:
-        yield from _learn_tokenizer(files, vocab_size, temporary, stop)
+        if isinstance(vocabulary, Path):
+            shutil.copyfile(vocabulary / TOKENIZER_FILE, temporary / TOKENIZER_FILE)
+        else:
+            facts["asked_vocab_size"] = vocabulary
+            yield from _learn_tokenizer(files, vocabulary, temporary, stop)
         facts |= yield from _tokenize(files, temporary, stop)
+        facts.setdefault("asked_vocab_size", facts["vocab_size"])
     return TokenShards(directory)
 
 
@@ -100,9 +114,13 @@ def read_corpus(
     return files
 
 
-def shards_directory(cache: Path, files: list[TextFile], vocab_size: int) -> Path:
+def shards_directory(cache: Path, files: list[TextFile], vocabulary: int | Path) -> Path:
     """Where the tokens of these contents live."""
-    return cache / "tokens" / corpus_key(files, f"format {_FORMAT} vocabulary {vocab_size}")
+    if isinstance(vocabulary, Path):
+        made_by = f"tokenizer {sha256_file(vocabulary / TOKENIZER_FILE)}"
+    else:
+        made_by = f"vocabulary {vocabulary}"
+    return cache / "tokens" / corpus_key(files, f"format {_FORMAT} {made_by}")
 
 
 def choose_vocab_size(num_bytes: int) -> int:
@@ -172,7 +190,11 @@ def _tokenize(
             level="warning",
             text=f"{len(bad_lines)} JSONL lines without a text were skipped, first {bad_lines[0]}",
         )
-    write_json(directory / SOURCES_FILE, {"paths": [str(file.source.path) for file in files]})
+    known = {
+        "paths": [str(file.source.path.resolve()) for file in files],
+        "sha256": [file.sha256 for file in files],
+    }
+    write_json(directory / SOURCES_FILE, known)
     yield StageAdvanced(stage="tokenising", done=total, total=total, unit="bytes")
     return {
         "dtype": writer.dtype.name,

@@ -1,6 +1,7 @@
 """How the parts of a training run fit together."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +22,13 @@ from tissu_core.config.runs import TrainRun
 from tissu_core.data.batches import BatchOrder, iter_validation_windows
 from tissu_core.data.shards import TokenShards
 from tissu_core.decoding.generate import generate
+from tissu_core.errors import ResourceError
 from tissu_core.events import CheckpointSaved, GenerationFinished, SampleGenerated, StageAdvanced
 from tissu_core.models.build import build_model
+from tissu_core.models.count import checkpoint_bytes
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import Score, score_windows
+from tissu_core.runs.room import with_way_out
 from tissu_core.runtime.precision import autocast
 from tissu_core.runtime.seeds import derive_seed
 from tissu_core.text.tokenizer import Tokenizer
@@ -50,6 +54,8 @@ class Assembly:
     store: CheckpointStore
     state: TrainState
     device: torch.device
+    data_from_step: int = 0
+    """The step at which the data order begins, and before which scores are of another text."""
 
     def trainer(self, clock: Callable[[], float]) -> Trainer:
         """The loop over these parts."""
@@ -91,7 +97,8 @@ class Assembly:
             batch_sequences=max(1, training.batch_tokens // context),
             seed=training.seed,
         )
-        return lambda step: torch.from_numpy(order.batch(step))
+        first = min(self.data_from_step, self.state.step)
+        return lambda step: torch.from_numpy(order.batch(step - first))
 
     def _schedule(self) -> Callable[[int, float], float]:
         warmup_steps, share = parse_warmup(self.run.optimizer.warmup)
@@ -123,14 +130,22 @@ class Assembly:
         yield score
 
     def save(self, state: TrainState) -> CheckpointSaved:
-        """Write a verified checkpoint."""
+        """Write a verified checkpoint.
+
+        Raises:
+            ResourceError: If the disk does not take it.
+        """
 
         def write(directory: Path) -> None:
             write_model_files(directory, self.model, self.tokenizer)
             write_training_state(directory, state, self.optimizer.state_tensors())
 
         facts = {**self.facts(), "kind": "checkpoint", "step": state.step}
-        saved = self.store.save(state.step, write, facts)
+        try:
+            saved = self.store.save(state.step, write, facts)
+        except ResourceError as error:
+            directory = self.store.directory.parent
+            raise with_way_out(error, directory, checkpoint_bytes(self.model.config)) from error
         return CheckpointSaved(
             step=state.step,
             path=str(saved.path),
@@ -150,8 +165,9 @@ class Assembly:
         }
 
     def mark_best(self, step: int) -> None:
-        """Let ``best`` name a step."""
-        self.store.point("best", step, self.state.best_bits_per_byte)
+        """Let ``best`` name a step; where the disk does not take it, the state still knows."""
+        with suppress(ResourceError):
+            self.store.point("best", step, self.state.best_bits_per_byte)
 
     def sample(self, step: int) -> SampleGenerated:
         """A short text of the model as it is now."""
@@ -202,6 +218,8 @@ def assemble_saved(
     directory: Path,
     checkpoint: Path,
     device: torch.device,
+    *,
+    data_from_step: int = 0,
 ) -> Assembly:
     """A run as a verified checkpoint holds it."""
     loaded = load_model(checkpoint, device)
@@ -209,10 +227,13 @@ def assemble_saved(
     state, moments = read_training_state(checkpoint)
     assembly = _assembly(run, steps, loaded.model, loaded.tokenizer, shards, directory, state)
     assembly.optimizer.load_state_tensors(moments)
+    assembly.data_from_step = data_from_step
     best = assembly.store.best_score()
     if best is not None and best[0] <= state.step:
         state.best_step, state.best_bits_per_byte = best
     elif state.best_step not in assembly.store.steps():
+        state.best_step = 0
+    if state.best_step <= data_from_step:
         state.best_step, state.best_bits_per_byte, state.evals_since_best = 0, float("inf"), 0
     return assembly
 

@@ -20,7 +20,7 @@ def measure_perplexity(
         InputError: If the text or the model cannot be read.
         ConfigError: If the stride is not in 1..context.
     """
-    path = find_model(model)
+    find_model(model)  # what is not there is said before the text is read
     files = yield from read_corpus(data, cache_directory())
     import torch
 
@@ -28,7 +28,7 @@ def measure_perplexity(
     from tissu_core.models.score import Score
     from tissu_core.runs.loading import load_for_use
 
-    loaded, device = load_for_use(path, machine)
+    loaded, device = load_for_use(model, machine)
     context = loaded.model.config.max_position_embeddings
     stride = _check_stride(stride, context)
     token_bytes = torch.tensor(loaded.tokenizer.token_bytes(), device=device)
@@ -49,7 +49,7 @@ def measure_perplexity(
     if not score.num_tokens:
         raise InputError("the files hold no letter of text", hint="name other text")
     yield PerplexityMeasured(
-        model=str(path),
+        model=str(loaded.path),
         loss=score.loss,
         perplexity=score.perplexity,
         bits_per_byte=score.bits_per_byte,

@@ -1,0 +1,78 @@
+"""What may be another on resume, and what may not."""
+
+from collections.abc import Callable
+from operator import attrgetter
+from pathlib import Path
+
+from tissu_core.config.fields import iter_settings
+from tissu_core.config.runs import TrainRun
+from tissu_core.errors import ConfigError
+from tissu_core.runs.run_directory import CONFIG_FILE
+from tissu_core.storage import read_json
+
+Settle = Callable[[TrainRun], TrainRun]
+"""A run's stored settings to those that a person wants now."""
+
+_TURNABLE = ("optimizer.", "training.", "machine.", "model.dropout")
+_FIXED = ("optimizer.name", "training.seed")
+_SHAPE = {  # in config.toml: in a checkpoint's config.json
+    "num_hidden_layers": "num_hidden_layers",
+    "hidden_size": "hidden_size",
+    "num_attention_heads": "num_attention_heads",
+    "num_key_value_heads": "num_key_value_heads",
+    "context_tokens": "max_position_embeddings",
+}
+
+
+def override(stored: TrainRun, settle: Settle, *, is_allowed: bool) -> tuple[TrainRun, list[str]]:
+    """The settings to go on with, and a line for each that differs from the stored ones.
+
+    Raises:
+        ConfigError: If one differs and that is not allowed, or belongs to what was learned.
+    """
+    wanted = settle(stored)
+    changes: list[str] = []
+    for path, _, _ in iter_settings(TrainRun):
+        before, after = attrgetter(path)(stored), attrgetter(path)(wanted)
+        if before == after:
+            continue
+        if path in _FIXED or not path.startswith(_TURNABLE):
+            raise ConfigError(
+                f"{path} is {before!r} in this run and cannot become {after!r}: weights, moments "
+                "and data order rest on it",
+                field=path,
+                hint="start a new run with it",
+            )
+        changes.append(f"{path} {_shown(before)} -> {_shown(after)}")
+    if changes and not is_allowed:
+        raise ConfigError(
+            f"--resume goes on with a run as it began, and these differ: {', '.join(changes)}",
+            field="resume",
+            hint="the same command with --override, or without these settings",
+        )
+    return wanted, changes
+
+
+def refuse_other_shape(run: TrainRun, directory: Path, checkpoint: Path) -> None:
+    """Refuse a checkpoint whose model is not the one the settings describe.
+
+    Raises:
+        ConfigError: Naming every field that differs, with both values.
+    """
+    saved = read_json(checkpoint / "config.json")
+    differing = [
+        f"{name} {getattr(run.model, name)} / {saved.get(theirs)}"
+        for name, theirs in _SHAPE.items()
+        if getattr(run.model, name) != saved.get(theirs)
+    ]
+    if differing:
+        raise ConfigError(
+            f"{directory / CONFIG_FILE} and {checkpoint.name} are of different models "
+            f"({CONFIG_FILE} / checkpoint): {', '.join(differing)}",
+            field="model",
+            hint=f"mend [model] in {directory / CONFIG_FILE}, or start a new run",
+        )
+
+
+def _shown(value: object) -> object:
+    return "unset" if value is None else value
