@@ -1,9 +1,9 @@
 """Files that are whole or absent: atomic writes, and directories sealed with a manifest.
 
 A sealed directory holds ``tissu.json``: the SHA-256 and size of every other file and a seal over
-itself, written last. It is filled under a temporary name, synced, and renamed; a directory without
-its manifest was never saved. safetensors has no checksum of its own (a flipped bit in tensor data
-loads silently), which is why reading goes through ``verify``.
+itself, written last. It is filled under a temporary name, synced, read back, and renamed; a
+directory without its manifest was never saved. safetensors has no checksum of its own (a flipped
+bit in tensor data loads silently), which is why reading goes through ``verify``.
 """
 
 import hashlib
@@ -31,8 +31,12 @@ _ASIDE = "old-"
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """The one place where a disk that refuses becomes an answer."""
+def guard_write(path: Path) -> Iterator[None]:
+    """The one place where a disk that refuses becomes an answer.
+
+    Raises:
+        ResourceError: If the disk is full, read-only or failing.
+    """
     try:
         yield
     except OSError as error:
@@ -51,7 +55,7 @@ def write_text(path: Path, text: str) -> None:
         ResourceError: If the disk is full, read-only or failing.
     """
     temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
-    with _writing(path):
+    with guard_write(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open(
@@ -124,16 +128,28 @@ def sealed_directory(path: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
         ResourceError: If the disk is full, read-only or failing.
     """
     temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
-    with _writing(path):
+    with guard_write(path):
         remove_directory(temporary)
         temporary.mkdir(parents=True)
         try:
             yield temporary
             _seal(temporary, facts)
+            _read_back(temporary)
             _move_in(temporary, path)
         except BaseException:
             remove_directory(temporary)
             raise
+
+
+def _read_back(directory: Path) -> None:
+    try:
+        verify(directory)
+    except IntegrityError as error:
+        raise ResourceError(
+            f"the disk gave back other bytes than were written: {error.message}",
+            safe="what was there before, and every finished checkpoint",
+            hint="mend that disk, or name another place with --out or TISSU_HOME",
+        ) from error
 
 
 def _move_in(temporary: Path, path: Path) -> None:

@@ -22,7 +22,7 @@ from tissu_core.config.runs import TrainRun
 from tissu_core.data.batches import BatchOrder, iter_validation_windows
 from tissu_core.data.shards import TokenShards
 from tissu_core.decoding.generate import generate
-from tissu_core.errors import ResourceError
+from tissu_core.errors import ConfigError, ResourceError
 from tissu_core.events import CheckpointSaved, GenerationFinished, SampleGenerated, StageAdvanced
 from tissu_core.models.build import build_model
 from tissu_core.models.count import checkpoint_bytes
@@ -226,7 +226,14 @@ def assemble_saved(
     loaded.model.set_dropout(run.model.dropout)
     state, moments = read_training_state(checkpoint)
     assembly = _assembly(run, steps, loaded.model, loaded.tokenizer, shards, directory, state)
-    assembly.optimizer.load_state_tensors(moments)
+    try:
+        assembly.optimizer.load_state_tensors(moments)
+    except KeyError as error:
+        raise ConfigError(
+            f"{checkpoint.name} has no {error}, which the optimizer {run.optimizer.name} needs",
+            field="optimizer.name",
+            hint="put back the optimizer's name in config.toml, or start a new run",
+        ) from error
     assembly.data_from_step = data_from_step
     best = assembly.store.best_score()
     if best is not None and best[0] <= state.step:

@@ -50,31 +50,29 @@ def resume(
     directory = find_run(given)
     with writing(directory), logging_to(directory) as log:
         stored = read_config(directory)
-        store = CheckpointStore(directory / CHECKPOINTS, stored.run.training.keep)
+        run, changes = override(stored.run, settle, is_allowed=is_override)
+        store = CheckpointStore(directory / CHECKPOINTS, run.training.keep)
         checkpoint = _choose_checkpoint(store, accepts_older)
         yield from _never_finished(store, checkpoint)
         if checkpoint is not None:
             refuse_other_shape(stored.run, directory, checkpoint)
-        run, changes = override(stored.run, settle, is_allowed=is_override)
         try:
             shards = yield from find_tokens(
-                stored, checkpoint, stop.is_set, is_change_accepted=is_data_change_accepted
+                stored, checkpoint, stop.is_set, log, is_change_accepted=is_data_change_accepted
             )
         except PreparationStoppedError:
             yield Noticed(level="info", text="stopped before the first step; nothing changed")
             return
-        if not changes and shards.directory.name == stored.tokens_key:
-            yield from [event for event in read_events(directory) if isinstance(event, Planned)][
-                -1:
-            ]
-            yield from _resume_at(directory, stored, shards, checkpoint, stop, log)
-            return
-        changed, planned = _plan_again(stored, run, shards, checkpoint)
         if changes:
             yield log(Noticed(level="warning", text=f"settings changed: {', '.join(changes)}"))
-        yield log(planned)
-        write_config(directory, changed)
-        yield from _resume_at(directory, changed, shards, checkpoint, stop, log)
+        if changes or shards.directory.name != stored.tokens_key:
+            stored, planned = _plan_again(stored, run, shards, checkpoint)
+            write_config(directory, stored)
+            yield log(planned)
+        else:
+            events = read_events(directory)
+            yield from [event for event in events if isinstance(event, Planned)][-1:]
+        yield from _resume_at(directory, stored, shards, checkpoint, stop, log)
 
 
 def _choose_checkpoint(

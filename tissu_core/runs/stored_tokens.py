@@ -10,14 +10,14 @@ from tissu_core.data.shards import SOURCES_FILE, TokenShards
 from tissu_core.errors import ConfigError, IntegrityError
 from tissu_core.events import Noticed, TrainEvent
 from tissu_core.runs.home import cache_directory
-from tissu_core.runs.run_loop import StoredRun
+from tissu_core.runs.run_loop import Log, StoredRun
 from tissu_core.storage import is_sealed, read_json, read_manifest
 
 _SHOWN_CHANGES = 5
 
 
 def find_tokens(
-    stored: StoredRun, checkpoint: Path | None, stop: Stop, *, is_change_accepted: bool
+    stored: StoredRun, checkpoint: Path | None, stop: Stop, log: Log, *, is_change_accepted: bool
 ) -> Generator[TrainEvent, None, TokenShards]:
     """The tokens a run began with: they are what bit-equal resume rests on.
 
@@ -58,10 +58,12 @@ def find_tokens(
             safe="every checkpoint: tissu chat works",
             hint="put it back as it was, or go on with it: the same with --accept-data-change",
         )
-    yield Noticed(
-        level="warning",
-        text=f"the text changed ({changes}): weights and optimizer are kept, and the data order "
-        "begins anew on the text as it is now",
+    yield log(
+        Noticed(
+            level="warning",
+            text=f"the text changed ({changes}): weights and optimizer are kept, and the data "
+            "order begins anew on the text as it is now",
+        )
     )
     return (yield from prepare(data, checkpoint or asked, cache, stop))
 
