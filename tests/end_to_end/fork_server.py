@@ -8,10 +8,6 @@ import json
 import os
 import sys
 
-import torch._dynamo  # by far the most of it, imported by the first optimizer
-
-import tissu_cli.render.farewell
-import tissu_cli.render.train_views
 import tissu_core.runs.assemble
 import tissu_core.runs.resume
 import tissu_core.runs.train  # noqa: F401
