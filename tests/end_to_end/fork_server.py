@@ -4,14 +4,21 @@ Reads JSON lines. A list of words is a command line, answered with the process's
 answered with that process's exit code once it ended, negative for a signal.
 """
 
+import importlib
 import json
 import os
 import sys
 
-import tissu_core.runs.assemble
-import tissu_core.runs.resume
-import tissu_core.runs.train  # noqa: F401
 from tissu_cli.main import run
+
+IMPORTED = (
+    "torch._dynamo",  # what the first optimizer imports, and by far the most of it
+    "tissu_cli.render.farewell",
+    "tissu_cli.render.train_views",
+    "tissu_core.runs.assemble",
+    "tissu_core.runs.resume",
+    "tissu_core.runs.train",
+)
 
 
 def start(words: list[str]) -> int:
@@ -25,6 +32,8 @@ def start(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    for name in IMPORTED:
+        importlib.import_module(name)
     for line in sys.stdin:
         asked = json.loads(line)
         answer = start(asked) if isinstance(asked, list) else os.waitpid(asked, 0)[1]
