@@ -72,10 +72,14 @@ def test_200_kills_lose_no_finished_checkpoint_and_change_no_bit(
     draw = random.Random(1337)
     store = CheckpointStore(tissu.home / "runs/killed/checkpoints")
     run = server.start(*words, "--name", "killed", "--save-every", "3")
-    began = time.monotonic()
     wait_for(store, 3)
-    span = 2 * (time.monotonic() - began)  # about half of the tries get as far as a save
-    newest, moved = 3, 0
+    os.kill(run, signal.SIGKILL)
+    server.wait(run)
+    newest = store.steps()[-1]
+    run, began = server.start("train", "--resume", "killed"), time.monotonic()
+    wait_for(store, newest + 3)
+    span = 1.5 * (time.monotonic() - began)  # so that a third of the tries get as far as a save
+    moved = 0
     for _ in range(NUM_KILLS):
         time.sleep(draw.uniform(0.0, span))
         os.kill(run, signal.SIGKILL)
