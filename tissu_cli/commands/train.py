@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,16 @@ from tissu_core.events import FileSkipped, Noticed, Planned, RunFinished, TrainE
 from tissu_core.sanitize import sanitize_line
 
 VIEWS = ("auto", "panel", "log", "json")
+
+Fallback = Annotated[
+    bool, typer.Option("--fallback", help="With --resume: pass over a damaged checkpoint.")
+]
+Override = Annotated[
+    bool, typer.Option("--override", help="With --resume: go on with other settings, or longer.")
+]
+AcceptDataChange = Annotated[
+    bool, typer.Option("--accept-data-change", help="With --resume: go on with changed text.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,20 +51,9 @@ def train(
         str | None,
         typer.Option(metavar="RUN|last", help="Go on with a run where it stopped."),
     ] = None,
-    fallback: Annotated[
-        bool,
-        typer.Option("--fallback", help="With --resume: pass over a damaged checkpoint."),
-    ] = False,
-    override: Annotated[
-        bool,
-        typer.Option("--override", help="With --resume: go on with other settings, or longer."),
-    ] = False,
-    accept_data_change: Annotated[
-        bool,
-        typer.Option(
-            "--accept-data-change", help="With --resume: go on with the text as it is now."
-        ),
-    ] = False,
+    fallback: Fallback = False,
+    override: Override = False,
+    accept_data_change: AcceptDataChange = False,
     view: Annotated[
         str, typer.Option(metavar="|".join(VIEWS), help="How to show the run.")
     ] = "auto",
@@ -70,6 +70,12 @@ def train(
     given: Given,
 ) -> None:
     _refuse_combinations(view, corpus, demo=demo)
+    settle = partial(resolve_settings, TrainRun, given, config_file=config, assignments=assignments)
+    only_with_resume = {
+        "--fallback": fallback,
+        "--override": override,
+        "--accept-data-change": accept_data_change,
+    }
     with Signals() as signals:
         if resume is not None:
             _refuse_other_start(is_other=bool(corpus or demo or dry_run))
@@ -78,34 +84,19 @@ def train(
             events = resume_run(
                 resume,
                 signals.stop,
-                settle=lambda stored: resolve_settings(
-                    TrainRun,
-                    given,
-                    config_file=config,
-                    assignments=assignments,
-                    base=to_table(stored),
-                ),
+                settle=lambda stored: settle(base=to_table(stored)),
                 is_override=override,
                 is_data_change_accepted=accept_data_change,
                 accepts_older=lambda error: fallback or _asks_for_older(error),
             )
         else:
-            _refuse_without_resume(
-                {
-                    "--fallback": fallback,
-                    "--override": override,
-                    "--accept-data-change": accept_data_change,
-                }
-            )
+            _refuse_without_resume(only_with_resume)
             base = demo_settings() if demo else {}
             if corpus:
                 base["data.corpus"] = list(corpus)
-            run = resolve_settings(
-                TrainRun, given, config_file=config, assignments=assignments, base=base
-            )
             from tissu_core.runs.train import train as train_run
 
-            events = train_run(run, signals.stop, is_dry_run=dry_run)
+            events = train_run(settle(base=base), signals.stop, is_dry_run=dry_run)
         Watching(view, signals).through(events)
         if signals.exit_code:
             raise typer.Exit(signals.exit_code)
