@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.conftest import FAST, Copy, Result, Tissu, Trained, snapshot, write_corpus
-from tissu_core import storage
+from tissu_core.checkpoint import store as store_module
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.checkpoint.training_state import read_training_state
 from tissu_core.checkpoint.weights import load_tensors
@@ -465,8 +465,12 @@ def during(
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize(
     ("module", "function"),
-    [(assemble, "write_training_state"), (storage, "_read_back"), (assemble, "score_windows")],
-    ids=["saving", "reading back", "evaluating"],
+    [
+        (assemble, "write_training_state"),
+        (store_module, "read_manifest"),
+        (assemble, "score_windows"),
+    ],
+    ids=["saving", "moving the pointer", "evaluating"],
 )
 def test_a_stop_signal_lets_a_save_and_an_evaluation_end(
     tissu: Tissu,

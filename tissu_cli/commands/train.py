@@ -71,11 +71,6 @@ def train(
 ) -> None:
     _refuse_combinations(view, corpus, demo=demo)
     settle = partial(resolve_settings, TrainRun, given, config_file=config, assignments=assignments)
-    only_with_resume = {
-        "--fallback": fallback,
-        "--override": override,
-        "--accept-data-change": accept_data_change,
-    }
     with Signals() as signals:
         if resume is not None:
             _refuse_other_start(is_other=bool(corpus or demo or dry_run))
@@ -90,7 +85,7 @@ def train(
                 accepts_older=lambda error: fallback or _asks_for_older(error),
             )
         else:
-            _refuse_without_resume(only_with_resume)
+            _refuse_without_resume(fallback=fallback, override=override, change=accept_data_change)
             base = demo_settings() if demo else {}
             if corpus:
                 base["data.corpus"] = list(corpus)
@@ -111,8 +106,9 @@ def _refuse_combinations(view: str, corpus: list[str] | None, *, demo: bool) -> 
         )
 
 
-def _refuse_without_resume(given: dict[str, bool]) -> None:
-    for flag in (flag for flag, is_given in given.items() if is_given):
+def _refuse_without_resume(*, fallback: bool, override: bool, change: bool) -> None:
+    flags = {"--fallback": fallback, "--override": override, "--accept-data-change": change}
+    for flag in (flag for flag, is_given in flags.items() if is_given):
         raise ConfigError(
             f"{flag} goes with --resume", field=flag, hint=f"tissu train --resume last {flag}"
         )
