@@ -23,6 +23,7 @@ from tissu_core.config.layers import (
     layer_from,
     only_known_to,
     stack,
+    to_settings,
 )
 from tissu_core.config.load import cast_value
 from tissu_core.config.runs import RUNS
@@ -120,9 +121,12 @@ def resolve_settings(
     config_file: Path | None = None,
     assignments: list[str] | None = None,
     base: Mapping[str, Any] | None = None,
+    stored: Config | None = None,
 ) -> Config:
     """A configuration from, in rising precedence: files and environment, ``base``, ``--config``,
     ``--set``, options. Names on stderr the files and variables that took part.
+
+    With ``stored``, the settings of a run, only what was typed comes before them.
 
     Raises:
         ConfigError: Naming the setting that is unknown, of the wrong type or out of range.
@@ -132,7 +136,9 @@ def resolve_settings(
         for path, flag, hint in ((p, describe(spec).flag, h) for p, spec, h in iter_settings(kind))
         if path in given
     }
-    ambient = ambient_layers() if kind in RUNS else []
+    ambient = ambient_layers() if kind in RUNS and stored is None else []
+    if stored is not None:
+        base = to_settings(stored)
     shared = [*ambient, layer_from(base or {}, "preset"), *config_layer(config_file)]
     own = [only_known_to(kind, layer) for layer in shared]
     settings = stack([*own, assignments_layer(assignments or []), typed])

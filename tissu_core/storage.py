@@ -1,9 +1,9 @@
 """Files that are whole or absent: atomic writes, and directories sealed with a manifest.
 
-A sealed directory holds ``tissu.json``: the SHA-256 and size of every other file, written last. It
-is filled under a temporary name, synced, and renamed; a directory without its manifest was never
-saved. safetensors has no checksum of its own (a flipped bit in tensor data loads silently), which
-is why reading goes through ``verify``.
+A sealed directory holds ``tissu.json``: the SHA-256 and size of every other file and a seal over
+itself, written last. It is filled under a temporary name, synced, read back, and renamed; a
+directory without its manifest was never saved. safetensors has no checksum of its own (a flipped
+bit in tensor data loads silently), which is why reading goes through ``verify``.
 """
 
 import hashlib
@@ -11,31 +11,63 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tissu_core.errors import InputError, IntegrityError
+from tissu_core.errors import InputError, IntegrityError, ResourceError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 MANIFEST = "tissu.json"
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
+"""Version 1 had no seal, and is still read."""
+_SEAL = "seal"
 _TEMPORARY = ".tmp-"
 _ASIDE = "old-"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text``, so that a crash leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
+@contextmanager
+def guard_write(path: Path) -> Iterator[None]:
+    """The one place where a disk that refuses becomes an answer.
+
+    Raises:
+        ResourceError: If the disk is full, read-only or failing.
+    """
     try:
-        with temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_directory(path.parent)
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ResourceError(
+            f"cannot write {path}: {reason[:1].lower()}{reason[1:]}",
+            safe="what was there before, and every finished checkpoint",
+            hint="free or mend that disk, or name another place with --out or TISSU_HOME",
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text``, so that a crash leaves the old file or the new one.
+
+    Raises:
+        ResourceError: If the disk is full, read-only or failing.
+    """
+    temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
+    with guard_write(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open(
+                "w", encoding="utf-8", errors="surrogateescape", newline="\n"
+            ) as file:
+                file.write(text)
+                file.flush()
+                _sync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_directory(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -66,9 +98,18 @@ def sync_directory(path: Path) -> None:
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        _sync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
+    """Onto the disk itself: on macOS, fsync alone stops at the drive's cache."""
+    if hasattr(fcntl, "F_FULLFSYNC"):
+        with suppress(OSError):  # network file systems know only fsync
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
 
 
 def sha256_file(path: Path) -> str:
@@ -82,31 +123,64 @@ def sealed_directory(path: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
     """Fill a new directory that appears at ``path`` whole, sealed by a manifest with ``facts``.
 
     Yields a temporary directory to write into. A directory already at ``path`` is replaced.
+
+    Raises:
+        ResourceError: If the disk is full, read-only or failing.
     """
     temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
-    remove_directory(temporary)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        _seal(temporary, facts)
-        aside = path.with_name(f"{_TEMPORARY}{os.getpid()}-{_ASIDE}{path.name}")
-        if path.exists():  # only renames stand between the old and the new
-            path.rename(aside)
-        temporary.rename(path)
-        remove_directory(aside)
-    except BaseException:
+    with guard_write(path):
         remove_directory(temporary)
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            _seal(temporary, facts)
+            _read_back(temporary)
+            _move_in(temporary, path)
+        except BaseException:
+            remove_directory(temporary)
+            raise
+
+
+def _read_back(directory: Path) -> None:
+    try:
+        verify(directory)
+    except IntegrityError as error:
+        raise ResourceError(
+            f"the disk gave back other bytes than were written: {error.message}",
+            safe="what was there before, and every finished checkpoint",
+            hint="mend that disk, or name another place with --out or TISSU_HOME",
+        ) from error
+
+
+def _move_in(temporary: Path, path: Path) -> None:
+    """Only renames stand between the old and the new."""
+    aside = path.with_name(f"{_TEMPORARY}{os.getpid()}-{_ASIDE}{path.name}")
+    if path.exists():
+        path.rename(aside)
+    try:
+        temporary.rename(path)
+    except OSError:
+        if aside.exists():
+            aside.rename(path)
         raise
     sync_directory(path.parent)
+    remove_directory(aside)
 
 
 def _seal(directory: Path, facts: Mapping[str, Any]) -> None:
     files: dict[str, dict[str, Any]] = {}
     for path in sorted(directory.iterdir()):
         with path.open("rb+") as file:
-            os.fsync(file.fileno())
+            _sync(file.fileno())
         files[path.name] = {"sha256": sha256_file(path), "num_bytes": path.stat().st_size}
-    write_json(directory / MANIFEST, {"version": MANIFEST_VERSION, **facts, "files": files})
+    manifest = {**facts, "version": MANIFEST_VERSION, "files": files}
+    write_json(directory / MANIFEST, {**manifest, _SEAL: _seal_of(manifest)})
+
+
+def _seal_of(manifest: Mapping[str, Any]) -> str:
+    """The SHA-256 of all a manifest says but this."""
+    said = {name: value for name, value in manifest.items() if name != _SEAL}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def is_sealed(directory: Path) -> bool:
@@ -118,7 +192,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     """The manifest of a sealed directory.
 
     Raises:
-        IntegrityError: If it is missing or not JSON.
+        IntegrityError: If it is missing, not JSON, or not what was sealed.
         InputError: If a newer tissu wrote it.
     """
     path = directory / MANIFEST
@@ -136,6 +210,10 @@ def read_manifest(directory: Path) -> dict[str, Any]:
             f"{path} has format version {manifest['version']}; this tissu reads up to "
             f"{MANIFEST_VERSION}",
             hint="upgrade tissu",
+        )
+    if version != 1 and manifest.get(_SEAL) != _seal_of(manifest):
+        raise IntegrityError(
+            f"{path} is damaged: its seal does not fit what it says", hint="use another checkpoint"
         )
     return manifest
 
@@ -173,14 +251,16 @@ def remove_directory(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def remove_leftovers(directory: Path) -> None:
+def remove_leftovers(directory: Path, *, is_locked: bool = False) -> None:
     """Remove what a killed process left half-written in ``directory``.
 
     A directory that was set aside while its replacement moved in is put back if that never came.
+    ``is_locked`` says that nobody else writes there: a live process of that number, which a
+    restarted machine or container hands out again, is then another one.
     """
     for path in directory.glob(f"{_TEMPORARY}*"):
         pid, _, name = path.name.removeprefix(_TEMPORARY).partition("-")
-        if _is_alive(pid):
+        if not is_locked and _is_alive(pid):
             continue
         replaced = directory / name.removeprefix(_ASIDE)
         if name.startswith(_ASIDE) and is_sealed(path) and not replaced.exists():

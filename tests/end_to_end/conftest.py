@@ -5,6 +5,7 @@ inside this one, from the arguments to the exit code; ``test_processes.py`` show
 """
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -138,6 +139,17 @@ class Trained:
         return self.tissu.home / "runs" / "cloth"
 
 
+Copy = Callable[[], Trained]
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
 @pytest.fixture(scope="session")
 def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A finished run of 40 steps; tests that only read share it."""
@@ -150,7 +162,7 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 @pytest.fixture
-def trained_copy(trained_once: Trained, tmp_path: Path) -> Callable[[], Trained]:
+def trained_copy(trained_once: Trained, tmp_path: Path) -> Copy:
     """A copy of the finished run that a test may damage."""
 
     def copy() -> Trained:

@@ -1,24 +1,11 @@
 """What goes wrong, through the real command: exit code, three lines, nothing lost."""
 
-import hashlib
 import os
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import FAST, Tissu, Trained
-
-Copy = Callable[[], Trained]
-
-
-def snapshot(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+from tests.end_to_end.conftest import FAST, Copy, Tissu, Trained, snapshot
 
 
 def test_no_corpus(tissu: Tissu) -> None:
@@ -81,85 +68,6 @@ def test_a_name_or_directory_in_use_is_not_touched(trained_copy: Copy) -> None:
     result = trained.tissu("train", trained.corpus, "--out", trained.run, *FAST)
     assert result.code == 2
     assert snapshot(trained.run) == before
-
-
-def damage(path: Path, how: str) -> None:
-    content = bytearray(path.read_bytes())
-    if how == "truncated":
-        path.write_bytes(content[: len(content) // 2])
-    else:
-        content[len(content) // 2] ^= 0x10
-        path.write_bytes(content)
-
-
-@pytest.mark.parametrize("how", ["truncated", "flipped"])
-@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.safetensors"])
-def test_damaged_checkpoint_offers_the_next_good_one(
-    trained_copy: Copy, how: str, file: str
-) -> None:
-    trained = trained_copy()
-    newest = trained.run / "checkpoints" / "step-000040"
-    damage(newest / file, how)
-    before = snapshot(trained.run / "checkpoints")
-    result = trained.tissu("train", "--resume", "cloth")
-    assert result.code == 6
-    assert "step 40 is damaged, step 30 is good" in result.error[0]
-    assert "--fallback" in result.error[2]
-    assert snapshot(trained.run / "checkpoints") == before
-    went_on = trained.tissu("train", "--resume", "cloth", "--fallback")
-    assert went_on.code == 0, went_on.err
-    assert "goes on after step 30" in went_on.err
-    assert (trained.run / "checkpoints" / "damaged-step-000040").is_dir()
-
-
-def test_checkpoint_without_manifest_counts_as_never_saved(trained_copy: Copy) -> None:
-    trained = trained_copy()
-    (trained.run / "checkpoints" / "step-000040" / "tissu.json").unlink()
-    result = trained.tissu("train", "--resume", "cloth")
-    assert result.code == 0, result.err
-    assert "goes on after step 30" in result.err
-
-
-def test_damaged_model_is_refused_and_a_good_checkpoint_named(trained_copy: Copy) -> None:
-    trained = trained_copy()
-    damage(trained.run / "model" / "model.safetensors", "flipped")
-    result = trained.tissu("generate", "cloth", "-p", "x")
-    assert result.code == 6
-    good = trained.run / "checkpoints" / "step-000040"
-    assert str(good) in result.error[2]
-    assert trained.tissu("generate", good, "-p", "x", "--max-tokens", "2").code == 0
-
-
-def test_corpus_gone_goes_on_from_its_tokens_and_without_them_says_so(
-    tissu: Tissu, corpus: Path
-) -> None:
-    assert (
-        tissu("train", corpus, "--name", "r", "--steps", "4", "--save-every", "2", *FAST).code == 0
-    )
-    shutil.rmtree(tissu.home / "runs" / "r" / "checkpoints" / "step-000004")
-    shutil.rmtree(corpus)
-    went_on = tissu("train", "--resume", "r")
-    assert went_on.code == 0, went_on.err
-    assert f"{corpus} is gone" in went_on.err
-    shutil.rmtree(tissu.home / "cache")
-    result = tissu("train", "--resume", "r")
-    assert result.code == 6
-    assert str(corpus) in result.error[0]
-    assert "every checkpoint" in result.error[1]
-
-
-def test_corpus_changed_since_is_refused(tissu: Tissu, corpus: Path) -> None:
-    assert tissu("train", corpus, "--name", "r", "--steps", "2", *FAST).code == 0
-    (corpus / "text-00.txt").write_text("Something else.\n", "utf-8")
-    result = tissu("train", "--resume", "r")
-    assert result.code == 6
-    assert "not what this run began with" in result.error[0]
-
-
-def test_settings_with_resume_are_refused(trained_once: Trained) -> None:
-    result = trained_once.tissu("train", "--resume", "cloth", "--lr", "0.1")
-    assert result.code == 2
-    assert "settings cannot change" in result.error[0]
 
 
 def test_unknown_run_and_model_name_the_nearest(trained_once: Trained) -> None:

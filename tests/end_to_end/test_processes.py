@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import COMMAND, FAST, Tissu, Trained, environment, write_corpus
+from tests.end_to_end.conftest import COMMAND, FAST, Tissu, Trained, environment
 from tissu_core.checkpoint.store import CheckpointStore
 
 SLOW_IMPORTS = ("torch", "numpy", "textual", "tokenizers", "transformers", "safetensors", "jinja2")
@@ -151,35 +151,6 @@ def test_kill_leaves_a_checkpoint_that_resumes_without_a_word_from_anybody(
     _, errors = again.communicate(timeout=30)
     assert again.returncode == 130
     assert f"goes on after step {saved}" in errors.decode()
-
-
-@pytest.mark.slow
-@posix
-def test_thirty_kills_at_any_moment_lose_no_finished_checkpoint(
-    tissu: Tissu, tmp_path: Path
-) -> None:
-    corpus = write_corpus(tmp_path / "corpus")
-    run = start_long_run(tissu, corpus)
-    store = CheckpointStore(tissu.home / "runs/long/checkpoints")
-    newest = 0
-    for trial in range(30):
-        time.sleep(0.01 + 0.037 * (trial % 11))
-        run.kill()
-        run.communicate()
-        path = store.newest_verified(is_fallback_allowed=False)  # raises if it is damaged
-        step = int(path.name.removeprefix("step-"))
-        assert step >= newest
-        assert step >= (store.pointed("last") or 0)
-        newest = step
-        run = tissu.start("train", "--resume", "long", stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 60
-        while not [later for later in store.steps() if later > newest]:
-            assert run.poll() is None, run.stderr and run.stderr.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-    run.kill()
-    run.communicate()
-    assert newest > 100
 
 
 @posix

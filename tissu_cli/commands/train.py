@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,13 +10,24 @@ import typer
 
 from tissu_cli.commands.signals import Signals
 from tissu_cli.flags import Assignments, ConfigFile, Given, resolve_settings, with_settings
-from tissu_cli.settings import discard, is_live
+from tissu_cli.settings import discard, is_live, is_person_at_stdin
 from tissu_core.config.demo import demo_settings
 from tissu_core.config.runs import TrainRun
 from tissu_core.errors import ConfigError, TissuError
 from tissu_core.events import FileSkipped, Noticed, Planned, RunFinished, TrainEvent
+from tissu_core.sanitize import sanitize_line
 
 VIEWS = ("auto", "panel", "log", "json")
+
+Fallback = Annotated[
+    bool, typer.Option("--fallback", help="With --resume: pass over a damaged checkpoint.")
+]
+Override = Annotated[
+    bool, typer.Option("--override", help="With --resume: go on with other settings, or longer.")
+]
+AcceptDataChange = Annotated[
+    bool, typer.Option("--accept-data-change", help="With --resume: go on with changed text.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,10 +50,9 @@ def train(
         str | None,
         typer.Option(metavar="RUN|last", help="Go on with a run where it stopped."),
     ] = None,
-    fallback: Annotated[
-        bool,
-        typer.Option("--fallback", help="With --resume: pass over a damaged checkpoint."),
-    ] = False,
+    fallback: Fallback = False,
+    override: Override = False,
+    accept_data_change: AcceptDataChange = False,
     view: Annotated[
         str, typer.Option(metavar="|".join(VIEWS), help="How to show the run.")
     ] = "auto",
@@ -53,52 +64,66 @@ def train(
     *,
     given: Given,
 ) -> None:
-    _refuse_combinations(view, corpus, resume, demo=demo, fallback=fallback)
+    _refuse_combinations(view, corpus, demo=demo)
+    if corpus:
+        given = {**given, "data.corpus": corpus}
+    settle = partial(resolve_settings, TrainRun, given, config_file=config, assignments=assignments)
     with Signals() as signals:
         if resume is not None:
-            is_changed = bool(given or corpus or config or assignments or demo or dry_run)
-            _refuse_settings_on_resume(is_changed=is_changed)
+            _refuse_other_start(is_other=bool(corpus or demo or dry_run))
             from tissu_core.runs.resume import resume as resume_run
 
-            events = resume_run(resume, signals.stop, is_fallback_allowed=fallback)
-        else:
-            run = resolve_settings(
-                TrainRun,
-                {**given, "data.corpus": corpus} if corpus else given,
-                config_file=config,
-                assignments=assignments,
-                base=demo_settings() if demo else {},
+            events = resume_run(
+                resume,
+                signals.stop,
+                settle=lambda stored: settle(stored=stored),
+                is_override=override,
+                is_data_change_accepted=accept_data_change,
+                accepts_older=lambda error: fallback or _asks_for_older(error),
             )
+        else:
+            _refuse_without_resume(fallback=fallback, override=override, change=accept_data_change)
+            base = demo_settings() if demo else {}
             from tissu_core.runs.train import train as train_run
 
-            events = train_run(run, signals.stop, is_dry_run=dry_run)
+            events = train_run(settle(base=base), signals.stop, is_dry_run=dry_run)
         Watching(view, signals).through(events)
         if signals.exit_code:
             raise typer.Exit(signals.exit_code)
 
 
-def _refuse_combinations(
-    view: str, corpus: list[str] | None, resume: str | None, *, demo: bool, fallback: bool
-) -> None:
+def _refuse_combinations(view: str, corpus: list[str] | None, *, demo: bool) -> None:
     if view not in VIEWS:
         raise ConfigError(f"--view is {view!r}", field="view", hint=f"one of {', '.join(VIEWS)}")
     if demo and corpus:
         raise ConfigError(
             "--demo has a corpus of its own", field="corpus", hint=f"tissu train {corpus[0]}"
         )
-    if fallback and resume is None:
+
+
+def _refuse_without_resume(*, fallback: bool, override: bool, change: bool) -> None:
+    flags = {"--fallback": fallback, "--override": override, "--accept-data-change": change}
+    for flag in (flag for flag, is_given in flags.items() if is_given):
         raise ConfigError(
-            "--fallback goes with --resume", field="fallback", hint="tissu train --resume last"
+            f"{flag} goes with --resume", field=flag, hint=f"tissu train --resume last {flag}"
         )
 
 
-def _refuse_settings_on_resume(*, is_changed: bool) -> None:
-    if is_changed:
+def _refuse_other_start(*, is_other: bool) -> None:
+    if is_other:
         raise ConfigError(
-            "--resume goes on with a run as it began; its settings cannot change",
+            "--resume goes on with a run, and takes no corpus, --demo or --dry-run",
             field="resume",
-            hint="only --resume, --fallback and --view, or start a new run",
+            hint="tissu train --resume RUN, or start a new run",
         )
+
+
+def _asks_for_older(error: TissuError) -> bool:
+    """Ask whoever sits there whether to go on from an older checkpoint."""
+    if not (is_live() and is_person_at_stdin()):
+        return False
+    sys.stderr.write(f"{sanitize_line(error.message)}\n")
+    return typer.confirm("Go on from the good one?", err=True)
 
 
 class Watching:

@@ -7,14 +7,17 @@ two verified checkpoints stay; an older one goes only after a newer one was veri
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from tissu_core.errors import InputError, IntegrityError
 from tissu_core.storage import (
+    guard_write,
     is_sealed,
     read_json,
+    read_manifest,
     remove_directory,
     remove_leftovers,
     sealed_directory,
@@ -35,8 +38,12 @@ class Saved:
     seconds: float
 
 
+class FallbackOfferedError(IntegrityError):
+    """The newest checkpoint is damaged, and an older one is good."""
+
+
 class CheckpointStore:
-    """The checkpoints in one directory."""
+    """The checkpoints in one directory; who writes holds the run's lock."""
 
     def __init__(self, directory: Path, keep: int = 2) -> None:
         self.directory = directory
@@ -48,22 +55,37 @@ class CheckpointStore:
 
     def steps(self) -> list[int]:
         """Steps with a finished checkpoint, oldest first."""
+        return sorted(step for step in self._directories() if is_sealed(self.path_of(step)))
+
+    def _directories(self) -> set[int]:
         found = {path.name.removeprefix(_PREFIX) for path in self.directory.glob(f"{_PREFIX}*")}
-        steps = {int(number) for number in found if number.isdecimal()}
-        return sorted(step for step in steps if is_sealed(self.path_of(step)))
+        return {int(number) for number in found if number.isdecimal()}
 
     def save(self, step: int, write: Callable[[Path], None], facts: Mapping[str, Any]) -> Saved:
-        """Write a checkpoint, read it back, move ``last`` to it, and drop what is too old."""
+        """Write a checkpoint, move ``last`` to it, and drop what is too old.
+
+        Raises:
+            ResourceError: If the disk is full or failing; every earlier checkpoint is there.
+        """
         started = time.monotonic()
-        remove_leftovers(self.directory)
         path = self.path_of(step)
-        with sealed_directory(path, facts) as temporary:
-            write(temporary)
-        manifest = verify(path)
-        self.point("last", step)
-        self._prune()
+        with guard_write(path):
+            self.recover()
+            with sealed_directory(path, facts) as temporary:
+                write(temporary)
+            manifest = read_manifest(path)
+            self.point("last", step)
+            self._prune()
         num_bytes = sum(file["num_bytes"] for file in manifest["files"].values())
         return Saved(path, num_bytes, time.monotonic() - started)
+
+    def recover(self) -> None:
+        """Clear up after a kill: what is half-written goes, what was set aside comes back."""
+        remove_leftovers(self.directory, is_locked=True)
+
+    def never_finished(self) -> list[int]:
+        """Steps whose checkpoint has no manifest: a crash cut its writing or removal short."""
+        return sorted(self._directories() - {*self.steps()})
 
     def point(self, name: Pointer, step: int, bits_per_byte: float | None = None) -> None:
         """Let ``last`` or ``best`` name a step's checkpoint."""
@@ -92,42 +114,47 @@ class CheckpointStore:
         """The newest checkpoint, with every byte as it was written.
 
         With ``is_fallback_allowed`` a damaged one is renamed to ``damaged-...`` and the next older
-        one is taken.
+        good one is taken.
 
         Raises:
-            InputError: If there is none.
-            IntegrityError: If the newest is damaged; names the next good one.
+            InputError: If there is none, or a newer tissu wrote it.
+            FallbackOfferedError: If the newest is damaged; names the next good one.
+            IntegrityError: If none is good; nothing is renamed.
         """
-        for step in reversed(self.steps()):
-            path = self.path_of(step)
-            try:
-                verify(path)
-            except IntegrityError as error:
-                if not is_fallback_allowed:
-                    raise self._offer_next(step, error) from error
-                aside = path.with_name(f"damaged-{path.name}")
-                remove_directory(aside)
-                path.rename(aside)
-            else:
-                return path
-        raise InputError(
-            f"{self.directory} has no finished checkpoint",
-            hint="start the run again without --resume",
-        )
+        steps = self.steps()
+        if not steps:
+            raise InputError(
+                f"{self.directory} has no finished checkpoint",
+                hint="start the run again without --resume",
+            )
+        try:
+            verify(self.path_of(steps[-1]))
+        except IntegrityError as error:
+            good = next((step for step in reversed(steps) if self.is_good(step)), None)
+            if good is None or not is_fallback_allowed:
+                raise self._damaged(steps[-1], good, error) from error
+            for step in steps[steps.index(good) + 1 :]:
+                self._set_aside(step)
+            return self.path_of(good)
+        return self.path_of(steps[-1])
 
-    def _offer_next(self, step: int, error: IntegrityError) -> IntegrityError:
-        older = [older for older in reversed(self.steps()) if older < step]
-        good = next((older for older in older if self.is_good(older)), None)
+    def _damaged(self, step: int, good: int | None, error: IntegrityError) -> IntegrityError:
         if good is None:
             return IntegrityError(
                 f"step {step} is damaged and no older checkpoint is good: {error.message}",
                 hint="start the run again without --resume",
             )
-        return IntegrityError(
+        return FallbackOfferedError(
             f"step {step} is damaged, step {good} is good: {error.message}",
             safe=f"checkpoint {self.path_of(good)}",
             hint=f"tissu train --resume {self.directory.parent} --fallback",
         )
+
+    def _set_aside(self, step: int) -> None:
+        path = self.path_of(step)
+        aside = path.with_name(f"damaged-{path.name}")
+        remove_directory(aside)
+        path.rename(aside)
 
     def is_good(self, step: int) -> bool:
         """Whether a step's checkpoint has every byte as it was written."""
@@ -141,4 +168,5 @@ class CheckpointStore:
         kept = {*self.steps()[-self._keep :], self.pointed("best"), self.pointed("last")}
         for step in self.steps():
             if step not in kept:
-                remove_directory(self.path_of(step))
+                with suppress(OSError):  # it is tried again at the next save
+                    remove_directory(self.path_of(step))

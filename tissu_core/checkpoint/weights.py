@@ -10,9 +10,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tissu_core.errors import InputError, ResourceError
+from tissu_core.errors import InputError
 
-_DISK_FULL = ("os error 28", "os error 122", "os error 112")  # ENOSPC, EDQUOT, Windows
+_SYSTEM_ERROR = re.compile(r"(.*) \(os error (\d+)\)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write named tensors.
 
     Raises:
-        ResourceError: If the disk is full.
+        OSError: If the disk is full, read-only or failing.
     """
     try:
         save_file(
@@ -44,13 +44,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
             metadata={"format": "pt"},  # what transformers looks for
         )
     except SafetensorError as error:  # the library reports the system's errors as its own
-        if any(mark in str(error) for mark in _DISK_FULL):
-            raise ResourceError(
-                f"the disk is full at {path.parent}",
-                safe="every earlier checkpoint",
-                hint="free space, then tissu train --resume last",
-            ) from error
-        raise
+        found = _SYSTEM_ERROR.search(str(error))
+        if found is None:
+            raise
+        raise OSError(int(found[2]), found[1].rpartition(": ")[2]) from error
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

@@ -95,6 +95,12 @@ def layer_from(settings: Mapping[str, Any], origin: str) -> Layer:
     return {path: Entry(value=value, origin=origin) for path, value in settings.items()}
 
 
+def to_settings(config: Any) -> dict[str, Any]:
+    """Every setting of a configuration by its dotted path, but those that are None."""
+    values = {path: attrgetter(path)(config) for path, _, _ in iter_settings(type(config))}
+    return {path: value for path, value in values.items() if value is not None}
+
+
 def file_layer(path: Path) -> Layer:
     """The settings of a TOML file; the paths in it are relative to the file.
 

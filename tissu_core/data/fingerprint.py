@@ -116,6 +116,18 @@ def iter_text_files(
         remembered.save()
 
 
+def compare_files(before: Mapping[str, str], files: Iterable[TextFile]) -> list[str]:
+    """What changed since ``before`` (path to hash), a line a file; moved files have not changed."""
+    now = {str(file.source.path.resolve()): file.sha256 for file in files}
+    known, found = {*before.values()}, {*now.values()}
+    changed = [f"changed {path}" for path in now if path in before and before[path] != now[path]]
+    added = [f"added {path}" for path in now if path not in before and now[path] not in known]
+    removed = [
+        f"removed {path}" for path in before if path not in now and before[path] not in found
+    ]
+    return changed + added + removed
+
+
 def corpus_key(files: Iterable[TextFile], settings: str) -> str:
     """A key of contents (in order) and of the settings that shape what is made from them."""
     digest = hashlib.sha256(settings.encode())

@@ -29,9 +29,15 @@ _BATCH_CHARACTERS = 1 << 20
 
 
 def prepare(
-    data: DataConfig, vocab_size: int | None, cache: Path, stop: Stop
+    data: DataConfig,
+    vocab_size: int | None,
+    cache: Path,
+    stop: Stop,
+    instead: Vocabulary | None = None,
 ) -> Generator[PrepareEvent, None, TokenShards]:
     """Read a corpus and return its shards, from the cache if contents and settings are known.
+
+    ``instead`` is used in place of the vocabulary that ``data`` and ``vocab_size`` name.
 
     Raises:
         InputError: If a path is missing or nothing in it is text, or the tokenizer is no use.
@@ -39,7 +45,7 @@ def prepare(
         IntegrityError: If a file changes while it is read, or the tokenizer is another.
         PreparationStoppedError: If ``stop`` turns true.
     """
-    given = given_vocabulary(data, vocab_size)
+    given = instead or given_vocabulary(data, vocab_size)
     files = yield from read_corpus(data, cache, stop)
     vocabulary = given or Vocabulary(vocab_size or choose_vocab_size(num_bytes_of(files)))
     directory = shards_directory(cache, files, vocabulary)
@@ -126,7 +132,11 @@ def _tokenize(
     yield from bad_lines.judge(writer.num_documents)
     if not writer.num_documents:
         raise InputError("the files hold no letter of text", hint="name a folder with text files")
-    write_json(directory / SOURCES_FILE, {"paths": [str(file.source.path) for file in files]})
+    known = {
+        "paths": [str(file.source.path.resolve()) for file in files],
+        "sha256": [file.sha256 for file in files],
+    }
+    write_json(directory / SOURCES_FILE, known)
     yield StageAdvanced(stage="tokenising", done=total, total=total, unit="bytes")
     return {
         "dtype": writer.dtype.name,

@@ -2,7 +2,7 @@
 
 A sealed directory: ``tokens.bin`` (little-endian uint16 or uint32; each document led by the
 end-of-text token), ``documents.bin`` (int64 pairs: first token, number of the source file),
-``sources.json`` (paths), and the tokenizer's files.
+``sources.json`` (paths and hashes), and the tokenizer's files.
 """
 
 from collections.abc import Sequence

@@ -34,6 +34,12 @@ class Vocabulary:
         return f"tokenizer {self.sha256} end {self.given.end_id}"
 
 
+def vocabulary_of(directory: Path) -> Vocabulary:
+    """The vocabulary of a directory with a tokenizer, such as a checkpoint."""
+    tokenizer = Tokenizer.load(directory)
+    return Vocabulary(tokenizer.vocab_size, tokenizer, sha256_file(directory / TOKENIZER_FILE))
+
+
 def choose_vocab_size(num_bytes: int) -> int:
     """A vocabulary for this much text: 1,024 for 100 kB, 4,096 for 10 MB, 32,768 from 5 GB on.
 
@@ -54,8 +60,9 @@ def given_vocabulary(data: DataConfig, vocab_size: int | None) -> Vocabulary | N
     if not data.tokenizer:
         return None
     directory = Path(data.tokenizer).expanduser()
-    tokenizer = Tokenizer.load(directory)
-    sha256 = sha256_file(directory / TOKENIZER_FILE)
+    vocabulary = vocabulary_of(directory)
+    tokenizer, sha256 = vocabulary.given, vocabulary.sha256
+    assert tokenizer
     if data.tokenizer_sha256 not in ("", sha256):
         raise IntegrityError(
             f"{directory / TOKENIZER_FILE} is not what this run began with: SHA-256 is "
@@ -76,4 +83,4 @@ def given_vocabulary(data: DataConfig, vocab_size: int | None) -> Vocabulary | N
             hint="one that is, or: tissu tokenize train",
         )
     _ = tokenizer.end_id  # a text without an end cannot be learned
-    return Vocabulary(tokenizer.vocab_size, tokenizer, sha256)
+    return vocabulary

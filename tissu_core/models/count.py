@@ -44,6 +44,11 @@ def _mean_seen(config: ModelConfig) -> float:
     return window - window * window / (2 * context)
 
 
+def checkpoint_bytes(config: ModelConfig) -> float:
+    """Disk space of a run's checkpoint: fp32 weights and at most two moments of each."""
+    return 12.0 * num_parameters(config)
+
+
 def _block_matrices(config: ModelConfig) -> int:
     queries = config.num_attention_heads * config.head_dim
     keys = config.num_key_value_heads * config.head_dim

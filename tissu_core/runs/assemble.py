@@ -1,6 +1,7 @@
 """How the parts of a training run fit together."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from tissu_core.config.runs import TrainRun
 from tissu_core.data.batches import BatchOrder
 from tissu_core.data.shards import TokenShards
 from tissu_core.decoding.generate import generate
-from tissu_core.errors import IntegrityError
+from tissu_core.errors import ConfigError, IntegrityError, ResourceError
 from tissu_core.evals.validation import iter_validation_score
 from tissu_core.events import (
     CheckpointSaved,
@@ -31,8 +32,10 @@ from tissu_core.events import (
     StageAdvanced,
 )
 from tissu_core.models.build import build_model
+from tissu_core.models.count import checkpoint_bytes
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import Score
+from tissu_core.runs.room import with_way_out
 from tissu_core.runtime.seeds import derive_seed
 from tissu_core.text.tokenizer import Tokenizer
 from tissu_core.training.objectives.next_token import next_token
@@ -58,6 +61,8 @@ class Assembly:
     store: CheckpointStore
     state: TrainState
     device: torch.device
+    data_from_step: int = 0
+    """The step at which the data order begins, and before which scores are of another text."""
 
     def trainer(self, clock: Callable[[], float]) -> Trainer:
         """The loop over these parts."""
@@ -77,15 +82,15 @@ class Assembly:
             seed=training.seed,
             precision=self.run.machine.precision,
         )
-        order = self._order()
+        order, first = self._order(), min(self.data_from_step, self.state.step)
         parts = LoopParts(
             objective=partial(
                 next_token,
                 label_smoothing=self.run.objective.label_smoothing,
                 z_loss=self.run.objective.z_loss,
             ),
-            batch=lambda number: torch.from_numpy(order.batch(number)),
-            sources=lambda number: self.shards.paths_of(order.documents(number)),
+            batch=lambda number: torch.from_numpy(order.batch(number - first)),
+            sources=lambda number: self.shards.paths_of(order.documents(number - first)),
             schedule=build_schedule(self.run.optimizer, self.steps),
             evaluate=self.evaluate,
             save=self.save,
@@ -124,14 +129,22 @@ class Assembly:
         )
 
     def save(self, state: TrainState) -> CheckpointSaved:
-        """Write a verified checkpoint."""
+        """Write a verified checkpoint.
+
+        Raises:
+            ResourceError: If the disk does not take it.
+        """
 
         def write(directory: Path) -> None:
             write_model_files(directory, self.model, self.tokenizer)
             write_training_state(directory, state, self.optimizer.state_tensors())
 
         facts = {**self.facts(), "kind": "checkpoint", "step": state.step}
-        saved = self.store.save(state.step, write, facts)
+        try:
+            saved = self.store.save(state.step, write, facts)
+        except ResourceError as error:
+            directory = self.store.directory.parent
+            raise with_way_out(error, directory, checkpoint_bytes(self.model.config)) from error
         return CheckpointSaved(
             step=state.step,
             path=str(saved.path),
@@ -168,8 +181,9 @@ class Assembly:
         }
 
     def mark_best(self, step: int) -> None:
-        """Let ``best`` name a step."""
-        self.store.point("best", step, self.state.best_bits_per_byte)
+        """Let ``best`` name a step; where the disk does not take it, the state still knows."""
+        with suppress(ResourceError):
+            self.store.point("best", step, self.state.best_bits_per_byte)
 
     def sample(self, step: int) -> SampleGenerated:
         """A short text of the model as it is now."""
@@ -226,6 +240,8 @@ def assemble_saved(
     directory: Path,
     checkpoint: Path,
     device: torch.device,
+    *,
+    data_from_step: int = 0,
 ) -> Assembly:
     """A run as a verified checkpoint holds it."""
     loaded = load_model(checkpoint, device)
@@ -233,11 +249,21 @@ def assemble_saved(
     _check_tokenizer(loaded.tokenizer, shards, checkpoint)
     state, moments = read_training_state(checkpoint)
     assembly = _assembly(run, steps, loaded.model, loaded.tokenizer, shards, directory, state)
-    assembly.optimizer.load_state_tensors(moments)
+    try:
+        assembly.optimizer.load_state_tensors(moments)
+    except KeyError as error:
+        raise ConfigError(
+            f"{checkpoint.name} has no {error}, which the optimizer {run.optimizer.name} needs",
+            field="optimizer.name",
+            hint="put back the optimizer's name in config.toml, or start a new run",
+        ) from error
+    assembly.data_from_step = data_from_step
     best = assembly.store.best_score()
     if best is not None and best[0] <= state.step:
         state.best_step, state.best_bits_per_byte = best
     elif state.best_step not in assembly.store.steps():
+        state.best_step = 0
+    if state.best_step <= data_from_step:
         state.best_step, state.best_bits_per_byte, state.evals_since_best = 0, float("inf"), 0
     return assembly
 

@@ -26,16 +26,16 @@ def measure_perplexity(
         InputError: If the text or the model cannot be read.
         ConfigError: If the stride is not in 1..context.
     """
-    path = find_model(model)
+    find_model(model)  # what is not there is said before the text is read
     files = yield from read_corpus(data, cache_directory())
     from tissu_core.runs.loading import load_for_use
 
-    loaded, _ = load_for_use(path, machine)
+    loaded, _ = load_for_use(model, machine)
     context = loaded.model.config.max_position_embeddings
     stride = _check_stride(stride, context)
     score, num_documents = yield from score_files(loaded, files, stride)
     yield PerplexityMeasured(
-        model=str(path),
+        model=str(loaded.path),
         loss=score.loss,
         perplexity=score.perplexity,
         bits_per_byte=score.bits_per_byte,

@@ -70,7 +70,7 @@ def read_facts(directory: Path) -> RunFacts:
     """The run's facts as its log has them."""
     events = read_events(directory)
     updated = max((when for when, _ in iter_log(directory)), default=0.0)
-    planned = next((e for e in events if isinstance(e, Planned)), None)
+    planned = next((e for e in reversed(events) if isinstance(e, Planned)), None)
     steps = [e for e in events if isinstance(e, StepFinished)]
     scores = [e.bits_per_byte for e in events if isinstance(e, EvalFinished)]
     saves = [e.step for e in events if isinstance(e, CheckpointSaved)]

@@ -46,7 +46,7 @@ def quantize(
     from tissu_core.models.int8 import is_int8
     from tissu_core.runs.loading import load_for_use
 
-    loaded, _ = load_for_use(path, machine)
+    loaded, _ = load_for_use(model, machine)
     if is_int8(loaded.model):
         raise InputError(f"{path} is int8 already", hint="name the model it was made from")
     before = yield from _measure(loaded, text)
@@ -111,22 +111,22 @@ def _measure(
     run = _run_of(loaded.path)
     if run is None:
         return None
-    config, _, key = read_config(run)
-    tokens = cache_directory() / "tokens" / key
+    stored = read_config(run)
+    tokens = cache_directory() / "tokens" / stored.tokens_key
     if not is_sealed(tokens):
         return None
     from tissu_core.evals.validation import iter_validation_score
     from tissu_core.models.score import Score
 
     shards = TokenShards(tokens)
-    _, spans = shards.split(config.data.validation_fraction)
+    _, spans = shards.split(stored.run.data.validation_fraction)
     for found in iter_validation_score(
         loaded.model,
         loaded.tokenizer,
         shards,
         spans,
         max_tokens=spans.num_tokens,
-        batch_sequences=config.training.micro_batch or 1,
+        batch_sequences=stored.run.training.micro_batch or 1,
         precision="fp32",
     ):
         if isinstance(found, Score):

@@ -1,54 +1,120 @@
 """The verb train --resume: on from where a run stopped, equal to the bit on a CPU."""
 
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tissu_core.checkpoint.store import CheckpointStore
-from tissu_core.config.model import ModelConfig, resolve_shape
+from tissu_core.checkpoint.store import CheckpointStore, FallbackOfferedError
 from tissu_core.config.runs import TrainRun
-from tissu_core.data.corpus import PreparationStoppedError, read_corpus
-from tissu_core.data.prepare import prepare, shards_directory
+from tissu_core.data.corpus import PreparationStoppedError
 from tissu_core.data.shards import TokenShards
-from tissu_core.data.vocabulary import Vocabulary, given_vocabulary
-from tissu_core.errors import IntegrityError
 from tissu_core.events import Noticed, Planned, RunResumed, TrainEvent
+from tissu_core.models.count import checkpoint_bytes
+from tissu_core.runs.changed_settings import Settle, override, refuse_other_shape, shape_of
 from tissu_core.runs.follow import read_events
-from tissu_core.runs.home import cache_directory
+from tissu_core.runs.room import require_room
 from tissu_core.runs.run_directory import CHECKPOINTS, find_run, writing
-from tissu_core.runs.run_loop import Log, logging_to, read_config, run_to_end, set_up_machine
-from tissu_core.storage import is_sealed, read_manifest
+from tissu_core.runs.run_loop import (
+    Log,
+    StoredRun,
+    logging_to,
+    read_config,
+    run_to_end,
+    set_up_machine,
+    write_config,
+)
+from tissu_core.runs.stored_tokens import find_tokens
+from tissu_core.storage import read_manifest
 
 
 def resume(
-    given: str, stop: threading.Event, *, is_fallback_allowed: bool = False
+    given: str,
+    stop: threading.Event,
+    *,
+    settle: Settle = lambda stored: stored,
+    is_override: bool = False,
+    is_data_change_accepted: bool = False,
+    accepts_older: Callable[[FallbackOfferedError], bool] = lambda error: False,
 ) -> Iterator[TrainEvent]:
     """Go on with a run, by name or path or "last", from its newest verified checkpoint.
 
+    ``settle`` makes of the stored settings those that are wanted; with ``is_override`` they may
+    differ. ``accepts_older`` is asked when that checkpoint is damaged and an older one is good.
+
     Raises:
         IntegrityError: If that checkpoint is damaged, or the corpus is not what it was.
+        ConfigError: If settings differ from those of the run or of its checkpoint.
         BusyError: If the run is being written.
     """
     directory = find_run(given)
     with writing(directory), logging_to(directory) as log:
-        run, steps, key = read_config(directory)
+        stored = read_config(directory)
+        run, changes = override(stored.run, settle, is_allowed=is_override)
         store = CheckpointStore(directory / CHECKPOINTS, run.training.keep)
-        checkpoint = None
-        if store.steps():
-            checkpoint = store.newest_verified(is_fallback_allowed=is_fallback_allowed)
+        checkpoint = _choose_checkpoint(store, accepts_older)
+        yield from _never_finished(store, checkpoint)
+        if checkpoint is not None:
+            refuse_other_shape(stored.run, directory, checkpoint)
         try:
-            shards = yield from _find_shards(run, key, stop)
+            shards = yield from find_tokens(
+                stored, checkpoint, stop.is_set, log, is_change_accepted=is_data_change_accepted
+            )
         except PreparationStoppedError:
             yield Noticed(level="info", text="stopped before the first step; nothing changed")
             return
-        yield from (event for event in read_events(directory) if isinstance(event, Planned))
-        yield from _resume_at(directory, run, steps, shards, checkpoint, stop, log)
+        if changes:
+            yield log(Noticed(level="warning", text=f"settings changed: {', '.join(changes)}"))
+        if changes or shards.directory.name != stored.tokens_key:
+            stored, planned = _plan_again(stored, run, shards, checkpoint)
+            write_config(directory, stored)
+            yield log(planned)
+        else:
+            events = read_events(directory)
+            yield from [event for event in events if isinstance(event, Planned)][-1:]
+        yield from _resume_at(directory, stored, shards, checkpoint, stop, log)
+
+
+def _choose_checkpoint(
+    store: CheckpointStore, accepts_older: Callable[[FallbackOfferedError], bool]
+) -> Path | None:
+    store.recover()
+    if not store.steps():
+        return None
+    try:
+        return store.newest_verified(is_fallback_allowed=False)
+    except FallbackOfferedError as error:
+        if not accepts_older(error):
+            raise
+        return store.newest_verified(is_fallback_allowed=True)
+
+
+def _never_finished(store: CheckpointStore, checkpoint: Path | None) -> Iterator[TrainEvent]:
+    """A word when a crash left a later step than the one that is gone on from."""
+    step = max(store.never_finished(), default=-1)
+    if checkpoint is not None and step > store.steps()[-1]:
+        yield Noticed(
+            level="info",
+            text=f"step {step} was never saved to its end; going on from {checkpoint.name}",
+        )
+
+
+def _plan_again(
+    stored: StoredRun, run: TrainRun, shards: TokenShards, checkpoint: Path | None
+) -> tuple[StoredRun, Planned]:
+    """What follows from changed settings or a changed text, which all is said and stored."""
+    from tissu_core.runs.train import plan_run
+
+    plan, planned = plan_run(run, shards)
+    first = stored.data_from_step
+    if shards.directory.name != stored.tokens_key:
+        first = read_manifest(checkpoint)["step"] if checkpoint is not None else 0
+    key = shards.directory.name
+    return StoredRun(run=plan.run, steps=plan.steps, tokens_key=key, data_from_step=first), planned
 
 
 def _resume_at(
     directory: Path,
-    run: TrainRun,
-    steps: int,
+    stored: StoredRun,
     shards: TokenShards,
     checkpoint: Path | None,
     stop: threading.Event,
@@ -57,15 +123,26 @@ def _resume_at(
     from tissu_core.runs.assemble import assemble_new, assemble_saved
     from tissu_core.runtime.device import resolve_device
 
+    run, steps = stored.run, stored.steps
     set_up_machine(run)
     device = resolve_device(run.machine.device)
     if checkpoint is None:
         yield log(Noticed(level="warning", text="nothing was saved yet; the run begins at step 0"))
-        config = _model_config(run, shards)
+        config = shape_of(run.model, shards.facts["vocab_size"])
         assembly = assemble_new(run, config, steps, shards, directory, device)
     else:
         yield from map(log, _other_torch(checkpoint))
-        assembly = assemble_saved(run, steps, shards, directory, checkpoint, device)
+        assembly = assemble_saved(
+            run,
+            steps,
+            shards,
+            directory,
+            checkpoint,
+            device,
+            data_from_step=stored.data_from_step,
+        )
+    num_saved = len(assembly.store.steps())
+    require_room(directory, checkpoint_bytes(assembly.model.config), num_saved)
     step = assembly.state.step
     yield log(RunResumed(name=directory.name, directory=str(directory), from_step=step))
     yield from run_to_end(directory, assembly, stop, log, assembly.state.elapsed_seconds)
@@ -82,48 +159,3 @@ def _other_torch(checkpoint: Path) -> Iterator[TrainEvent]:
             text=f"this run began with torch {before} and goes on with {torch.__version__}: it is "
             "no longer equal to the bit to one that never stopped",
         )
-
-
-def _model_config(run: TrainRun, shards: TokenShards) -> ModelConfig:
-    assert run.model.num_hidden_layers and run.model.hidden_size and run.model.context_tokens
-    return resolve_shape(
-        run.model,
-        layers=run.model.num_hidden_layers,
-        width=run.model.hidden_size,
-        context_tokens=run.model.context_tokens,
-        vocab_size=shards.facts["vocab_size"],
-    )
-
-
-def _find_shards(
-    run: TrainRun, key: str, stop: threading.Event
-) -> Generator[TrainEvent, None, TokenShards]:
-    """The tokens a run began with: they are what bit-equal resume rests on."""
-    cached = cache_directory() / "tokens" / key
-    read = [*run.data.corpus, *filter(None, [run.data.tokenizer])]
-    gone = [path for path in read if not Path(path).exists()]
-    if gone:
-        if is_sealed(cached):
-            yield Noticed(
-                level="warning",
-                text=f"{gone[0]} is gone; training goes on from the tokens made with it",
-            )
-            return TokenShards(cached)
-        raise IntegrityError(
-            f"{gone[0]} is gone, and so are the tokens made with it",
-            safe="every checkpoint: tissu chat works",
-            hint="put it back, then the same command",
-        )
-    vocab_size = run.model.vocab_size
-    assert vocab_size
-    vocabulary = given_vocabulary(run.data, vocab_size) or Vocabulary(vocab_size)
-    files = yield from read_corpus(run.data, cache_directory(), stop.is_set)
-    if shards_directory(cache_directory(), files, vocabulary).name != key:
-        raise IntegrityError(
-            f"the text in {', '.join(run.data.corpus)} is not what this run began with",
-            safe="every checkpoint: tissu chat works",
-            hint="put the corpus back as it was, or start a new run",
-        )
-    if is_sealed(cached):
-        return TokenShards(cached)
-    return (yield from prepare(run.data, vocab_size, cache_directory(), stop.is_set))

@@ -35,6 +35,7 @@ def new_run_directory(run: TrainRun) -> Path:
 
     Raises:
         ConfigError: If the name is no plain name, or ``out`` holds something else.
+        BusyError: If another process is making a run there.
     """
     name, out = run.name, run.out
     if name and not _NAME.fullmatch(name):
@@ -46,6 +47,7 @@ def new_run_directory(run: TrainRun) -> Path:
         )
     if out:
         path = Path(out).expanduser()
+        _refuse_written(path)
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
             raise ConfigError(
                 f"--out {path} is not an empty directory",
@@ -55,6 +57,7 @@ def new_run_directory(run: TrainRun) -> Path:
         return path
     if name:
         path = runs_directory() / name
+        _refuse_written(path)
         if path.exists():
             raise ConfigError(
                 f"there is a run {name!r} already",
@@ -146,11 +149,7 @@ def writing(path: Path) -> Iterator[None]:
         lock = FileLock(path / _LOCK_FILE, timeout=_PATIENCE_SECONDS)
         lock.acquire()
     except Timeout as error:
-        raise BusyError(
-            f"another process writes to {path}{_owner(path)}",
-            safe="that run goes on unharmed",
-            hint="wait for it, or train under another --name",
-        ) from error
+        raise _busy(path) from error
     except OSError as error:
         raise ResourceError(
             f"cannot write to {path}: {error.strerror}", hint="--out DIR, somewhere writable"
@@ -161,6 +160,19 @@ def writing(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _refuse_written(path: Path) -> None:
+    if is_being_written(path):
+        raise _busy(path)
+
+
+def _busy(path: Path) -> BusyError:
+    return BusyError(
+        f"another process writes to {path}{_owner(path)}",
+        safe="that run goes on unharmed",
+        hint="wait for it, or train under another --name",
+    )
 
 
 def is_being_written(path: Path) -> bool:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _STEPS_FIELD = "planned_steps"
 _DATA_FIELD = "tokens_key"
+_DATA_FROM_FIELD = "data_from_step"
 
 Log = Callable[[TrainEvent], TrainEvent]
 """Writes an event down and gives it back."""
@@ -65,7 +67,7 @@ def _finish(directory: Path, assembly: "Assembly", trainer: "Trainer") -> RunFin
     is_stopped = trainer.end_reason == "stopped"
     model_path = store.path_of(state.step)
     if not is_stopped:
-        best = store.path_of(state.best_step or state.step)
+        best = store.path_of(state.best_step if state.best_step in store.steps() else state.step)
         model_path = directory / MODEL
         facts = {**verify(best), "kind": "model", "bits_per_byte": state.best_bits_per_byte}
         with sealed_directory(model_path, facts) as temporary:
@@ -99,14 +101,30 @@ def set_up_machine(run: TrainRun) -> None:
     use_deterministic_cpu(resolve_device(run.machine.device), run.machine.threads)
 
 
-def write_config(directory: Path, run: TrainRun, steps: int, tokens_key: str) -> None:
-    """Store the resolved settings: all that is needed to run again."""
-    facts = f"{_STEPS_FIELD} = {steps}\n{_DATA_FIELD} = '{tokens_key}'\n"
-    write_text(directory / CONFIG_FILE, facts + to_toml(run))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun:
+    """What a run's ``config.toml`` holds: all that is needed to run again."""
+
+    run: TrainRun
+    """Resolved settings."""
+    steps: int
+    """Planned; an estimate when the clock ends the run."""
+    tokens_key: str
+    data_from_step: int = 0
+    """Where the data order begins: at the step that first saw the text as it is now."""
 
 
-def read_config(directory: Path) -> tuple[TrainRun, int, str]:
-    """Settings, planned steps and the key of the tokens.
+def write_config(directory: Path, stored: StoredRun) -> None:
+    """Store the resolved settings."""
+    facts = (
+        f"{_STEPS_FIELD} = {stored.steps}\n{_DATA_FIELD} = '{stored.tokens_key}'\n"
+        f"{_DATA_FROM_FIELD} = {stored.data_from_step}\n"
+    )
+    write_text(directory / CONFIG_FILE, facts + to_toml(stored.run))
+
+
+def read_config(directory: Path) -> StoredRun:
+    """The settings a run was stored with.
 
     Raises:
         InputError: If the file was not written by a run.
@@ -114,8 +132,10 @@ def read_config(directory: Path) -> tuple[TrainRun, int, str]:
     table = read_toml(directory / CONFIG_FILE)
     try:
         steps, key = int(table.pop(_STEPS_FIELD)), str(table.pop(_DATA_FIELD))
+        data_from_step = int(table.pop(_DATA_FROM_FIELD, 0))
     except (KeyError, ValueError) as error:
         raise InputError(
             f"{directory / CONFIG_FILE} lacks {error}", hint="start a new run"
         ) from error
-    return build_config(TrainRun, table), steps, key
+    run = build_config(TrainRun, table)
+    return StoredRun(run=run, steps=steps, tokens_key=key, data_from_step=data_from_step)

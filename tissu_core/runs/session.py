@@ -139,8 +139,8 @@ def open_chat(model: str | None, machine: DeviceConfig) -> ChatSession:
     Raises:
         TissuError: If there is none, or it cannot be read.
     """
-    path = find_model(model)
+    find_model(model)  # what is not there is said before torch is imported
     from tissu_core.runs.loading import load_for_use
 
-    loaded, _ = load_for_use(path, machine)
+    loaded, _ = load_for_use(model, machine)
     return ChatSession(loaded)

@@ -22,12 +22,19 @@ from tissu_core.events import (
     RunStarted,
     TrainEvent,
 )
-from tissu_core.models.count import num_parameters
+from tissu_core.models.count import checkpoint_bytes, num_parameters
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.plan import MEMORISING_PASSES, Machine, Plan, make_plan
+from tissu_core.runs.room import require_room
 from tissu_core.runs.run_directory import new_run_directory, refuse_taken, writing
-from tissu_core.runs.run_loop import logging_to, run_to_end, set_up_machine, write_config
+from tissu_core.runs.run_loop import (
+    StoredRun,
+    logging_to,
+    run_to_end,
+    set_up_machine,
+    write_config,
+)
 from tissu_core.text.tokenizer import Tokenizer
 
 
@@ -55,7 +62,7 @@ def train(
     except PreparationStoppedError:
         yield Noticed(level="info", text="stopped before the first step; nothing was saved")
         return
-    plan, planned = _plan(run, shards)
+    plan, planned = plan_run(run, shards)
     notices = list(_warnings(plan, shards))
     if is_dry_run:
         yield from notices
@@ -64,13 +71,19 @@ def train(
     from tissu_core.runs.assemble import assemble_new
     from tissu_core.runtime.device import resolve_device
 
+    require_room(directory, checkpoint_bytes(plan.model), num_saved=0)
     with writing(directory), logging_to(directory) as log:
         refuse_taken(directory)
         yield log(_run_started(directory))
         yield log(planned)
         for notice in notices:
             yield log(notice)
-        write_config(directory, _with_absolute_corpus(plan.run), plan.steps, shards.directory.name)
+        stored = StoredRun(
+            run=_with_absolute_corpus(plan.run),
+            steps=plan.steps,
+            tokens_key=shards.directory.name,
+        )
+        write_config(directory, stored)
         assembly = assemble_new(
             plan.run,
             plan.model,
@@ -102,7 +115,7 @@ def _check_shape(run: TrainRun) -> None:
         resolve_shape(run.model, layers=layers, width=width, context_tokens=context, vocab_size=512)
 
 
-def _plan(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
+def plan_run(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
     """Choose what is open, for this machine and these tokens."""
     from tissu_core.runtime.device import (
         default_threads,

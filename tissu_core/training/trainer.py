@@ -27,6 +27,7 @@ from tissu_core.runtime.seeds import derive_seed
 from tissu_core.training.containment import Containment, diverged, is_diverged, rolled_back, skipped
 from tissu_core.training.gradients import Gradients, Objective
 from tissu_core.training.optim import Optimizer
+from tissu_core.training.saving import PatientSaver
 
 LoopEvent = (
     StepFinished
@@ -73,6 +74,7 @@ class LoopParts:
     evaluate: Callable[[], Iterator[StageAdvanced | Score]]
     """Yields progress, and last the score."""
     save: Callable[[TrainState], CheckpointSaved]
+    """Raises a ResourceError while the disk does not take it."""
     restore: Callable[[TrainState], RunResumed | None]
     """Weights, moments and state as the newest checkpoint has them; None where there is none."""
     mark_best: Callable[[int], None]
@@ -95,6 +97,7 @@ class Trainer:
         self.model, self.optimizer, self.settings = model, optimizer, settings
         self.parts, self.state = parts, state
         self.end_reason: EndReason = "finished"
+        self._saver = PatientSaver(parts.save)
         self._parameters = list(model.parameters())
         self._device = self._parameters[0].device
         self._gradients = Gradients(
@@ -134,15 +137,15 @@ class Trainer:
                 yield from self._save_and_evaluate()
                 last_scored = step
             elif is_save_due:
-                yield self._save()
+                yield from self._save()
         self._containment.read_into(self.state)
         if self.end_reason == "stopped":
             # Unreported, so that the next report is that of a run which never stopped.
-            yield self._save()
+            yield from self._save(is_last=True)
             return
         yield from self._report()
-        if self.state.step != last_scored:
-            yield from self._save_and_evaluate()
+        if not self.state.step == last_scored == self._saver.saved_step:
+            yield from self._save_and_evaluate(is_last=True)
 
     def _is_finished(self, should_stop: Callable[[], bool]) -> bool:
         settings, state = self.settings, self.state
@@ -233,18 +236,17 @@ class Trainer:
             device_utilization=utilization(self._device),
         )
 
-    def _save(self) -> CheckpointSaved:
+    def _save(self, *, is_last: bool = False) -> Iterator[CheckpointSaved | Noticed]:
         started = time.perf_counter()
         self._refuse_bad()
         self.state.unreported_loss = float(self._loss_sum)
         self.state.elapsed_seconds = self.parts.clock()
-        saved = self.parts.save(self.state)
+        yield from self._saver.save(self.state, is_last=is_last)
         self._leave_out(started)
-        return saved
 
-    def _save_and_evaluate(self) -> Iterator[LoopEvent]:
+    def _save_and_evaluate(self, *, is_last: bool = False) -> Iterator[LoopEvent]:
         """Save first: whatever scoring does, the steps before it are safe."""
-        yield self._save()
+        yield from self._save(is_last=is_last)
         started = time.perf_counter()
         self.model.eval()
         score = Score()
@@ -259,7 +261,8 @@ class Trainer:
 
     def _judge(self, score: Score) -> EvalFinished:
         state = self.state
-        is_best = score.bits_per_byte < state.best_bits_per_byte
+        is_saved = state.step == self._saver.saved_step
+        is_best = is_saved and score.bits_per_byte < state.best_bits_per_byte
         if is_best:
             state.best_bits_per_byte, state.best_step = score.bits_per_byte, state.step
             state.evals_since_best = 0

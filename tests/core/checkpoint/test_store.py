@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from tissu_core.checkpoint import store as store_module
+from tissu_core import storage
 from tissu_core.checkpoint.store import CheckpointStore
-from tissu_core.errors import InputError, IntegrityError
+from tissu_core.errors import InputError, IntegrityError, ResourceError
 from tissu_core.storage import is_sealed
 
 
@@ -43,7 +43,7 @@ def test_last_does_not_move_when_writing_fails(store: CheckpointStore) -> None:
         write(directory)
         raise OSError(28, "disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(ResourceError, match="disk full"):
         store.save(2, fail, {})
     assert store.pointed("last") == 1
     assert store.steps() == [1]
@@ -53,16 +53,17 @@ def test_last_moves_only_after_the_files_were_read_back(
     store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(store, 1, 2)
-    verify = store_module.verify
+    verify = storage.verify
 
     def verify_on_a_bad_disk(directory: Path) -> object:
-        damage(store, 3)
+        (directory / "model.safetensors").write_bytes(b"weights of nothing")
         return verify(directory)
 
-    monkeypatch.setattr(store_module, "verify", verify_on_a_bad_disk)
-    with pytest.raises(IntegrityError):
+    monkeypatch.setattr(storage, "verify", verify_on_a_bad_disk)
+    with pytest.raises(ResourceError, match="gave back other bytes"):
         save(store, 3)
     assert store.pointed("last") == 2
+    assert 3 not in store.steps()
     assert {1, 2} <= set(store.steps()), "an older one went before a newer one was verified"
 
 
@@ -172,8 +173,9 @@ def test_all_damaged_says_so(store: CheckpointStore) -> None:
     damage(store, 2)
     with pytest.raises(IntegrityError, match="no older checkpoint is good"):
         store.newest_verified(is_fallback_allowed=False)
-    with pytest.raises(InputError, match="no finished checkpoint"):
+    with pytest.raises(IntegrityError, match="no older checkpoint is good"):
         store.newest_verified(is_fallback_allowed=True)
+    assert store.steps() == [1, 2], "none is set aside when there is nothing to go on from"
 
 
 def test_an_empty_store_says_so(store: CheckpointStore) -> None:

@@ -6,6 +6,7 @@ import torch
 from tissu_core.checkpoint import weights
 from tissu_core.checkpoint.weights import load_tensors, save_tensors
 from tissu_core.errors import InputError, ResourceError
+from tissu_core.storage import sealed_directory
 
 
 def test_tensors_round_trip_to_the_bit(tmp_path: Path) -> None:
@@ -45,11 +46,23 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         load_tensors(tmp_path / "x.safetensors")
 
 
-def test_a_full_disk_is_a_resource_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*args: object, **kwargs: object) -> None:
-        raise weights.SafetensorError("I/O error: No space left on device (os error 28)")
+@pytest.mark.parametrize(
+    ("reported", "number"),
+    [
+        ("I/O error: No space left on device (os error 28)", 28),
+        ('I/O error: Input/output error (os error 5) at path "/runs/.tmpX"', 5),
+    ],
+)
+def test_what_the_system_said_is_an_os_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reported: str, number: int
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise weights.SafetensorError(f"Error while serializing: {reported}")
 
-    monkeypatch.setattr(weights, "save_file", full)
-    with pytest.raises(ResourceError, match="disk is full") as caught:
+    monkeypatch.setattr(weights, "save_file", fail)
+    with pytest.raises(OSError, match=r"No space left|Input/output") as caught:
         save_tensors(tmp_path / "x.safetensors", {"a": torch.zeros(1)})
-    assert caught.value.code == 4
+    assert caught.value.errno == number
+    with pytest.raises(ResourceError), sealed_directory(tmp_path / "sealed", {}) as temporary:
+        save_tensors(temporary / "x.safetensors", {"a": torch.zeros(1)})
+    assert not any(tmp_path.iterdir())

@@ -128,6 +128,33 @@ def test_there_is_one_writer_and_the_second_is_told_who(tmp_path: Path) -> None:
         assert is_being_written(path)
 
 
+def test_of_six_starts_at_once_one_wins(tmp_path: Path) -> None:
+    """All hold on until their stdin ends; five of them find the lock taken before."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "run")]
+    pipe = subprocess.PIPE
+    starts = [
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+        for _ in range(6)
+    ]
+    said = []
+    for start in starts:
+        assert start.stdout is not None
+        said.append(start.stdout.readline())  # nothing, when it ended with BusyError
+    assert sorted(said) == [b""] * 5 + [b"held\n"]
+    codes = []
+    for start in starts:
+        start.communicate()
+        codes.append(start.returncode)
+    assert sorted(codes) == [0, 1, 1, 1, 1, 1]
+
+
+def test_a_name_that_is_being_made_is_busy_and_not_taken(tmp_path: Path, runs: Path) -> None:
+    with writing(runs / "mine"), pytest.raises(BusyError, match=f"pid {os.getpid()}"):
+        new_directory("mine", "", ("texts",))
+    with writing(tmp_path / "out"), pytest.raises(BusyError):
+        new_directory("", str(tmp_path / "out"), ("texts",))
+
+
 def test_two_writers_in_one_process_are_two(tmp_path: Path) -> None:
     with writing(tmp_path), pytest.raises(BusyError), writing(tmp_path):
         pass

@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tissu_core.events import Noticed, from_record
 from tissu_core.tracking.event_log import EVENTS_FILE, EventLog
 
@@ -48,3 +50,29 @@ def test_names_that_are_not_utf8_are_logged(tmp_path: Path) -> None:
     log.append(notice("next"))
     log.close()
     assert read(tmp_path)[-1] == "next"
+
+
+def test_a_disk_that_is_full_for_a_while_costs_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes three bytes, then none, then all."""
+
+    class Disk:
+        def __init__(self) -> None:
+            self.room = [3]
+
+        def write(self, data: bytes) -> int:
+            room = self.room.pop(0) if self.room else 0
+            if not room:
+                raise OSError(28, "No space left on device")
+            return file.write(data[:room])
+
+    log = EventLog(tmp_path)
+    file = log._file
+    monkeypatch.setattr(log, "_file", Disk())
+    for text in ("one", "two"):
+        log.append(notice(text))
+    monkeypatch.setattr(log, "_file", file)
+    log.append(notice("three"))
+    log.close()
+    assert read(tmp_path) == ["one", "two", "three"]

@@ -1,0 +1,518 @@
+"""Runs whose files, text, settings or disk are not what they were: an answer, and nothing lost."""
+
+import json
+import os
+import shutil
+import signal
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.conftest import FAST, Copy, Result, Tissu, Trained, snapshot, write_corpus
+from tissu_core.checkpoint import store as store_module
+from tissu_core.checkpoint.store import CheckpointStore
+from tissu_core.checkpoint.training_state import read_training_state
+from tissu_core.checkpoint.weights import load_tensors
+from tissu_core.config.load import read_toml
+from tissu_core.runs import assemble
+from tissu_core.storage import sha256_file
+from tissu_core.training import saving
+
+NEWEST = "checkpoints/step-000040"
+
+
+def damage(path: Path, how: str) -> None:
+    content = bytearray(path.read_bytes())
+    if how == "truncated":
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        content[len(content) // 2] ^= 0x10
+        path.write_bytes(content)
+
+
+def edit_config(run: Path, before: str, after: str) -> None:
+    text = (run / "config.toml").read_text("utf-8")
+    assert before in text
+    (run / "config.toml").write_text(text.replace(before, after), "utf-8")
+
+
+def newer_format(run: Path) -> None:
+    path = run / NEWEST / "tissu.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "version": 9}))
+
+
+@pytest.mark.parametrize(
+    ("harm", "options", "code", "words"),
+    [
+        (newer_format, [], 3, ["version 9", "up to 2", "upgrade"]),
+        (newer_format, ["--fallback"], 3, ["version 9"]),
+        (
+            lambda run: edit_config(run, "hidden_size = 32", "hidden_size = 48"),
+            [],
+            2,
+            ["hidden_size 48 / 32", "config.toml"],
+        ),
+        (
+            lambda run: edit_config(run, "context_tokens = 32", "context_tokens = 64"),
+            ["--override"],
+            2,
+            ["context_tokens 64 / 32"],
+        ),
+        (
+            lambda run: edit_config(run, "vocab_size = 320", "vocab_size = 300"),
+            ["--accept-data-change"],
+            2,
+            ["vocab_size = 320"],
+        ),
+        (
+            lambda run: edit_config(run, 'name = "muon"', 'name = "adamw"'),
+            [],
+            2,
+            ["step-000040", "adamw"],
+        ),
+        (lambda run: None, ["--lr", "0.1"], 2, ["learning_rate", "-> 0.1", "--override"]),
+        (lambda run: None, ["--batch-tokens", "512"], 2, ["batch_tokens 256 -> 512"]),
+        (lambda run: None, ["--set", "optimizer.warmup='5'"], 2, ["warmup", "--override"]),
+        (lambda run: None, ["--override", "--width", "64"], 2, ["hidden_size", "new run"]),
+        (lambda run: None, ["--override", "--seed", "1"], 2, ["training.seed", "new run"]),
+        (lambda run: None, ["--override", "--optimizer", "adamw"], 2, ["optimizer.name"]),
+        (lambda run: None, ["--override", "--set", "data.exclude='x'"], 2, ["data.exclude"]),
+        (lambda run: None, ["--demo"], 2, ["--resume"]),
+    ],
+    ids=[
+        "newer format",
+        "newer format, fallback",
+        "other width",
+        "other context",
+        "other vocabulary",
+        "other optimizer",
+        "rate",
+        "batch",
+        "set",
+        "override width",
+        "override seed",
+        "override optimizer",
+        "override data",
+        "demo",
+    ],
+)
+def test_a_resume_that_cannot_be_touches_nothing(
+    trained_copy: Copy,
+    harm: Callable[[Path], None],
+    options: list[str],
+    code: int,
+    words: list[str],
+) -> None:
+    trained = trained_copy()
+    harm(trained.run)
+    before = important(trained.run)
+    result = trained.tissu("train", "--resume", "cloth", *options)
+    assert result.code == code, result.err
+    for word in words:
+        assert word in " ".join(result.error)
+    assert important(trained.run) == before
+
+
+def important(run: Path) -> dict[str, str]:
+    """All files but the note of who writes."""
+    return {path: sha for path, sha in snapshot(run).items() if path != "owner.json"}
+
+
+@pytest.mark.parametrize("option", ["--fallback", "--override", "--accept-data-change"])
+def test_what_goes_with_resume_says_so(tissu: Tissu, corpus: Path, option: str) -> None:
+    result = tissu("train", corpus, option, *FAST)
+    assert result.code == 2
+    assert f"{option} goes with --resume" in result.error[0]
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped"])
+@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.safetensors", "tissu.json"])
+def test_damaged_checkpoint_offers_the_next_good_one(
+    trained_copy: Copy, how: str, file: str
+) -> None:
+    trained = trained_copy()
+    damaged = trained.run / NEWEST / file
+    written = sha256_file(damaged)
+    damage(damaged, how)
+    before = snapshot(trained.run / "checkpoints")
+    result = trained.tissu("train", "--resume", "cloth")
+    assert result.code == 6
+    assert "step 40 is damaged, step 30 is good" in result.error[0]
+    if file != "tissu.json":
+        assert written[:12] in result.error[0] and sha256_file(damaged)[:12] in result.error[0]
+    assert "step-000030" in result.error[1]
+    assert "--fallback" in result.error[2]
+    assert snapshot(trained.run / "checkpoints") == before
+    went_on = trained.tissu("train", "--resume", "cloth", "--fallback")
+    assert went_on.code == 0, went_on.err
+    assert "goes on after step 30" in went_on.err
+    aside = snapshot(trained.run / "checkpoints" / "damaged-step-000040")
+    assert aside == {
+        path.removeprefix("step-000040/"): sha
+        for path, sha in before.items()
+        if path.startswith("step-000040/")
+    }
+
+
+def test_all_checkpoints_damaged_renames_none(trained_copy: Copy) -> None:
+    trained = trained_copy()
+    for path in (trained.run / "checkpoints").glob("step-*/model.safetensors"):
+        damage(path, "flipped")
+    before = snapshot(trained.run / "checkpoints")
+    result = trained.tissu("train", "--resume", "cloth", "--fallback")
+    assert result.code == 6
+    assert "no older checkpoint is good" in result.error[0]
+    assert snapshot(trained.run / "checkpoints") == before
+
+
+def test_checkpoint_without_manifest_counts_as_never_saved(trained_copy: Copy) -> None:
+    trained = trained_copy()
+    (trained.run / NEWEST / "tissu.json").unlink()
+    result = trained.tissu("train", "--resume", "cloth")
+    assert result.code == 0, result.err
+    assert result.err.count("step 40 was never saved to its end") == 1
+    assert "goes on after step 30" in result.err
+
+
+def test_a_kill_between_two_renames_costs_nothing(trained_copy: Copy) -> None:
+    trained = trained_copy()
+    newest = trained.run / NEWEST
+    newest.rename(newest.with_name(".tmp-99999999-old-step-000040"))
+    result = trained.tissu("train", "--resume", "cloth")
+    assert result.code == 0, result.err
+    assert "goes on after step 40" in result.err
+
+
+def start_and_lose_the_end(tissu: Tissu, corpus: Path) -> Path:
+    """A run of 4 steps whose newest checkpoint is of step 2."""
+    result = tissu("train", corpus, "--name", "r", "--steps", "4", "--eval-every", "2", *FAST)
+    assert result.code == 0, result.err
+    run = tissu.home / "runs" / "r"
+    shutil.rmtree(run / "checkpoints" / "step-000004")
+    return run
+
+
+def test_corpus_gone_goes_on_from_its_tokens_and_without_them_says_so(
+    tissu: Tissu, corpus: Path
+) -> None:
+    start_and_lose_the_end(tissu, corpus)
+    shutil.rmtree(corpus)
+    went_on = tissu("train", "--resume", "r")
+    assert went_on.code == 0, went_on.err
+    assert f"{corpus} is gone" in went_on.err
+    shutil.rmtree(tissu.home / "cache")
+    result = tissu("train", "--resume", "r")
+    assert result.code == 6
+    assert str(corpus) in result.error[0]
+    assert "every checkpoint" in result.error[1]
+
+
+def test_a_changed_corpus_is_refused_with_a_list_and_accepted_on_request(
+    tissu: Tissu, corpus: Path
+) -> None:
+    run = start_and_lose_the_end(tissu, corpus)
+    (corpus / "text-00.txt").write_text("Something else.\n", "utf-8")
+    (corpus / "text-01.txt").unlink()
+    shutil.move(corpus / "text-02.txt", corpus / "moved.txt")
+    write_corpus(corpus / "more", documents=1, seed=7)
+    before = important(run)
+    result = tissu("train", "--resume", "r")
+    assert result.code == 6
+    listed = result.error[0].partition("began with: ")[2].split(", ")
+    assert listed == [
+        f"changed {corpus / 'text-00.txt'}",
+        f"added {corpus / 'more' / 'text-00.txt'}",
+        f"removed {corpus / 'text-01.txt'}",
+    ]
+    assert "--accept-data-change" in result.error[2]
+    assert important(run) == before
+
+    tokenizer = (run / "checkpoints/step-000002/tokenizer.json").read_bytes()
+    _, moments = read_training_state(run / "checkpoints/step-000002")
+    accepted = tissu("train", "--resume", "r", "--accept-data-change", "--override", "--steps", "6")
+    assert accepted.code == 0, accepted.err
+    assert "the text changed" in accepted.err and "begins anew" in accepted.err
+    assert (run / "checkpoints/step-000006/tokenizer.json").read_bytes() == tokenizer
+    assert read_toml(run / "config.toml")["data_from_step"] == 2
+    assert set(read_training_state(run / "checkpoints/step-000006")[1]) == set(moments)
+    again = tissu("train", "--resume", "r")  # the accepted text is the run's text now
+    assert again.code == 0, again.err
+    assert "the text changed" not in again.err
+    shutil.rmtree(tissu.home / "cache")
+    assert tissu("train", "--resume", "r").code == 0
+
+
+def test_an_accepted_text_is_read_from_its_beginning(tissu: Tissu, corpus: Path) -> None:
+    """Its first step trains on the windows that a new run would begin with."""
+    run = start_and_lose_the_end(tissu, corpus)
+    (corpus / "text-00.txt").write_text("Something else.\n" * 40, "utf-8")
+    seen: list[Any] = []
+    batches = assemble.BatchOrder.batch
+
+    def batch(order: assemble.BatchOrder, step: int) -> Any:
+        seen.append(step)
+        return batches(order, step)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assemble.BatchOrder, "batch", batch)
+        assert tissu("train", "--resume", "r", "--accept-data-change").code == 0
+    assert seen == [0, 1]
+    scores = [e for e in log_of(run) if e["event"] == "EvalFinished"]
+    assert scores[-1]["is_best"], "a score on the old text is none on the new one"
+
+
+def log_of(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "events.jsonl").open("rb")]
+
+
+def test_overridden_settings_are_used_said_and_stored(trained_copy: Copy) -> None:
+    trained = trained_copy()
+    finished = load_tensors(trained.run / NEWEST / "model.safetensors")
+    words = ("--override", "--steps", "60", "--lr", "0.001", "--batch-tokens", "128")
+    result = trained.tissu("train", "--resume", "cloth", *words)
+    assert result.code == 0, result.err
+    for change in ("training.steps 40 -> 60", "-> 0.001", "batch_tokens 256 -> 128"):
+        assert change in " ".join(result.err.split())
+    assert "goes on after step 40" in result.err
+    stored = read_toml(trained.run / "config.toml")
+    assert stored["planned_steps"] == stored["training"]["steps"] == 60
+    assert stored["optimizer"]["learning_rate"] == 0.001
+    state, _ = read_training_state(trained.run / "checkpoints/step-000060")
+    assert (state.step, state.tokens) == (60, 40 * 256 + 20 * 128)
+    lengthened = load_tensors(trained.run / "checkpoints/step-000060/model.safetensors")
+    assert any((lengthened[name] != tensor).any() for name, tensor in finished.items())
+    rates = [e["learning_rate"] for e in log_of(trained.run) if e["event"] == "StepFinished"]
+    assert rates[-1] < 0.001
+    again = trained.tissu("train", "--resume", "cloth")
+    assert again.code == 0 and "settings changed" not in again.err
+
+
+def test_the_same_settings_again_are_no_change(trained_copy: Copy) -> None:
+    trained = trained_copy()
+    result = trained.tissu("train", "--resume", "cloth", "--steps", "40", "--batch-tokens", "256")
+    assert result.code == 0, result.err
+
+
+def test_another_length_in_another_unit(trained_copy: Copy) -> None:
+    trained = trained_copy()
+    result = trained.tissu("train", "--resume", "cloth", "--override", "--tokens", "11520")
+    assert result.code == 0, result.err
+    assert read_training_state(trained.run / "checkpoints/step-000045")[0].tokens == 11_520
+
+
+def test_damaged_model_is_refused_and_a_good_checkpoint_named(trained_copy: Copy) -> None:
+    trained = trained_copy()
+    damage(trained.run / "model" / "model.safetensors", "flipped")
+    result = trained.tissu("generate", "cloth", "-p", "x")
+    assert result.code == 6
+    good = trained.run / NEWEST
+    assert str(good) in result.error[2]
+    assert trained.tissu("generate", good, "-p", "x", "--max-tokens", "2").code == 0
+
+
+def test_a_checkpoint_pruned_while_it_is_read_is_not_damaged(
+    trained_copy: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tissu_core.checkpoint import model_directory
+
+    trained = trained_copy()
+    shutil.rmtree(trained.run / "model")
+    store = CheckpointStore(trained.run / "checkpoints")
+    best = store.pointed("best")
+    assert best is not None
+    other = next(step for step in store.steps() if step != best)
+    verify = model_directory.verify
+
+    def verify_while_training_goes_on(path: Path) -> dict[str, Any]:
+        if path == store.path_of(best):
+            store.point("best", other, 1.0)
+            shutil.rmtree(path)
+        return verify(path)
+
+    monkeypatch.setattr(model_directory, "verify", verify_while_training_goes_on)
+    result = trained.tissu("generate", "cloth", "-p", "The ", "--max-tokens", "4")
+    assert result.code == 0, result.err
+    assert result.out
+
+
+class Disk:
+    """Refuses to store tensors while ``refusals`` are left."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, refusals: float, number: int = 28) -> None:
+        from tissu_core.checkpoint import weights
+
+        self.refusals, self.asked = refusals, 0
+        save_file = weights.save_file
+
+        def save(tensors: Any, path: Path, **options: Any) -> None:
+            self.asked += 1
+            if self.refusals > 0:
+                self.refusals -= 1
+                raise weights.SafetensorError(f"I/O error: No space left (os error {number})")
+            save_file(tensors, path, **options)
+
+        patch.setattr(weights, "save_file", save)
+        patch.setattr(saving, "RETRY_SECONDS", (0.0, 0.0, 0.0))
+
+
+def train(tissu: Tissu, corpus: Path, *options: str) -> Result:
+    return tissu("train", corpus, "--name", "r", "--steps", "8", *FAST, *options)
+
+
+def test_a_disk_that_is_full_for_a_moment_is_tried_again(
+    tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Disk(monkeypatch, refusals=3)
+    result = train(tissu, corpus, "--save-every", "2", "--eval-every", "100")
+    assert result.code == 0, result.err
+    assert result.err.count("trying again") == 3
+    assert {"CheckpointSaved", "Noticed"} <= {e["event"] for e in log_of(tissu.home / "runs/r")}
+
+
+@pytest.mark.parametrize("number", [28, 5, 122], ids=["ENOSPC", "EIO", "EDQUOT"])
+def test_training_goes_on_while_saves_fail_and_keeps_what_it_had(
+    tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The saves of steps 2 and 4 fail with all their tries, and that of step 6 does not."""
+    Disk(monkeypatch, refusals=8, number=number)
+    result = train(tissu, corpus, "--eval-every", "2")
+    assert result.code == 0, result.err
+    assert result.err.count("goes on without a checkpoint") == 2
+    store = CheckpointStore(tissu.home / "runs/r/checkpoints")
+    assert store.steps() == [6, 8]
+    assert store.pointed("best") in (6, 8), "an unsaved step is no best one"
+    assert tissu("generate", "r", "-p", "x", "--max-tokens", "2").code == 0
+
+
+def test_three_saves_in_a_row_that_fail_end_the_run_with_a_way_out(
+    trained_copy: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = trained_copy()
+    disk = Disk(monkeypatch, refusals=float("inf"))
+    result = train(trained.tissu, trained.corpus, "--save-every", "1", "--eval-every", "100")
+    assert result.code == 4
+    assert disk.asked == 3 * 4
+    assert "step 3 is not saved" in result.error[0]
+    assert "GB are free" in result.error[0] and "a checkpoint needs 0.000" in result.error[0]
+    assert "every earlier checkpoint" in result.error[1]
+    assert "tissu runs rm cloth (0.000" in result.error[2]
+    assert "tissu train --resume r" in result.error[2]
+    assert trained.tissu("train", "--resume", "cloth", "--dry-run").code == 2
+    disk.refusals = 0
+    assert trained.tissu("train", "--resume", "r").code == 0
+
+
+def test_the_last_save_has_to_succeed(
+    tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Disk(monkeypatch, refusals=float("inf"))
+    result = train(tissu, corpus, "--save-every", "100", "--eval-every", "8")
+    assert result.code == 4
+    assert "step 8 is not saved" in result.error[0]
+
+
+def test_too_little_room_is_said_before_the_first_step(
+    tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 40, 0, 1_000_000))
+    result = train(tissu, corpus, "--width", "256")
+    assert result.code == 4
+    assert "0.001 GB free" in result.error[0] and "checkpoints need 0.0" in result.error[0]
+    assert not (tissu.home / "runs").exists()
+    monkeypatch.undo()
+    assert train(tissu, corpus).code == 0, "the same name is still free"
+
+
+def test_a_run_directory_that_takes_no_file_is_said_before_the_first_step(
+    tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Quota: a directory can be made, and the first byte in it is refused."""
+    fsync = os.fsync
+
+    def refuse(descriptor: int) -> None:
+        if "runs" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(122, "Disk quota exceeded")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    result = train(tissu, corpus)
+    assert result.code == 4
+    assert "disk quota exceeded" in result.error[0]
+    assert not list((tissu.home / "runs").rglob("*.safetensors"))
+
+
+def during(
+    patch: pytest.MonkeyPatch, module: Any, name: str, number: signal.Signals
+) -> Callable[..., Any]:
+    """Let the first call of a function be met by a signal."""
+    call, is_sent = getattr(module, name), []
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        if not is_sent:
+            is_sent.append(True)
+            os.kill(os.getpid(), number)
+        return call(*arguments, **options)
+
+    patch.setattr(module, name, interrupted)
+    return interrupted
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [
+        (assemble, "write_training_state"),
+        (store_module, "read_manifest"),
+        (assemble, "score_windows"),
+    ],
+    ids=["saving", "moving the pointer", "evaluating"],
+)
+def test_a_stop_signal_lets_a_save_and_an_evaluation_end(
+    tissu: Tissu,
+    corpus: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+    function: str,
+    number: signal.Signals,
+    code: int,
+) -> None:
+    with monkeypatch.context() as patch:
+        during(patch, module, function, number)
+        result = train(tissu, corpus, "--eval-every", "4")
+    assert result.code == code, result.err
+    assert "tissu train --resume r" in result.err
+    store = CheckpointStore(tissu.home / "runs/r/checkpoints")
+    assert store.steps()[-1] == 4
+    assert store.newest_verified(is_fallback_allowed=False) == store.path_of(4)
+    assert tissu("train", "--resume", "r").code == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(("answer", "code"), [("n", 6), ("y", 0)])
+def test_on_a_terminal_somebody_is_asked(trained_copy: Copy, answer: str, code: int) -> None:
+    import pexpect
+
+    from tests.end_to_end.conftest import COMMAND, environment
+
+    trained: Trained = trained_copy()
+    damage(trained.run / NEWEST / "model.safetensors", "flipped")
+    child = pexpect.spawn(
+        COMMAND[0],
+        [*COMMAND[1:], "train", "--resume", "cloth"],
+        env=environment(trained.tissu.home, TERM="xterm-256color"),  # type: ignore[arg-type]
+        timeout=60,
+        dimensions=(30, 200),
+    )
+    child.expect("step 40 is damaged, step 30 is good")
+    child.expect(r"\[y/N\]")
+    child.sendline(answer)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == code
+    aside = trained.run / "checkpoints" / "damaged-step-000040"
+    assert aside.is_dir() == (answer == "y")
