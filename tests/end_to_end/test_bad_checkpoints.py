@@ -17,6 +17,7 @@ from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.checkpoint.training_state import read_training_state
 from tissu_core.checkpoint.weights import load_tensors
 from tissu_core.config.load import read_toml
+from tissu_core.evals import validation
 from tissu_core.runs import assemble
 from tissu_core.storage import sha256_file
 from tissu_core.training import saving
@@ -468,7 +469,7 @@ def during(
     [
         (assemble, "write_training_state"),
         (store_module, "read_manifest"),
-        (assemble, "score_windows"),
+        (validation, "score_windows"),
     ],
     ids=["saving", "moving the pointer", "evaluating"],
 )

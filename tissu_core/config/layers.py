@@ -23,7 +23,7 @@ from tissu_core.config.load import (
     read_toml,
     unknown_setting,
 )
-from tissu_core.config.runs import RUNS
+from tissu_core.config.runs import RUNS, STORED_FACTS
 from tissu_core.config.training import LENGTHS
 from tissu_core.errors import ConfigError
 
@@ -109,6 +109,8 @@ def file_layer(path: Path) -> Layer:
         ConfigError: If it is not TOML, or a table or key is unknown; names the line.
     """
     table, known = read_toml(path), known_settings()
+    for fact in STORED_FACTS:
+        table.pop(fact, None)
     lines = _lines_of_keys(path)
     layer = {}
     try:

@@ -36,5 +36,8 @@ class UseRun:
     machine: DeviceConfig = field(default_factory=DeviceConfig)
 
 
+STORED_FACTS = ("planned_steps", "tokens_key", "data_from_step")
+"""What a run's config.toml holds beside settings; read as a settings file, it is passed over."""
+
 RUNS: tuple[type, ...] = (TrainRun, UseRun)
 """What files and the environment can set: a setting of any of these."""

@@ -159,6 +159,12 @@ class MachineConfig(DeviceConfig):
         choices=("auto", "fp32", "bf16"),
         panel="Machine",
     )
+    compile: bool = setting(
+        False,
+        "compile the model first, which takes minutes and pays back in long runs",
+        flag="--compile",
+        panel="Machine",
+    )
     gpus: int = setting(1, "GPUs to train on", flag="--gpus", minimum=1, panel="Machine")
 
     def __post_init__(self) -> None:

@@ -65,12 +65,12 @@ class Stack(nn.Module):
         x: Tensor = self.embed_tokens(ids)
         match self.config.position_embedding:
             case "rope":
-                cos, sin = self._fixed_tables(ids.device)
+                cos, sin = self.fixed_tables(ids.device)
                 rope = cos[rows], sin[rows]
             case "learned":
                 x = x + self.embed_positions.weight[rows]
             case "sinusoidal":
-                x = x + self._fixed_tables(ids.device)[0][rows].to(x.dtype)
+                x = x + self.fixed_tables(ids.device)[0][rows].to(x.dtype)
             case _:  # ALiBi is told in attention
                 pass
         if torch.is_autocast_enabled(ids.device.type):
@@ -82,7 +82,7 @@ class Stack(nn.Module):
             x = layer(x, rope, cache.layers[index] if cache is not None else None)
         return cast(Tensor, self.norm(x))
 
-    def _fixed_tables(self, device: torch.device) -> tuple[Tensor, ...]:
+    def fixed_tables(self, device: torch.device) -> tuple[Tensor, ...]:
         """Cosines and sines of every position, or what is added to its embedding."""
         if not self._tables or self._tables[0].device != device:
             config, positions = self.config, self.config.max_position_embeddings

@@ -1,7 +1,7 @@
 """How the parts of a training run fit together."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ from tissu_core.models.count import checkpoint_bytes
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import Score
 from tissu_core.runs.room import with_way_out
+from tissu_core.runtime.compiler import require_compiler, uncompiled
 from tissu_core.runtime.seeds import derive_seed
 from tissu_core.text.tokenizer import Tokenizer
 from tissu_core.training.objectives.next_token import next_token
@@ -118,15 +119,20 @@ class Assembly:
         training = self.run.training
         assert training.eval_tokens and training.micro_batch
         _, spans = self.shards.split(self.run.data.validation_fraction)
-        return iter_validation_score(
-            self.model,
-            self.tokenizer,
-            self.shards,
-            spans,
-            max_tokens=training.eval_tokens,
-            batch_sequences=self.state.micro_batch or training.micro_batch,
-            precision=self.run.machine.precision,
-        )
+        with self._as_written():
+            yield from iter_validation_score(
+                self.model,
+                self.tokenizer,
+                self.shards,
+                spans,
+                max_tokens=training.eval_tokens,
+                batch_sequences=self.state.micro_batch or training.micro_batch,
+                precision=self.run.machine.precision,
+            )
+
+    def _as_written(self) -> AbstractContextManager[object]:
+        """Compiled layers are for steps: text is scored and sampled in other shapes."""
+        return uncompiled() if self.run.machine.compile else nullcontext()
 
     def save(self, state: TrainState) -> CheckpointSaved:
         """Write a verified checkpoint.
@@ -193,11 +199,12 @@ class Assembly:
         )
         text = ""
         ends = frozenset({self.tokenizer.end_id})
-        for event in generate(
-            self.model, self.tokenizer, ids, config, end_ids=ends, is_healed=True
-        ):
-            if isinstance(event, GenerationFinished):
-                text = event.text
+        with self._as_written():
+            for event in generate(
+                self.model, self.tokenizer, ids, config, end_ids=ends, is_healed=True
+            ):
+                if isinstance(event, GenerationFinished):
+                    text = event.text
         return SampleGenerated(step=step, prompt=prompt, text=text)
 
     def _sample_prompt(self) -> tuple[str, list[int]]:
@@ -296,6 +303,10 @@ def _assembly(
         weight_decay=run.optimizer.weight_decay,
         width=model.config.hidden_size,
     )
+    if run.machine.compile:
+        require_compiler()
+        model.model.fixed_tables(next(model.parameters()).device)  # no part of what is compiled
+        model.model.compile()
     return Assembly(
         run=run,
         steps=steps,

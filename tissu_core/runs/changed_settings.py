@@ -15,6 +15,7 @@ Settle = Callable[[TrainRun], TrainRun]
 """A run's stored settings to those that a person wants now."""
 
 _TURNABLE = ("optimizer.", "training.", "machine.", "model.dropout")
+_ASKED_AS = {"max_position_embeddings": "context_tokens"}
 _FIXED = ("optimizer.name", "training.seed")
 
 
@@ -57,10 +58,14 @@ def refuse_other_shape(run: TrainRun, directory: Path, checkpoint: Path) -> None
 
     saved = read_config(checkpoint)
     wanted = shape_of(run.model, saved.vocab_size)
-    differing = [
-        f"{spec.name} {getattr(wanted, spec.name)} / {getattr(saved, spec.name)}"
+    pairs = {
+        spec.name: (getattr(wanted, spec.name), getattr(saved, spec.name))
         for spec in fields(ModelConfig)
-        if getattr(wanted, spec.name) != getattr(saved, spec.name)
+    }
+    differing = [
+        f"{_ASKED_AS.get(name, name)} {asked} / {found}"
+        for name, (asked, found) in pairs.items()
+        if asked != found
     ]
     if differing:
         raise ConfigError(

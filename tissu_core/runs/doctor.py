@@ -17,7 +17,6 @@ from tissu_core.runs.home import cache_directory, home
 GIGABYTE = 10**9
 _LITTLE_DISK, _TOO_LITTLE_DISK = 5 * GIGABYTE, GIGABYTE // 2
 _LITTLE_MEMORY, _TOO_LITTLE_MEMORY = 2 * GIGABYTE, GIGABYTE // 2
-_COMPILERS = ("c++", "g++", "clang++", "cl")
 _OPTIONAL = {"pyarrow": "reads .parquet", "zstandard": "reads .zst"}
 
 
@@ -66,12 +65,12 @@ def _packages() -> Iterator[CheckFinished]:
 
 
 def _compiler() -> CheckFinished:
-    found = next(filter(None, map(shutil.which, _COMPILERS)), None)
+    from tissu_core.runtime.compiler import find_compiler, install_command
+
+    found = find_compiler()
     if found:
         return _ok("compiler", found)
-    mend = {"darwin": "xcode-select --install", "win32": "winget install LLVM.LLVM"}
-    hint = mend.get(sys.platform, "sudo apt install g++")
-    return _note("compiler", "no C++ compiler; only torch.compile needs one", hint)
+    return _note("compiler", "no C++ compiler; only --compile needs one", install_command())
 
 
 def _disk(name: str, directory: Path, elsewhere: str) -> CheckFinished:

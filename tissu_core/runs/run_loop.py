@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tissu_core import STARTED
 from tissu_core.config.load import build_config, read_toml, to_toml
-from tissu_core.config.runs import TrainRun
+from tissu_core.config.runs import STORED_FACTS, TrainRun
 from tissu_core.errors import InputError
 from tissu_core.events import RunFinished, TrainEvent
 from tissu_core.runs.run_directory import CONFIG_FILE, MODEL
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from tissu_core.runs.assemble import Assembly
     from tissu_core.training.trainer import Trainer
 
-_STEPS_FIELD = "planned_steps"
-_DATA_FIELD = "tokens_key"
-_DATA_FROM_FIELD = "data_from_step"
+_STEPS_FIELD, _DATA_FIELD, _DATA_FROM_FIELD = STORED_FACTS
 
 Log = Callable[[TrainEvent], TrainEvent]
 """Writes an event down and gives it back."""
