@@ -123,7 +123,7 @@ def resolve_settings(
     base: Mapping[str, Any] | None = None,
     stored: Config | None = None,
 ) -> Config:
-    """A configuration from, in rising precedence: files and environment, ``base``, ``--config``,
+    """A configuration from, in rising precedence: ``base``, files and environment, ``--config``,
     ``--set``, options. Names on stderr the files and variables that took part.
 
     With ``stored``, the settings of a run, only what was typed comes before them.
@@ -139,7 +139,7 @@ def resolve_settings(
     ambient = ambient_layers() if kind in RUNS and stored is None else []
     if stored is not None:
         base = to_settings(stored)
-    shared = [*ambient, layer_from(base or {}, "preset"), *config_layer(config_file)]
+    shared = [layer_from(base or {}, "preset"), *ambient, *config_layer(config_file)]
     own = [only_known_to(kind, layer) for layer in shared]
     settings = stack([*own, assignments_layer(assignments or []), typed])
     _name_origins(settings, ambient)

@@ -7,7 +7,7 @@ import tokenize
 import pytest
 
 from tests.end_to_end.conftest import Tissu
-from tissu_core.config.demo import demo_settings
+from tissu_core.config.demo import demo_corpus
 from tissu_core.data.sources import Skipped, iter_sources
 
 SAMPLES = 20
@@ -35,7 +35,7 @@ def test_is_python_can_say_no() -> None:
 
 
 def test_the_demo_reads_sources_and_no_tests() -> None:
-    settings = demo_settings()
+    settings = demo_corpus()
     found = iter_sources(settings["data.corpus"], settings["data.only"], settings["data.exclude"])
     paths = [file.path for file in found if not isinstance(file, Skipped)]
     assert {path.suffix for path in paths} == {".py"}

@@ -160,7 +160,7 @@ def test_a_model_larger_than_the_memory_is_refused_before_it_is_made(
 @pytest.mark.parametrize(
     ("options", "field"),
     [
-        (["--grad-accum", "2", "--set", "training.micro_batch=4"], "--grad-accum"),
+        (["--set", "training.grad_accum=2", "--set", "training.micro_batch=4"], "--grad-accum"),
         (["--grad-accum", "999", *FAST], "--grad-accum"),
         (["--milestones", "75%,50%"], "--milestones"),
         (["--schedule", "cosin"], "--schedule"),

@@ -183,7 +183,8 @@ def test_the_saved_configuration_is_all_that_is_needed_to_run_again(
     trained_once: Trained, tmp_path: Path
 ) -> None:
     config = trained_once.run / "config.toml"
-    again = trained_once.tissu("train", "--config", config, "--name", "", "--out", tmp_path / "b")
+    again = Tissu(tmp_path / "home")("train", "--config", config)
     assert again.code == 0, again.err
-    first, second = (run / "model/model.safetensors" for run in (trained_once.run, tmp_path / "b"))
+    runs = (trained_once.run, tmp_path / "home/runs/corpus-1")
+    first, second = (run / "model/model.safetensors" for run in runs)
     assert first.read_bytes() == second.read_bytes()

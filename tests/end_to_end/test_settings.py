@@ -1,5 +1,6 @@
 """Settings from files, environment and options; a project; what the machine is."""
 
+import json
 import os
 import subprocess
 import tomllib
@@ -42,6 +43,18 @@ def test_the_nearer_word_wins_and_show_says_whose_it_was(
     assert set(origins(tissu, "training")) == {n for n in found if n.startswith("training.")}
     paths = tissu("config", "path", "--json").json["files"]
     assert paths == [{"path": str(p), "is_used": True} for p in (user, file)]
+
+
+def test_a_place_outranks_the_demo_and_not_its_corpus(
+    tissu: Tissu, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TISSU_TRAINING__STEPS", "3")
+    monkeypatch.setenv("TISSU_DATA__CORPUS", str(project))
+    result = tissu("train", "--demo", "--dry-run", "--view", "json")
+    assert result.code == 0, result.err
+    plan = json.loads(result.out.splitlines()[-1])
+    assert (plan["steps"], plan["is_timed"]) == (3, False)
+    assert plan["train_tokens"] > 1_000_000
 
 
 def test_what_show_prints_is_a_settings_file(tissu: Tissu, project: Path) -> None:
@@ -146,6 +159,7 @@ def test_doctor_names_what_is_wrong_and_what_mends_it(tissu: Tissu, tmp_path: Pa
     checks = {check["name"]: check for check in result.json["checks"]}
     assert {"python", "torch", "processor", "memory", "home", "fp32", "terminal"} <= set(checks)
     assert all(check["hint"] for check in checks.values() if check["status"] != "ok")
+    assert checks["backports.zstd"]["status"] == checks["pyarrow"]["status"] == "ok"
     (tmp_path / "file").write_text("in the way", "utf-8")
     blocked = Tissu(tmp_path / "file" / "home")
     result = blocked("doctor")

@@ -59,8 +59,8 @@ def test_blocked_attention_passes_gradcheck_in_fp64() -> None:
 
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])
 def test_training_and_inference_paths_agree(kv_heads: int) -> None:
-    model = make_model(make_config(num_key_value_heads=kv_heads, max_position_embeddings=160))
-    ids = random_ids(2, 150)
+    model = make_model(make_config(num_key_value_heads=kv_heads, max_position_embeddings=400))
+    ids = random_ids(2, 390)
     with torch.enable_grad():
         blocked = model(ids).detach()
     with torch.no_grad():

@@ -1,5 +1,6 @@
 """Stopped and resumed equals never stopped, to the bit."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tissu_core.runtime.seeds import derive_seed
 from tissu_core.training.objectives.next_token import LossOutput, next_token
 
 
-def settings(corpus: Path, name: str, optimizer: str, dropout: float) -> TrainRun:
+def settings(corpus: Path, name: str, optimizer: str, dropout: float, **shape: object) -> TrainRun:
     return build_config(
         TrainRun,
         {
@@ -33,6 +34,7 @@ def settings(corpus: Path, name: str, optimizer: str, dropout: float) -> TrainRu
                 "context_tokens": 32,
                 "vocab_size": 400,
                 "dropout": dropout,
+                **shape,
             },
             "optimizer": {"name": optimizer},
             "training": {
@@ -73,6 +75,25 @@ def test_stopped_and_resumed_is_equal_to_the_bit(
     stop_after(at, settings(corpus, "halved", optimizer, dropout))
     assert 0 < read_facts(own_home / "runs/halved").last_saved_step < 100
     list(resume("halved", threading.Event()))
+    assert_equal_to_the_bit(own_home)
+
+
+def test_a_shape_with_other_layouts_in_its_file_resumes_to_the_bit(
+    tmp_path: Path, own_home: Path
+) -> None:
+    """GPT-2 stores queries, keys and values as one turned matrix."""
+    gpt2 = {
+        "norm": "layernorm",
+        "feed_forward": "gelu_tanh",
+        "position_embedding": "learned",
+        "use_bias": True,
+    }
+    corpus = write_corpus(tmp_path / "corpus")
+    list(train(settings(corpus, "straight", "adamw", 0.0, **gpt2), threading.Event()))
+    stop_after(49, settings(corpus, "halved", "adamw", 0.0, **gpt2))
+    list(resume("halved", threading.Event()))
+    saved = json.loads((own_home / "runs/halved/model/config.json").read_text("utf-8"))
+    assert saved["model_type"] == "gpt2"
     assert_equal_to_the_bit(own_home)
 
 

@@ -37,7 +37,7 @@ Several = Annotated[
     typer.Option("-t", "--tokenizer", help=f"{_WHICH} May be repeated.", show_default=False),
 ]
 Corpus = Annotated[
-    list[str], typer.Argument(help="Files and folders: text, .jsonl, either as .gz.")
+    list[str], typer.Argument(help="Files and folders: text, .jsonl, .parquet, also packed.")
 ]
 
 

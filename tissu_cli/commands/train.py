@@ -11,7 +11,7 @@ import typer
 from tissu_cli.commands.signals import Signals
 from tissu_cli.flags import Assignments, ConfigFile, Given, resolve_settings, with_settings
 from tissu_cli.settings import discard, is_live, is_person_at_stdin
-from tissu_core.config.demo import demo_settings
+from tissu_core.config.demo import DEMO_PRESET, demo_corpus
 from tissu_core.config.runs import TrainRun
 from tissu_core.errors import ConfigError, TissuError
 from tissu_core.events import FileSkipped, Noticed, Planned, RunFinished, TrainEvent
@@ -65,8 +65,8 @@ def train(
     given: Given,
 ) -> None:
     _refuse_combinations(view, corpus, demo=demo)
-    if corpus:
-        given = {**given, "data.corpus": corpus}
+    if demo or corpus:
+        given = {**given, **(demo_corpus() if demo else {"data.corpus": corpus})}
     settle = partial(resolve_settings, TrainRun, given, config_file=config, assignments=assignments)
     with Signals() as signals:
         if resume is not None:
@@ -83,7 +83,7 @@ def train(
             )
         else:
             _refuse_without_resume(fallback=fallback, override=override, change=accept_data_change)
-            base = demo_settings() if demo else {}
+            base = DEMO_PRESET if demo else {}
             from tissu_core.runs.train import train as train_run
 
             events = train_run(settle(base=base), signals.stop, is_dry_run=dry_run)

@@ -1,9 +1,9 @@
 """Where settings come from, and which one wins.
 
-In rising precedence: the user's file, the project's file, the environment, a preset of the command
-such as ``--demo``, ``--config``, ``--set``, options. Each is a layer: dotted path to what was given
-and where. The same files and variables serve every command, so one of them may set what a command
-does not have; what no command has is refused.
+In rising precedence: a preset of the command such as ``--demo``, the user's file, the project's
+file, the environment, ``--config``, ``--set``, options. Each is a layer: dotted path to what was
+given and where. The same files and variables serve every command, so one of them may set what a
+command does not have; what no command has is refused.
 """
 
 import os
@@ -33,13 +33,22 @@ VARIABLE = "TISSU_"
 NO_SETTINGS = ("TISSU_HOME", "TISSU_DEBUG")
 """Variables of other meaning."""
 _LENGTHS = {f"training.{name}" for name in LENGTHS}
-_SHAPE = {"model.num_hidden_layers", "model.hidden_size"}
+_HEADS = {"model.num_attention_heads", "model.num_key_value_heads"}
+_SHAPE = {"model.num_hidden_layers", "model.hidden_size", *_HEADS}
+_TOKENIZER = {"data.tokenizer", "data.tokenizer_sha256"}
 _REPLACES: dict[str, set[str]] = {
     **dict.fromkeys(_LENGTHS, _LENGTHS),
     "model.depth": _SHAPE,
     "model.preset": {"model.depth", *_SHAPE},
+    "model.hidden_size": _HEADS,
+    "model.vocab_size": _TOKENIZER,
+    "data.tokenizer": {"data.tokenizer_sha256", "model.vocab_size"},
+    "optimizer.name": {"optimizer.learning_rate", "optimizer.weight_decay"},
+    "training.grad_accum": {"training.micro_batch"},
+    "training.micro_batch": {"training.grad_accum"},
 }
-"""What a setting makes void in the layers below: a length or a size that is said again."""
+"""What a setting makes void in the layers below: what was said before in other words, and what was
+chosen for the value it replaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

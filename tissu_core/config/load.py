@@ -129,7 +129,9 @@ def cast_value(path: str, value: Any, hint: Any) -> Any:
         number = parse_number(value)
         if number is not None and (hint is float or number == int(number)):
             return hint(number)
-    wanted = {int: "a whole number", float: "a number", bool: "true or false"}.get(hint, "a list")
+    wanted = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(
+        hint, "a list"
+    )
     raise ConfigError(
         f"{path} is {value!r}, and it takes {wanted}", field=path, hint=f"mend {path}"
     )

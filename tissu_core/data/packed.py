@@ -48,9 +48,13 @@ def open_plain(path: Path) -> Iterator[Bytes]:
         yield _Bounded(unpacked, packing, broken, path.stat().st_size * _LARGEST_RATIO)
 
 
+ZSTD_MODULES = ("compression.zstd", "backports.zstd")
+"""Python's own from 3.14 on, and the same one for Pythons before."""
+
+
 def _import_zstd() -> Any:
     """Python's own module, or the same one for Pythons before 3.14."""
-    for name in ("compression.zstd", "backports.zstd"):
+    for name in ZSTD_MODULES:
         with suppress(ImportError):
             return import_module(name)
     raise missing_package("backports.zstd", "reading .zst files")

@@ -17,6 +17,7 @@ from tissu_core.events import TensorSummarized
 # Words for the same part: what people say, and what files of Llama, GPT-2 and MPT say.
 _FUSED = ("qkv", "c_attn", "Wqkv")
 _SYNONYMS = (
+    ("model", "transformer"),
     ("layers", "layer", "block", "blocks", "h"),
     ("self_attn", "attn", "attention"),
     ("mlp", "ffn", "feed_forward"),
@@ -114,10 +115,17 @@ def summarize(path: Path, query: str, bins: int) -> Iterator[TensorSummarized]:
     stored = list_tensors(path)
     for name in match_names(query, list(stored)):
         with safe_open(stored[name].file, framework="pt") as file:
-            yield _summarize(name, file.get_tensor(name), bins)
+            tensor = file.get_tensor(name)
+            scale = file.get_tensor(name + "_scale") if name + "_scale" in stored else None
+        yield _summarize(name, tensor, bins, scale)
 
 
-def _summarize(name: str, tensor: torch.Tensor, bins: int) -> TensorSummarized:
+def _summarize(
+    name: str, tensor: torch.Tensor, bins: int, scale: torch.Tensor | None
+) -> TensorSummarized:
+    """Figures of the values; of an int8 matrix those that its whole numbers stand for."""
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    tensor = tensor if scale is None else tensor * scale[:, None]
     count = zeros = nans = 0
     low, high, total, squares = math.inf, -math.inf, 0.0, 0.0
     for part in _parts(tensor):
@@ -137,7 +145,7 @@ def _summarize(name: str, tensor: torch.Tensor, bins: int) -> TensorSummarized:
     return TensorSummarized(
         name=name,
         shape=tuple(tensor.shape),
-        dtype=str(tensor.dtype).removeprefix("torch."),
+        dtype=dtype,
         mean=mean,
         std=math.sqrt(deviations / max(1, count)),
         min=low,

@@ -1,9 +1,9 @@
 """Causal attention for training on a CPU, as batched products over blocks of queries.
 
 torch's fused CPU kernel saves memory and pays for it in time: in bf16 on 2 cores, forward and
-backward of 24 x 4 heads x 128 x 64 take 0.38 of its time here, of 8 x 6 x 512 x 64 half; in fp32
-0.8 to 1 (benchmarks/layers.py). A block of queries reads only the keys up to its end, so about half
-of the products are left out.
+backward of 24 x 4 heads x 128 x 64 take 0.4 of its time here, of 8 x 6 x 512 x 64 half; in fp32
+1.2 at 256 and 0.9 at 512 (benchmarks/layers.py). A block of queries reads only the keys up to its
+end, so about half of the products are left out.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,19 @@ from tissu_core.layers.masks import attention_mask
 BLOCK = 128
 LONGEST = 1024
 """Beyond this the kept probabilities (B H T^2 numbers a layer) cost more than the kernel saves."""
+SHORTEST_FP32 = 384
+"""Below this the library's kernel is the faster one in fp32, unless it needs a mask."""
 
 
-def suits_blocks(queries: Tensor, keys: Tensor, dropout: float) -> bool:
-    """Whether the blocks are the faster way: training on a CPU, without dropout, not too long."""
-    return (
-        queries.device.type == "cpu"
-        and dropout == 0
-        and queries.shape[2] == keys.shape[2]
-        and queries.shape[2] <= LONGEST
-    )
+def suits_blocks(queries: Tensor, keys: Tensor, dropout: float, *, is_masked: bool) -> bool:
+    """Whether the blocks are the faster way: training on a CPU, without dropout, not too long.
+
+    ``is_masked``: the library would be given a mask, for a window or slopes.
+    """
+    time = queries.shape[2]
+    is_fast = is_masked or queries.dtype.itemsize < 4 or time >= SHORTEST_FP32
+    is_training = queries.device.type == "cpu" and dropout == 0 and time == keys.shape[2]
+    return is_fast and is_training and time <= LONGEST
 
 
 def blocked_causal_attention(

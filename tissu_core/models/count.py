@@ -81,3 +81,10 @@ def kv_bytes_per_token(config: ModelConfig, bytes_per_value: int = 4) -> int:
     """Cached keys and values of one token in all layers; fp32, as tissu decodes, unless given."""
     values = 2 * config.num_key_value_heads * config.head_dim
     return config.num_hidden_layers * values * bytes_per_value
+
+
+def kv_cache_bytes(config: ModelConfig) -> int:
+    """The largest a cache grows: the whole context, or room for two windows."""
+    window, context = config.sliding_window, config.max_position_embeddings
+    held = context if window is None else min(context, 2 * window)
+    return held * kv_bytes_per_token(config)

@@ -11,7 +11,7 @@ _BLOCK_OUTPUTS = ("o_proj.weight", "down_proj.weight")
 
 @torch.no_grad()
 def init_weights(model: Decoder, seed: int, scheme: str = "identity") -> None:
-    """Fill every parameter: norms 1, biases 0, embeddings and head small, matrices by ``scheme``.
+    """Fill every parameter: norms 1, biases 0, the head small, matrices by ``scheme``.
 
     ``identity``: normal of 1/sqrt(inputs), outputs of blocks zero. Blocks that start as the
     identity let a deep stack learn at the rate of a shallow one (Zhang et al. 2019,

@@ -36,7 +36,7 @@ from tissu_core.models.count import checkpoint_bytes
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import Score
 from tissu_core.runs.room import with_way_out
-from tissu_core.runtime.compiler import require_compiler, uncompiled
+from tissu_core.runtime.compiler import uncompiled
 from tissu_core.runtime.seeds import derive_seed
 from tissu_core.text.tokenizer import Tokenizer
 from tissu_core.training.objectives.next_token import next_token
@@ -304,7 +304,6 @@ def _assembly(
         width=model.config.hidden_size,
     )
     if run.machine.compile:
-        require_compiler()
         model.model.fixed_tables(next(model.parameters()).device)  # no part of what is compiled
         model.model.compile()
     return Assembly(

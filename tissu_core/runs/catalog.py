@@ -16,6 +16,7 @@ from tissu_core.runs.run_directory import (
     find_run,
     is_being_written,
     run_directories,
+    run_of,
 )
 from tissu_core.storage import MANIFEST, is_sealed, remove_directory
 
@@ -81,8 +82,13 @@ def list_models() -> list[ModelEntry]:
         path = _model_of_run(run)
         if path is not None:
             found.append(_entry(run.name, path, "run"))
-    stored = [path.parent for path in models_directory().glob("*/config.json")]
-    return found + [_entry(path.name, path, "store") for path in sorted(stored)]
+    return found + [_entry(path.name, path, "store") for path in sorted(_stored_models())]
+
+
+def _stored_models() -> list[Path]:
+    """Directories in the store, but those that are still being written."""
+    found = [path.parent for path in models_directory().glob("*/config.json")]
+    return [path for path in found if not path.name.startswith(".")]
 
 
 def find_model(given: str | None) -> Path:
@@ -117,7 +123,8 @@ def find_model(given: str | None) -> Path:
 
 def name_a_good_one(damaged: Path, error: IntegrityError) -> IntegrityError:
     """The error for a damaged model; of a run, with a checkpoint that is whole."""
-    for run in damaged.parents[:2]:
+    run = run_of(damaged)
+    if run is not None:
         store = CheckpointStore(run / CHECKPOINTS)
         for step in reversed(store.steps()):
             if store.path_of(step) != damaged and store.is_good(step):
@@ -134,9 +141,9 @@ def _newest_model() -> Path:
         path = _model_of_run(run)
         if path is not None:
             return path
-    stored = sorted(models_directory().glob("*/config.json"), key=lambda p: p.stat().st_mtime)
+    stored = _stored_models()
     if stored:
-        return stored[-1].parent
+        return max(stored, key=lambda path: (path / "config.json").stat().st_mtime)
     raise InputError(f"there is no model in {runs_directory()}", hint="tissu train --demo")
 
 

@@ -14,7 +14,7 @@ from tissu_core.runs.run_directory import CONFIG_FILE
 Settle = Callable[[TrainRun], TrainRun]
 """A run's stored settings to those that a person wants now."""
 
-_TURNABLE = ("optimizer.", "training.", "machine.", "model.dropout")
+_TURNABLE = ("objective.", "optimizer.", "training.", "machine.", "model.dropout")
 _ASKED_AS = {"max_position_embeddings": "context_tokens"}
 _FIXED = ("optimizer.name", "training.seed")
 

@@ -11,13 +11,18 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tissu_core import __version__
+from tissu_core.data.packed import ZSTD_MODULES
 from tissu_core.events import CheckFinished
 from tissu_core.runs.home import cache_directory, home
 
 GIGABYTE = 10**9
 _LITTLE_DISK, _TOO_LITTLE_DISK = 5 * GIGABYTE, GIGABYTE // 2
 _LITTLE_MEMORY, _TOO_LITTLE_MEMORY = 2 * GIGABYTE, GIGABYTE // 2
-_OPTIONAL = {"pyarrow": "reads .parquet", "zstandard": "reads .zst"}
+_OPTIONAL = {
+    "pyarrow": ("reads .parquet", ("pyarrow",)),
+    "backports.zstd": ("reads .zst", ZSTD_MODULES),
+}
+"""Packages, what they are for, and the modules of which one must be there."""
 
 
 def examine() -> Iterator[CheckFinished]:
@@ -57,11 +62,18 @@ def _problem(name: str, value: str, hint: str) -> CheckFinished:
 
 
 def _packages() -> Iterator[CheckFinished]:
-    for name, use in _OPTIONAL.items():
-        if find_spec(name):
+    for name, (use, modules) in _OPTIONAL.items():
+        if any(map(_is_there, modules)):
             yield _ok(name, f"there, {use}")
         else:
             yield _note(name, f"not there, {use}", f"pip install {name}")
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # its parent is not there
+        return False
 
 
 def _compiler() -> CheckFinished:

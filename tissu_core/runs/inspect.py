@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tissu_core.config.model import ModelConfig
 from tissu_core.config.optimizer import OptimizerConfig
 from tissu_core.events import ModuleCounted, TensorSummarized
-from tissu_core.models.count import kv_bytes_per_token, train_flops_per_token
+from tissu_core.models.count import kv_bytes_per_token, kv_cache_bytes, train_flops_per_token
 from tissu_core.runs.catalog import find_model
 
 
@@ -25,7 +25,7 @@ class ModelReport:
     train_flops_per_token: float
     kv_bytes_per_token: int
     kv_bytes: int
-    """The cache of a full context, in fp32."""
+    """The cache of a full context, of which a window keeps a part, in fp32."""
     modules: tuple[ModuleCounted, ...]
     """The whole model first, then its parts."""
 
@@ -47,7 +47,7 @@ def inspect_model(model: str | None) -> ModelReport:
     for stored in list_tensors(path).values():
         bytes_by_dtype[stored.dtype] += stored.num_bytes
     modules = count_modules(build_empty(config))
-    train_flops, kv_bytes = train_flops_per_token(config), kv_bytes_per_token(config)
+    train_flops = train_flops_per_token(config)
     return ModelReport(
         path=str(path),
         config=config,
@@ -56,8 +56,8 @@ def inspect_model(model: str | None) -> ModelReport:
         bytes_by_dtype=dict(bytes_by_dtype),
         forward_flops_per_token=train_flops / 3,  # backward costs two products for each one
         train_flops_per_token=train_flops,
-        kv_bytes_per_token=kv_bytes,
-        kv_bytes=kv_bytes * config.max_position_embeddings,
+        kv_bytes_per_token=kv_bytes_per_token(config),
+        kv_bytes=kv_cache_bytes(config),
         modules=tuple(modules),
     )
 

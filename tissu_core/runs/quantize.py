@@ -15,9 +15,9 @@ from tissu_core.events import ModelQuantized, Noticed, QuantizeEvent, StageAdvan
 from tissu_core.models.count import num_parameters
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory, models_directory
-from tissu_core.runs.run_directory import CONFIG_FILE
+from tissu_core.runs.run_directory import run_of
 from tissu_core.runs.run_loop import read_config
-from tissu_core.storage import is_sealed, sealed_directory, sha256_file
+from tissu_core.storage import is_sealed, remove_leftovers, sealed_directory, sha256_file
 
 if TYPE_CHECKING:
     from tissu_core.checkpoint.model_directory import LoadedModel
@@ -47,6 +47,7 @@ def quantize(
     from tissu_core.runs.loading import load_for_use
 
     loaded, _ = load_for_use(model, machine)
+    path = loaded.path
     if is_int8(loaded.model):
         raise InputError(f"{path} is int8 already", hint="name the model it was made from")
     before = yield from _measure(loaded, text)
@@ -59,9 +60,11 @@ def quantize(
     yield StageAdvanced(stage="rounding", done=0, total=0, unit="bits")
     quantize_int8(loaded.model)
     after = yield from _measure(loaded, text)
-    source = {"path": str(path), "sha256": sha256_file(path / WEIGHTS_FILE)}
-    facts = {"kind": "model", "tissu": __version__, "bits": bits, "quantized_from": source}
-    score = {} if after is None else {"bits_per_byte": after.bits_per_byte}
+    source = {"path": str(path), "sha256": {WEIGHTS_FILE: sha256_file(path / WEIGHTS_FILE)}}
+    facts = {"tissu": __version__, "kind": "model", "method": "int8", "lineage": [source]}
+    # Beside the scores of runs stand only scores of the same text.
+    score = {} if after is None or text else {"bits_per_byte": after.bits_per_byte}
+    remove_leftovers(target.parent)
     with sealed_directory(target, facts | score) as temporary:
         write_model_files(temporary, loaded.model, loaded.tokenizer)
         for kept in ("generation_config.json", "chat_template.jinja"):
@@ -83,18 +86,12 @@ def quantize(
 
 def _target(path: Path, out: str) -> Path:
     """Where the new model goes: ``out``, else ``NAME-int8`` in the store."""
-    run = _run_of(path)
+    run = run_of(path)
     name = run.name if run is not None else path.resolve().name
     target = Path(out).expanduser() if out else models_directory() / f"{name}-int8"
     if target.is_file() or (target.is_dir() and any(target.iterdir())):
         raise ConfigError(f"{target} is not an empty directory", field="out", hint=f"-o {target}-2")
     return target
-
-
-def _run_of(path: Path) -> Path | None:
-    """The run that a model directory belongs to: ``RUN/model`` or ``RUN/checkpoints/step-N``."""
-    path = path.resolve()
-    return next((run for run in path.parents[:2] if (run / CONFIG_FILE).is_file()), None)
 
 
 def _measure(
@@ -108,7 +105,7 @@ def _measure(
         context = loaded.model.config.max_position_embeddings
         score, _ = yield from score_files(loaded, files, context)
         return score
-    run = _run_of(loaded.path)
+    run = run_of(loaded.path)
     if run is None:
         return None
     stored = read_config(run)

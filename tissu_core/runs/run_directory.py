@@ -120,6 +120,14 @@ def find_run(given: str) -> Path:
     )
 
 
+def run_of(model: Path) -> Path | None:
+    """The run that a model directory belongs to: ``RUN/model`` or ``RUN/checkpoints/step-N``."""
+    model = model.resolve()
+    run = model.parent if model.name == MODEL else model.parent.parent
+    is_place = model.name == MODEL or model.parent.name == CHECKPOINTS
+    return run if is_place and (run / CONFIG_FILE).is_file() else None
+
+
 def run_directories() -> list[Path]:
     """All runs at home, the one written last first."""
     found = [path.parent for path in runs_directory().glob(f"*/{CONFIG_FILE}")]

@@ -214,7 +214,8 @@ def _with_tokenizer(run: TrainRun) -> TrainRun:
 def _with_absolute_corpus(run: TrainRun) -> TrainRun:
     """A run that can be resumed from any folder."""
     corpus = tuple(str(Path(path).expanduser().resolve()) for path in run.data.corpus)
-    return replace(run, data=replace(run.data, corpus=corpus))
+    data = replace(run.data, corpus=corpus)
+    return replace(run, data=data, name="", out="")  # which name this directory, not the next one's
 
 
 def _run_started(directory: Path) -> RunStarted:

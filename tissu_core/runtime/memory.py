@@ -37,7 +37,7 @@ def free_bytes(device: torch.device) -> int:
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return available_bytes() or 8 << 30
+    return available_bytes() or total_bytes() or 8 << 30
 
 
 def available_bytes() -> int:
@@ -48,10 +48,7 @@ def available_bytes() -> int:
                 return int(line.split()[1]) * 1024
     except OSError:
         pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 0
+    return 0
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -64,5 +64,5 @@ def diverged(step: int, learning_rate: float, files: list[str]) -> DivergedError
         f"the loss stopped being a number at step {step}, at a learning rate of "
         f"{learning_rate:.3g}, on text from {', '.join(files[:3])}{more}",
         safe="the last checkpoint, which was saved while it was one",
-        hint="tissu train with a lower --lr, or --clip-norm 1",
+        hint=f"tissu train --resume last --override --lr {learning_rate / 3:.2g}",
     )

@@ -171,7 +171,8 @@ class Trainer:
         loss = yield from self._gradients.accumulate(
             windows, derive_seed(settings.seed, "step", number)
         )
-        state.micro_batch = self._gradients.micro_batch
+        if self._gradients.micro_batch < min(settings.micro_batch, len(windows)):
+            state.micro_batch = self._gradients.micro_batch  # memory did not suffice for more
         norm = self._gradients.clip(settings.clip_value, settings.clip_norm)
         is_bad = self._containment.judge(loss, norm)
         self.optimizer.step(self._factor, is_bad)
@@ -205,7 +206,7 @@ class Trainer:
 
     def _diverged(self) -> DivergedError:
         state = self.state
-        first = state.step - state.skips_in_row
+        first = state.step - max(1, state.skips_in_row)
         files = self.parts.sources(first + state.batch_offset)
         return diverged(first + 1, self._learning_rate(), files)
 

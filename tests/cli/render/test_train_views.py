@@ -82,7 +82,7 @@ def draw(panel: TrainPanel, width: int, height: int) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
-SIZES = [(80, 24), (200, 50), (500, 200), (76, 17), (40, 12), (20, 5), (10, 3), (1, 1)]
+SIZES = [(80, 24), (200, 50), (300, 100), (76, 17), (40, 12), (20, 5), (10, 3), (1, 1)]
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -90,6 +90,8 @@ def test_every_frame_fits_the_terminal(width: int, height: int) -> None:
     panel = TrainPanel(clock=lambda: 100.0)
     for event in whole_run():
         panel.take(event)
+        if isinstance(event, StepFinished) and event.step % 20:
+            continue  # a frame of each kind, and of some steps
         lines = draw(panel, width, height).rstrip("\n").split("\n")
         assert max(map(len, lines)) <= width
         assert len(lines) <= max(1, height - 1)  # the cursor's line is below a live display

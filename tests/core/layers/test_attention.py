@@ -3,7 +3,7 @@ import torch
 
 from tests.samples import CPU, make_config
 from tissu_core.layers.attention import Attention
-from tissu_core.layers.cpu_attention import LONGEST, suits_blocks
+from tissu_core.layers.cpu_attention import LONGEST, SHORTEST_FP32, suits_blocks
 from tissu_core.layers.masks import attention_mask
 from tissu_core.layers.rope import rope_tables
 
@@ -72,10 +72,21 @@ def test_dropout_changes_training_and_not_use() -> None:
 
 
 def test_blocks_are_for_training_without_dropout_up_to_a_length() -> None:
-    def suits(time: int, keys: int, dropout: float = 0.0) -> bool:
-        return suits_blocks(torch.empty(1, 1, time, 4), torch.empty(1, 1, keys, 4), dropout)
+    def suits(
+        time: int,
+        keys: int,
+        dropout: float = 0.0,
+        dtype: torch.dtype = torch.bfloat16,
+        *,
+        is_masked: bool = False,
+    ) -> bool:
+        queries, others = (torch.empty(1, 1, n, 4, dtype=dtype) for n in (time, keys))
+        return suits_blocks(queries, others, dropout, is_masked=is_masked)
 
     assert suits(LONGEST, LONGEST)
     assert not suits(LONGEST + 1, LONGEST + 1)
     assert not suits(4, 9)
     assert not suits(9, 9, dropout=0.1)
+    assert suits(SHORTEST_FP32, SHORTEST_FP32, dtype=torch.float32)
+    assert not suits(9, 9, dtype=torch.float32)
+    assert suits(9, 9, dtype=torch.float32, is_masked=True)

@@ -7,6 +7,7 @@ from tests.samples import make_config, make_model, random_ids
 from tissu_core.models.build import build_empty
 from tissu_core.models.count import (
     kv_bytes_per_token,
+    kv_cache_bytes,
     num_parameters,
     train_bytes,
     train_flops_per_token,
@@ -55,3 +56,15 @@ def test_a_cached_token_takes_what_the_cache_holds() -> None:
     none = torch.empty(1, config.num_key_value_heads, 0, config.head_dim)
     held = sum(part.nbytes for layer in cache.layers for part in layer.append(none, none))
     assert held == 10 * kv_bytes_per_token(config)
+
+
+def test_a_window_bounds_the_cache() -> None:
+    config = make_config(max_position_embeddings=64)
+    assert kv_cache_bytes(config) == 64 * kv_bytes_per_token(config)
+    windowed = make_config(max_position_embeddings=64, sliding_window=5)
+    cache = make_model(windowed).new_cache()
+    for layer in cache.layers:
+        for _ in range(60):
+            layer.append(torch.zeros(1, 2, 1, 8), torch.zeros(1, 2, 1, 8))
+    held = [t for layer in cache.layers for t in (layer._keys, layer._values) if t is not None]
+    assert kv_cache_bytes(windowed) == sum(t.untyped_storage().nbytes() for t in held)

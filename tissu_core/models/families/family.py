@@ -51,7 +51,9 @@ class Family:
         """The family's tensors under tissu's names and layouts."""
         renamed = {self._rename(name, backwards=True): t for name, t in tensors.items()}
         renamed = {name: self._turned(name, tensor) for name, tensor in renamed.items()}
-        return self._split(renamed, config) if self.fused else renamed
+        parts = self._split(renamed, config) if self.fused else renamed
+        # Fused Adam on a CPU walks over a parameter's memory as if it were contiguous.
+        return {name: tensor.contiguous() for name, tensor in parts.items()}
 
     def _rename(self, name: str, *, backwards: bool) -> str:
         for ours, theirs in self.names:
