@@ -3,13 +3,14 @@
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import Field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_origin
 
 import typer
 
+from tissu_core.config.data import DataConfig
 from tissu_core.config.fields import Setting, default_of, describe, iter_settings
 from tissu_core.config.layers import (
     Entry,
@@ -26,7 +27,7 @@ from tissu_core.config.layers import (
     to_settings,
 )
 from tissu_core.config.load import cast_value
-from tissu_core.config.runs import RUNS
+from tissu_core.config.runs import RUNS, MeasureRun
 from tissu_core.runs.home import user_config_file, user_home
 from tissu_core.sanitize import sanitize_line
 
@@ -144,6 +145,15 @@ def resolve_settings(
     settings = stack([*own, assignments_layer(assignments or []), typed])
     _name_origins(settings, ambient)
     return build(kind, settings)
+
+
+def measure_settings(texts: Sequence[str], given: Given) -> MeasureRun:
+    """The text that a command reads, how, and where it computes.
+
+    Of a project's settings of its data only those of reading count: the rest is of its corpus.
+    """
+    run = resolve_settings(MeasureRun, given)
+    return replace(run, data=DataConfig(corpus=tuple(texts), reading=run.data.reading))
 
 
 def ambient_layers() -> list[Layer]:

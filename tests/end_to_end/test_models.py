@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.end_to_end.conftest import Trained
-from tests.end_to_end.test_bad_input import snapshot
+from tests.end_to_end.conftest import Trained, snapshot
 from tissu_core.checkpoint.weights import load_tensors
 
 Copy = Callable[[], Trained]

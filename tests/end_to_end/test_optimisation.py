@@ -21,7 +21,7 @@ SMALL = ["--name", "r", "--seed", "1", *FAST]
 @pytest.fixture
 def objective(monkeypatch: pytest.MonkeyPatch) -> Callable[[Objective], None]:
     """Replaces what a run learns."""
-    return lambda found: monkeypatch.setattr("tissu_core.runs.assemble.next_token", found)
+    return lambda found: monkeypatch.setattr("tissu_core.runs.assembly.next_token", found)
 
 
 def bad_batches(numbers: range | set[int]) -> Objective:
@@ -144,6 +144,7 @@ def test_no_memory_for_one_sequence(
     result = tissu("train", corpus, "--steps", "2", *SMALL)
     assert result.code == 4
     assert "GB free" in result.error[0]
+    assert "--depth" in result.error[2] or "--context" in result.error[2]
 
 
 def test_a_model_larger_than_the_memory_is_refused_before_it_is_made(

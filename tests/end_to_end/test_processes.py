@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -90,16 +91,34 @@ def test_a_stop_signal_saves_at_a_step_boundary_and_says_how_to_go_on(
     assert store.pointed("last") == records[-1]["step"]
 
 
+SLOW_SAVE = """
+import sys, time
+from tissu_core.runs import assembly
+
+def never_done(*parts):
+    sys.stderr.write("SAVING\\n")
+    sys.stderr.flush()
+    time.sleep(120)
+
+assembly.write_training_state = never_done
+from tissu_cli.main import main
+main()
+"""
+
+
 @posix
-def test_the_second_ctrl_c_leaves_at_once(tissu: Tissu, corpus: Path) -> None:
-    run = tissu.start("train", corpus, "--steps", "9", *FAST, stderr=subprocess.PIPE)
-    time.sleep(1.0)  # while it imports or prepares: no step boundary is near
-    run.send_signal(signal.SIGINT)
-    time.sleep(0.05)
-    if run.poll() is None:
+def test_the_first_ctrl_c_waits_for_a_save_and_the_second_leaves_at_once(
+    tissu: Tissu, corpus: Path
+) -> None:
+    command = [sys.executable, "-c", SLOW_SAVE, "train", str(corpus), "--save-every", "1", *FAST]
+    with subprocess.Popen(command, env=environment(tissu.home), stderr=subprocess.PIPE) as run:
+        assert run.stderr is not None
+        assert any(b"SAVING" in line for line in run.stderr)
         run.send_signal(signal.SIGINT)
-    run.communicate(timeout=20)
-    assert run.returncode == 130
+        with pytest.raises(subprocess.TimeoutExpired):
+            run.wait(1)
+        run.send_signal(signal.SIGINT)
+        assert run.wait(30) == 130
 
 
 @posix
@@ -123,7 +142,8 @@ def test_one_writer_and_the_first_goes_on_unharmed(tissu: Tissu, corpus: Path) -
     run = start_long_run(tissu, corpus)
     second = tissu("train", "--resume", "long")
     assert second.code == 5
-    assert f"pid {run.pid}" in second.error[0]
+    assert f"pid {run.pid} since " in second.error[0]
+    assert f" on {socket.gethostname()}" in second.error[0]
     assert "unharmed" in second.error[1]
     assert "running" in tissu("runs", "list").out
     assert run.poll() is None

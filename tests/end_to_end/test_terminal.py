@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
 OURS = re.compile(
     rb"\x1b\[[0-9;]*m|\x1b\[[0-9]*[AK]|\x1b\[2K|\x1b\[\?25[lh]|\x1b\[\?2004[lh]|\r|\n|\t"
 )
-HOSTILE = "\x1b]52;c;cm0=\x07\x1b[2J\x9b31m\u202e"
+HOSTILE = "\x1b]52;c;cm0=\x07\x1b[2J\x9b31m\u202e[bold][@click=x]"
 
 
 class Terminal:
@@ -161,7 +161,7 @@ def hostile_home(tmp_path_factory: pytest.TempPathFactory) -> Tissu:
 
 
 def test_escape_sequences_of_prompt_and_reply_are_shown_not_obeyed(hostile_home: Tissu) -> None:
-    ask = ["generate", "-p", HOSTILE, "--max-tokens", "12", "--seed"]
+    ask = ["generate", "-p", HOSTILE + "[/INST]", "--max-tokens", "12", "--seed"]
     replies = {seed: hostile_home(*ask, seed).out for seed in map(str, range(10))}
     # Into a pipe a reply goes as it is.
     seed = next(seed for seed, reply in replies.items() if "\x1b" in reply)

@@ -4,13 +4,12 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.flags import Given, Json, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json, say
-from tissu_cli.render.status import StatusLine
-from tissu_core.config.data import DataConfig, ReadingConfig
-from tissu_core.config.runs import TrainRun, UseRun
+from tissu_cli.flags import Given, Json, measure_settings, with_settings
+from tissu_cli.render.console import data, print_json
+from tissu_cli.render.status import StatusLine, narrated
+from tissu_core.config.data import ReadingConfig
 from tissu_core.config.training import DeviceConfig
-from tissu_core.events import FileSkipped, Noticed, PerplexityMeasured, StageAdvanced, to_record
+from tissu_core.events import PerplexityMeasured, to_record
 
 app = typer.Typer(help="Measure a model.", no_args_is_help=True)
 
@@ -45,21 +44,11 @@ def perplexity(
 ) -> None:
     from tissu_core.runs.evaluate import measure_perplexity
 
-    machine = resolve_settings(UseRun, given).machine
-    reading = resolve_settings(TrainRun, given).data.reading
-    corpus = DataConfig(corpus=tuple(texts), reading=reading)
+    run = measure_settings(texts, given)
     with StatusLine() as status:
-        for event in measure_perplexity(corpus, model, stride, machine):
-            match event:
-                case StageAdvanced():
-                    status.show(event)
-                case FileSkipped():
-                    say(f"skipped {event.path}: {event.reason}", "dim")
-                case Noticed():
-                    say(event.text, "yellow")
-                case PerplexityMeasured():
-                    status.clear()
-                    print_json(to_record(event)) if json else _show(event)
+        for event in narrated(measure_perplexity(run.data, model, stride, run.machine), status):
+            if isinstance(event, PerplexityMeasured):
+                print_json(to_record(event)) if json else _show(event)
 
 
 def _show(event: PerplexityMeasured) -> None:

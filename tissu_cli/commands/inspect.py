@@ -9,6 +9,7 @@ from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json
 from tissu_core.config.inspection import HistogramConfig
 from tissu_core.config.optimizer import OptimizerConfig
+from tissu_core.config.runs import TrainRun
 from tissu_core.events import to_record
 from tissu_core.runs.catalog import describe_run
 from tissu_core.runs.follow import read_events
@@ -81,7 +82,7 @@ def run_(
 
 
 @app.command(help="The learning rate over a run, for the same options as train's.")
-@with_settings(("", OptimizerConfig))
+@with_settings(("optimizer.", OptimizerConfig))
 def schedule(
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="Length of the run.")] = 1000,
     json: Json = False,
@@ -90,7 +91,7 @@ def schedule(
 ) -> None:
     from tissu_core.runs.inspect import inspect_schedule
 
-    config = resolve_settings(OptimizerConfig, given)
+    config = resolve_settings(TrainRun, given).optimizer
     found = inspect_schedule(config, steps)
     if json:
         print_json({"schedule": config.schedule, "steps": [asdict(step) for step in found]})

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json, say
+from tissu_cli.flags import Given, Json, Model, measure_settings, with_settings
+from tissu_cli.render.console import data, print_json
 from tissu_cli.render.numbers import size
-from tissu_cli.render.status import StatusLine
-from tissu_core.config.runs import UseRun
+from tissu_cli.render.status import StatusLine, narrated
+from tissu_core.config.data import ReadingConfig
 from tissu_core.config.training import DeviceConfig
-from tissu_core.events import FileSkipped, ModelQuantized, Noticed, StageAdvanced, to_record
+from tissu_core.events import ModelQuantized, to_record
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel="Ship a model", help="Make a smaller copy of a model.")(quantize)
 
 
-@with_settings(("machine.", DeviceConfig))
+@with_settings(("machine.", DeviceConfig), ("data.reading.", ReadingConfig))
 def quantize(
     model: Model = None,
     bits: Annotated[int, typer.Option(metavar="8", help="Bits of a weight.")] = 8,
@@ -38,21 +38,12 @@ def quantize(
 ) -> None:
     from tissu_core.runs.quantize import quantize as quantize_model
 
-    machine = resolve_settings(UseRun, given).machine
+    run = measure_settings(text or (), given)
     with StatusLine() as status:
-        for event in quantize_model(
-            model, bits=bits, out=out, text=tuple(text or ()), machine=machine
-        ):
-            match event:
-                case StageAdvanced():
-                    status.show(event)
-                case FileSkipped():
-                    say(f"skipped {event.path}: {event.reason}", "dim")
-                case Noticed():
-                    say(event.text, "yellow")
-                case ModelQuantized():
-                    status.clear()
-                    print_json(to_record(event)) if json else _show(event)
+        events = quantize_model(model, bits=bits, out=out, data=run.data, machine=run.machine)
+        for event in narrated(events, status):
+            if isinstance(event, ModelQuantized):
+                print_json(to_record(event)) if json else _show(event)
 
 
 def _show(event: ModelQuantized) -> None:

@@ -8,24 +8,21 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from tissu_cli.commands.prompts import clean_argument, iter_stdin, iter_text
 from tissu_cli.commands.signals import Signals
-from tissu_cli.flags import Given, Json, resolve_settings, with_settings
+from tissu_cli.flags import Given, Json, measure_settings, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json, say
-from tissu_cli.render.status import StatusLine
+from tissu_cli.render.status import StatusLine, narrated
 from tissu_cli.settings import is_terminal_stdout
-from tissu_core.config.data import DataConfig
+from tissu_core.config.data import ReadingConfig
 from tissu_core.config.tokenizer import TokenizerConfig
 from tissu_core.errors import InputError
-from tissu_core.events import FileSkipped, Noticed, StageAdvanced
-from tissu_core.runs.tokenizer_figures import TokenizerMeasured
 from tissu_core.sanitize import sanitize
 
-Kind = TypeVar("Kind")
 _SHOWN_CHARACTERS = 1000
 
 app = typer.Typer(help="Make, use and measure tokenizers.", no_args_is_help=True)
@@ -47,7 +44,7 @@ def register(root: typer.Typer) -> None:
 
 
 @app.command(help="Learn a tokenizer from files and folders of text.")
-@with_settings(("", TokenizerConfig))
+@with_settings(("", TokenizerConfig), ("data.reading.", ReadingConfig))
 def train(
     corpus: Corpus,
     out: Annotated[Path, typer.Option("-o", "--out", help="The directory to write; new or empty.")],
@@ -56,11 +53,12 @@ def train(
     given: Given,
 ) -> None:
     config = resolve_settings(TokenizerConfig, given)
+    run = measure_settings(corpus, given)
     from tissu_core.runs.tokenize import TokenizerLearned, learn
 
     with Signals() as signals, StatusLine() as status:
-        events = learn(DataConfig(corpus=tuple(corpus)), config, out.expanduser(), signals.stop)
-        for event in _narrated(events, status):
+        events = learn(run.data, config, out.expanduser(), signals.stop)
+        for event in narrated(events, status):
             if isinstance(event, TokenizerLearned):
                 say(f"{event.vocab_size:,} tokens ({event.split}) in {event.directory}")
                 say(f"next: tissu train CORPUS --tokenizer {event.directory}", "dim")
@@ -68,26 +66,6 @@ def train(
                     print_json(asdict(event))
         if signals.exit_code:
             raise typer.Exit(signals.exit_code)
-
-
-def _narrated(events: Iterable[Kind], status: StatusLine) -> Iterator[Kind]:
-    """Tell what goes on; give what came of it."""
-    from tissu_cli.render.farewell import say_skipped
-
-    skipped: list[FileSkipped] = []
-    for event in events:
-        match event:
-            case StageAdvanced():
-                status.show(event)
-            case FileSkipped():
-                skipped.append(event)
-            case Noticed():
-                say(event.text, "yellow" if event.level == "warning" else "")
-            case _:
-                status.clear()
-                say_skipped(skipped)
-                skipped.clear()
-                yield event
 
 
 @app.command(help="Ids of a text, or of stdin.")
@@ -145,14 +123,13 @@ def _iter_ids(chunks: Iterable[str]) -> Iterator[int]:
 
 
 @app.command(help="Bytes per token, fertility, fallback and unused ids on a corpus.")
-def stats(corpus: Corpus, tokenizer: Several = None, json: Json = False) -> None:
+@with_settings(("data.reading.", ReadingConfig))
+def stats(corpus: Corpus, tokenizer: Several = None, json: Json = False, *, given: Given) -> None:
     from tissu_core.runs.tokenize import measure
 
     with StatusLine() as status:
-        events = measure(DataConfig(corpus=tuple(corpus)), tokenizer or [None])
-        measured = [
-            event for event in _narrated(events, status) if isinstance(event, TokenizerMeasured)
-        ]
+        events = measure(measure_settings(corpus, given).data, tokenizer or [None])
+        measured = list(narrated(events, status))
     if json:
         print_json({"tokenizers": [asdict(each) for each in measured]})
         return

@@ -2,14 +2,42 @@
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from types import TracebackType
+from typing import TypeVar
 
 from tissu_cli.render import numbers
 from tissu_cli.settings import is_live
-from tissu_core.events import StageAdvanced
+from tissu_core.events import FileSkipped, Noticed, StageAdvanced
 from tissu_core.sanitize import sanitize_line
 
 _REDRAW_SECONDS = 0.1
+
+
+Result = TypeVar("Result")
+
+
+def narrated(
+    events: Iterable[Result | StageAdvanced | FileSkipped | Noticed], status: "StatusLine"
+) -> Iterator[Result]:
+    """Tell what goes on; give what came of it."""
+    from tissu_cli.render.console import say  # noqa: PLC0415
+    from tissu_cli.render.farewell import say_skipped  # noqa: PLC0415
+
+    skipped: list[FileSkipped] = []
+    for event in events:
+        match event:
+            case StageAdvanced():
+                status.show(event)
+            case FileSkipped():
+                skipped.append(event)
+            case Noticed():
+                say(event.text, "yellow" if event.level == "warning" else "")
+            case _:
+                status.clear()
+                say_skipped(skipped)
+                skipped.clear()
+                yield event
 
 
 class StatusLine:

@@ -36,8 +36,16 @@ class UseRun:
     machine: DeviceConfig = field(default_factory=DeviceConfig)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureRun:
+    """Reading text, and using a model on it."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    machine: DeviceConfig = field(default_factory=DeviceConfig)
+
+
 STORED_FACTS = ("planned_steps", "tokens_key", "data_from_step")
 """What a run's config.toml holds beside settings; read as a settings file, it is passed over."""
 
-RUNS: tuple[type, ...] = (TrainRun, UseRun)
+RUNS: tuple[type, ...] = (TrainRun, UseRun, MeasureRun)
 """What files and the environment can set: a setting of any of these."""

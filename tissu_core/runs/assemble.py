@@ -1,223 +1,24 @@
-"""How the parts of a training run fit together."""
+"""How the parts of a training run are made, new or as a checkpoint holds them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
 
-from tissu_core import __version__
-from tissu_core.checkpoint.model_directory import load_model, write_model_files
+from tissu_core.checkpoint.model_directory import load_model
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.checkpoint.training_state import (
     TrainState,
     read_training_state,
-    write_training_state,
 )
-from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.model import ModelConfig
 from tissu_core.config.runs import TrainRun
-from tissu_core.data.batches import BatchOrder
 from tissu_core.data.shards import TokenShards
-from tissu_core.decoding.generate import generate
-from tissu_core.errors import ConfigError, IntegrityError, ResourceError
-from tissu_core.evals.validation import iter_validation_score
-from tissu_core.events import (
-    CheckpointSaved,
-    GenerationFinished,
-    RunResumed,
-    SampleGenerated,
-    StageAdvanced,
-)
+from tissu_core.errors import ConfigError, IntegrityError
 from tissu_core.models.build import build_model
-from tissu_core.models.count import checkpoint_bytes
 from tissu_core.models.decoder import Decoder
-from tissu_core.models.score import Score
-from tissu_core.runs.room import with_way_out
-from tissu_core.runtime.compiler import uncompiled
-from tissu_core.runtime.seeds import derive_seed
+from tissu_core.runs.assembly import Assembly
 from tissu_core.text.tokenizer import Tokenizer
-from tissu_core.training.objectives.next_token import next_token
-from tissu_core.training.optim import Optimizer, build_optimizer
-from tissu_core.training.schedules import build_schedule
-from tissu_core.training.trainer import LoopParts, LoopSettings, Trainer
-
-_UNREPORTED = ("unreported_loss", "unreported_steps", "unreported_skips")
-_SAMPLE_TOKENS = 60
-_PROMPT_TOKENS = 8
-
-
-@dataclass(slots=True, kw_only=True)
-class Assembly:
-    """The parts of one run, put together once; its methods are what the loop calls."""
-
-    run: TrainRun
-    steps: int
-    model: Decoder
-    tokenizer: Tokenizer
-    optimizer: Optimizer
-    shards: TokenShards
-    store: CheckpointStore
-    state: TrainState
-    device: torch.device
-    data_from_step: int = 0
-    """The step at which the data order begins, and before which scores are of another text."""
-
-    def trainer(self, clock: Callable[[], float]) -> Trainer:
-        """The loop over these parts."""
-        training = self.run.training
-        assert training.batch_tokens and training.micro_batch and training.log_every
-        assert training.eval_every and training.save_every
-        settings = LoopSettings(
-            steps=self.steps,
-            seconds=(training.minutes or 0.0) * 60,
-            micro_batch=training.micro_batch,
-            clip_value=self.run.optimizer.clip_value,
-            clip_norm=self.run.optimizer.clip_norm,
-            log_every=training.log_every,
-            eval_every=training.eval_every,
-            save_every=training.save_every,
-            patience=training.patience,
-            seed=training.seed,
-            precision=self.run.machine.precision,
-        )
-        order, first = self._order(), min(self.data_from_step, self.state.step)
-        parts = LoopParts(
-            objective=partial(
-                next_token,
-                label_smoothing=self.run.objective.label_smoothing,
-                z_loss=self.run.objective.z_loss,
-            ),
-            batch=lambda number: torch.from_numpy(order.batch(number - first)),
-            sources=lambda number: self.shards.paths_of(order.documents(number - first)),
-            schedule=build_schedule(self.run.optimizer, self.steps),
-            evaluate=self.evaluate,
-            save=self.save,
-            restore=self.restore,
-            mark_best=self.mark_best,
-            sample=self.sample,
-            clock=clock,
-        )
-        return Trainer(self.model, self.optimizer, settings, parts, self.state)
-
-    def _order(self) -> BatchOrder:
-        training, context = self.run.training, self.model.config.max_position_embeddings
-        assert training.batch_tokens
-        train_spans, _ = self.shards.split(self.run.data.validation_fraction)
-        return BatchOrder(
-            self.shards.tokens,
-            train_spans,
-            context=context,
-            batch_sequences=max(1, training.batch_tokens // context),
-            seed=training.seed,
-        )
-
-    def evaluate(self) -> Iterator[StageAdvanced | Score]:
-        """Score the validation text: progress, then the score."""
-        training = self.run.training
-        assert training.eval_tokens and training.micro_batch
-        _, spans = self.shards.split(self.run.data.validation_fraction)
-        with self._as_written():
-            yield from iter_validation_score(
-                self.model,
-                self.tokenizer,
-                self.shards,
-                spans,
-                max_tokens=training.eval_tokens,
-                batch_sequences=self.state.micro_batch or training.micro_batch,
-                precision=self.run.machine.precision,
-            )
-
-    def _as_written(self) -> AbstractContextManager[object]:
-        """Compiled layers are for steps: text is scored and sampled in other shapes."""
-        return uncompiled() if self.run.machine.compile else nullcontext()
-
-    def save(self, state: TrainState) -> CheckpointSaved:
-        """Write a verified checkpoint.
-
-        Raises:
-            ResourceError: If the disk does not take it.
-        """
-
-        def write(directory: Path) -> None:
-            write_model_files(directory, self.model, self.tokenizer)
-            write_training_state(directory, state, self.optimizer.state_tensors())
-
-        facts = {**self.facts(), "kind": "checkpoint", "step": state.step}
-        try:
-            saved = self.store.save(state.step, write, facts)
-        except ResourceError as error:
-            directory = self.store.directory.parent
-            raise with_way_out(error, directory, checkpoint_bytes(self.model.config)) from error
-        return CheckpointSaved(
-            step=state.step,
-            path=str(saved.path),
-            num_bytes=saved.num_bytes,
-            seconds=saved.seconds,
-        )
-
-    def restore(self, state: TrainState) -> RunResumed | None:
-        """Bring weights, moments and ``state`` back to the newest checkpoint, if there is one.
-
-        What is known of the best checkpoint stays, and so do the sizes that fit this machine.
-        """
-        if not self.store.steps():
-            return None
-        checkpoint = self.store.newest_verified(is_fallback_allowed=False)
-        saved, moments = read_training_state(checkpoint)
-        on_cpu = load_model(checkpoint, torch.device("cpu"))  # the device may have no room for two
-        self.model.load_state_dict(on_cpu.model.state_dict())
-        self.optimizer.load_state_tensors(moments)
-        for name in ("step", "tokens", "loss", *_UNREPORTED):
-            setattr(state, name, getattr(saved, name))
-        directory = self.store.directory.parent
-        return RunResumed(name=directory.name, directory=str(directory), from_step=state.step)
-
-    def facts(self) -> dict[str, object]:
-        """What a checkpoint says of where it comes from."""
-        return {
-            "tissu": __version__,
-            "torch": torch.__version__,
-            "run": self.store.directory.parent.name,
-            "corpus": list(self.run.data.corpus),
-            "tokens": self.shards.directory.name,
-            "text_bytes": self.shards.facts["text_bytes"],
-        }
-
-    def mark_best(self, step: int) -> None:
-        """Let ``best`` name a step; where the disk does not take it, the state still knows."""
-        with suppress(ResourceError):
-            self.store.point("best", step, self.state.best_bits_per_byte)
-
-    def sample(self, step: int) -> SampleGenerated:
-        """A short text of the model as it is now."""
-        prompt, ids = self._sample_prompt()
-        config = DecodingConfig(
-            max_tokens=_SAMPLE_TOKENS, seed=derive_seed(self.run.training.seed, "sample", step)
-        )
-        text = ""
-        ends = frozenset({self.tokenizer.end_id})
-        with self._as_written():
-            for event in generate(
-                self.model, self.tokenizer, ids, config, end_ids=ends, is_healed=True
-            ):
-                if isinstance(event, GenerationFinished):
-                    text = event.text
-        return SampleGenerated(step=step, prompt=prompt, text=text)
-
-    def _sample_prompt(self) -> tuple[str, list[int]]:
-        end = self.tokenizer.end_id
-        if self.run.training.sample_prompt:
-            ids = self.tokenizer.encode(self.run.training.sample_prompt)
-        else:
-            _, spans = self.shards.split(self.run.data.validation_fraction)
-            begin = int(spans.starts[0])
-            ids = [int(id) for id in self.shards.tokens[begin : begin + _PROMPT_TOKENS]]
-            ids = [id for id in ids if id != end]
-        ids = ids[: self.model.config.max_position_embeddings // 2]
-        return self.tokenizer.decode(ids), [end, *ids]
+from tissu_core.training.optim import build_optimizer
 
 
 def assemble_new(

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 def quantize(
-    model: str | None, *, bits: int, out: str, text: tuple[str, ...], machine: DeviceConfig
+    model: str | None, *, bits: int, out: str, data: DataConfig, machine: DeviceConfig
 ) -> Iterator[QuantizeEvent]:
     """Write a model with int8 weights; the last event has size and bits per byte of both.
 
-    They are measured on ``text``, else on the validation text of the model's run.
+    They are measured on the corpus of ``data``, else on the validation text of the model's run.
 
     Raises:
         ConfigError: If the bits are not 8, or ``out`` holds something.
@@ -50,7 +50,7 @@ def quantize(
     path = loaded.path
     if is_int8(loaded.model):
         raise InputError(f"{path} is int8 already", hint="name the model it was made from")
-    before = yield from _measure(loaded, text)
+    before = yield from _measure(loaded, data)
     if before is None:
         yield Noticed(
             level="warning",
@@ -59,11 +59,11 @@ def quantize(
         )
     yield StageAdvanced(stage="rounding", done=0, total=0, unit="bits")
     quantize_int8(loaded.model)
-    after = yield from _measure(loaded, text)
+    after = yield from _measure(loaded, data)
     source = {"path": str(path), "sha256": {WEIGHTS_FILE: sha256_file(path / WEIGHTS_FILE)}}
     facts = {"tissu": __version__, "kind": "model", "method": "int8", "lineage": [source]}
     # Beside the scores of runs stand only scores of the same text.
-    score = {} if after is None or text else {"bits_per_byte": after.bits_per_byte}
+    score = {} if after is None or data.corpus else {"bits_per_byte": after.bits_per_byte}
     remove_leftovers(target.parent)
     with sealed_directory(target, facts | score) as temporary:
         write_model_files(temporary, loaded.model, loaded.tokenizer)
@@ -95,13 +95,13 @@ def _target(path: Path, out: str) -> Path:
 
 
 def _measure(
-    loaded: "LoadedModel", text: tuple[str, ...]
+    loaded: "LoadedModel", data: DataConfig
 ) -> Generator[QuantizeEvent, None, "Score | None"]:
-    """The score on ``text``, else on the run's validation text; None where there is none."""
-    if text:
+    """The score on the corpus, else on the run's validation text; None where there is none."""
+    if data.corpus:
         from tissu_core.runs.evaluate import score_files
 
-        files = yield from read_corpus(DataConfig(corpus=text), cache_directory())
+        files = yield from read_corpus(data, cache_directory())
         context = loaded.model.config.max_position_embeddings
         score, _ = yield from score_files(loaded, files, context)
         return score

@@ -20,7 +20,7 @@ from tissu_core.storage import sealed_directory, verify, write_text
 from tissu_core.tracking.event_log import EventLog
 
 if TYPE_CHECKING:
-    from tissu_core.runs.assemble import Assembly
+    from tissu_core.runs.assembly import Assembly
     from tissu_core.training.trainer import Trainer
 
 _STEPS_FIELD, _DATA_FIELD, _DATA_FROM_FIELD = STORED_FACTS

@@ -65,7 +65,7 @@ class Gradients:
         loss = torch.zeros((), dtype=torch.float64, device=device_of_fp64(self._device))
         for micro in torch.split(windows, self.micro_batch):
             with autocast(self._device, self._precision):
-                output = self._objective(self._model, micro.to(self._device))
+                output = self._objective(self._model, micro.to(self._device, non_blocking=True))
             (output.loss_sum / num_targets).backward()  # type: ignore[no-untyped-call]
             loss += output.loss_sum.detach().to(loss.device) / num_targets
         return loss

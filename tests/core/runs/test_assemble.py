@@ -13,7 +13,8 @@ from tissu_core.config.training import MachineConfig, TrainingConfig
 from tissu_core.data.prepare import prepare
 from tissu_core.data.shards import TokenShards
 from tissu_core.models.score import Score
-from tissu_core.runs.assemble import Assembly, assemble_new, assemble_saved
+from tissu_core.runs.assemble import assemble_new, assemble_saved
+from tissu_core.runs.assembly import Assembly
 from tissu_core.storage import is_sealed, verify
 from tissu_core.training.objectives.next_token import next_token
 
