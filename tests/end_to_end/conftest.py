@@ -171,3 +171,11 @@ def trained_copy(trained_once: Trained, tmp_path: Path) -> Copy:
         return Trained(Tissu(home), trained_once.corpus, trained_once.result)
 
     return copy
+
+
+def log_of(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "events.jsonl").open("rb")]
+
+
+def train_briefly(tissu: Tissu, corpus: Path, *options: str) -> Result:
+    return tissu("train", corpus, "--name", "r", "--steps", "8", *FAST, *options)

@@ -1,17 +1,25 @@
-"""Runs whose files, text, settings or disk are not what they were: an answer, and nothing lost."""
+"""Runs whose files, text or settings are not what they were: an answer, and nothing lost."""
 
 import json
 import os
 import shutil
 import signal
-from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.end_to_end.conftest import FAST, Copy, Result, Tissu, Trained, snapshot, write_corpus
+from tests.end_to_end.conftest import (
+    FAST,
+    Copy,
+    Tissu,
+    Trained,
+    log_of,
+    snapshot,
+    train_briefly,
+    write_corpus,
+)
 from tissu_core.checkpoint import store as store_module
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.checkpoint.training_state import read_training_state
@@ -20,7 +28,6 @@ from tissu_core.config.load import read_toml
 from tissu_core.evals import validation
 from tissu_core.runs import assembly
 from tissu_core.storage import sha256_file
-from tissu_core.training import saving
 
 NEWEST = "checkpoints/step-000040"
 
@@ -265,10 +272,6 @@ def test_an_accepted_text_is_read_from_its_beginning(tissu: Tissu, corpus: Path)
     assert scores[-1]["is_best"], "a score on the old text is none on the new one"
 
 
-def log_of(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "events.jsonl").open("rb")]
-
-
 def test_overridden_settings_are_used_said_and_stored(trained_copy: Copy) -> None:
     trained = trained_copy()
     finished = load_tensors(trained.run / NEWEST / "model.safetensors")
@@ -339,113 +342,6 @@ def test_a_checkpoint_pruned_while_it_is_read_is_not_damaged(
     assert result.out
 
 
-class Disk:
-    """Refuses to store tensors while ``refusals`` are left."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, refusals: float, number: int = 28) -> None:
-        from tissu_core.checkpoint import weights
-
-        self.refusals, self.asked = refusals, 0
-        save_file = weights.save_file
-
-        def save(tensors: Any, path: Path, **options: Any) -> None:
-            self.asked += 1
-            if self.refusals > 0:
-                self.refusals -= 1
-                raise weights.SafetensorError(f"I/O error: No space left (os error {number})")
-            save_file(tensors, path, **options)
-
-        patch.setattr(weights, "save_file", save)
-        patch.setattr(saving, "RETRY_SECONDS", (0.0, 0.0, 0.0))
-
-
-def train(tissu: Tissu, corpus: Path, *options: str) -> Result:
-    return tissu("train", corpus, "--name", "r", "--steps", "8", *FAST, *options)
-
-
-def test_a_disk_that_is_full_for_a_moment_is_tried_again(
-    tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Disk(monkeypatch, refusals=3)
-    result = train(tissu, corpus, "--save-every", "2", "--eval-every", "100")
-    assert result.code == 0, result.err
-    assert result.err.count("trying again") == 3
-    assert {"CheckpointSaved", "Noticed"} <= {e["event"] for e in log_of(tissu.home / "runs/r")}
-
-
-@pytest.mark.parametrize("number", [28, 5, 122], ids=["ENOSPC", "EIO", "EDQUOT"])
-def test_training_goes_on_while_saves_fail_and_keeps_what_it_had(
-    tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    """The saves of steps 2 and 4 fail with all their tries, and that of step 6 does not."""
-    Disk(monkeypatch, refusals=8, number=number)
-    result = train(tissu, corpus, "--eval-every", "2")
-    assert result.code == 0, result.err
-    assert result.err.count("goes on without a checkpoint") == 2
-    store = CheckpointStore(tissu.home / "runs/r/checkpoints")
-    assert store.steps() == [6, 8]
-    assert store.pointed("best") in (6, 8), "an unsaved step is no best one"
-    assert tissu("generate", "r", "-p", "x", "--max-tokens", "2").code == 0
-
-
-def test_three_saves_in_a_row_that_fail_end_the_run_with_a_way_out(
-    trained_copy: Copy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trained = trained_copy()
-    disk = Disk(monkeypatch, refusals=float("inf"))
-    result = train(trained.tissu, trained.corpus, "--save-every", "1", "--eval-every", "100")
-    assert result.code == 4
-    assert disk.asked == 3 * 4
-    assert "step 3 is not saved" in result.error[0]
-    assert "GB are free" in result.error[0] and "a checkpoint needs 0.000" in result.error[0]
-    assert "every earlier checkpoint" in result.error[1]
-    assert "tissu runs rm cloth (0.000" in result.error[2]
-    assert "tissu train --resume r" in result.error[2]
-    assert trained.tissu("train", "--resume", "cloth", "--dry-run").code == 2
-    disk.refusals = 0
-    assert trained.tissu("train", "--resume", "r").code == 0
-
-
-def test_the_last_save_has_to_succeed(
-    tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Disk(monkeypatch, refusals=float("inf"))
-    result = train(tissu, corpus, "--save-every", "100", "--eval-every", "8")
-    assert result.code == 4
-    assert "step 8 is not saved" in result.error[0]
-
-
-def test_too_little_room_is_said_before_the_first_step(
-    tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 40, 0, 1_000_000))
-    result = train(tissu, corpus, "--width", "256")
-    assert result.code == 4
-    assert "0.001 GB free" in result.error[0] and "checkpoints need 0.0" in result.error[0]
-    assert not (tissu.home / "runs").exists()
-    monkeypatch.undo()
-    assert train(tissu, corpus).code == 0, "the same name is still free"
-
-
-def test_a_run_directory_that_takes_no_file_is_said_before_the_first_step(
-    tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Quota: a directory can be made, and the first byte in it is refused."""
-    fsync = os.fsync
-
-    def refuse(descriptor: int) -> None:
-        if "runs" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
-            raise OSError(122, "Disk quota exceeded")
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", refuse)
-    result = train(tissu, corpus)
-    assert result.code == 4
-    assert "disk quota exceeded" in result.error[0]
-    assert not list((tissu.home / "runs").rglob("*.safetensors"))
-
-
 def during(
     patch: pytest.MonkeyPatch, module: Any, name: str, number: signal.Signals
 ) -> Callable[..., Any]:
@@ -484,7 +380,7 @@ def test_a_stop_signal_lets_a_save_and_an_evaluation_end(
 ) -> None:
     with monkeypatch.context() as patch:
         during(patch, module, function, number)
-        result = train(tissu, corpus, "--eval-every", "4")
+        result = train_briefly(tissu, corpus, "--eval-every", "4")
     assert result.code == code, result.err
     assert "tissu train --resume r" in result.err
     store = CheckpointStore(tissu.home / "runs/r/checkpoints")
