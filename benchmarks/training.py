@@ -2,17 +2,18 @@
 
 ``python benchmarks/training.py`` trains transformers' GPT-2, and nanoGPT's with ``--nanogpt PATH``
 to a checkout, beside tissu in the same shape and in its own, each with fused AdamW; tissu's own
-with Muon too. A round takes one step of each in turn; medians of tokens a second are printed, and
-of the ratio to GPT-2 in the same round.
+with Muon too. Each runs in a process of its own. A round takes one step of each in turn; medians
+of tokens a second are printed, and of the ratios to the peers in the same round. GPT-2's shape is
+nanoGPT's: its GELU is the exact one.
 """
 
 import argparse
 import importlib.util
-import os
+import multiprocessing
 import statistics
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from torch import Tensor, nn
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.models.build import build_model
-from tissu_core.runtime.device import use_deterministic_cpu
+from tissu_core.runtime.allocator import keep_freed_memory
+from tissu_core.runtime.device import default_threads, use_deterministic_cpu
 from tissu_core.runtime.precision import autocast
 from tissu_core.training.objectives.next_token import next_token
 from tissu_core.training.optim import build_optimizer
@@ -44,13 +46,19 @@ AS_GPT2 = ModelConfig(
     **SHAPE,
     intermediate_size=4 * WIDTH,
     norm="layernorm",
-    feed_forward="gelu_tanh",
+    feed_forward="gelu",
     position_embedding="learned",
     tie_word_embeddings=True,
     qk_norm=False,
     use_bias=True,
 )
 DEFAULT = ModelConfig(**SHAPE, intermediate_size=1024)
+GPT2, NANOGPT = "transformers' GPT-2", "nanoGPT"
+OWN = {
+    "tissu, GPT-2's shape": (AS_GPT2, "adamw"),
+    "tissu, its own": (DEFAULT, "adamw"),
+    "tissu, its own, Muon": (DEFAULT, "muon"),
+}
 
 
 def windows() -> Tensor:
@@ -76,7 +84,13 @@ def of_peer(model: nn.Module, loss_of: Callable[[Tensor, Tensor], Tensor], preci
 def gpt2(precision: str, *, is_compiled: bool) -> Step:
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    sizes = {"n_layer": LAYERS, "n_embd": WIDTH, "n_head": HEADS, "n_positions": CONTEXT}
+    sizes = {
+        "n_layer": LAYERS,
+        "n_embd": WIDTH,
+        "n_head": HEADS,
+        "n_positions": CONTEXT,
+        "activation_function": "gelu",
+    }
     dropout = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
     model = GPT2LMHeadModel(GPT2Config(vocab_size=VOCAB, use_cache=False, **sizes, **dropout))
     run = torch.compile(model) if is_compiled else model
@@ -121,40 +135,63 @@ def tissu(config: ModelConfig, optimizer: str, precision: str, *, is_compiled: b
     return step
 
 
-def contenders(mode: str, checkout: Path | None) -> dict[str, Step]:
+def make(name: str, mode: str, checkout: Path | None) -> Step:
+    """The contender's step, ready to run."""
     precision, is_compiled = MODES[mode]
-    found = {"transformers' GPT-2": gpt2(precision, is_compiled=is_compiled)}
-    if checkout is not None:
-        found["nanoGPT"] = nanogpt(checkout, precision, is_compiled=is_compiled)
-    for name, config, optimizer in (
-        ("tissu, GPT-2's shape", AS_GPT2, "adamw"),
-        ("tissu, its own", DEFAULT, "adamw"),
-        ("tissu, its own, Muon", DEFAULT, "muon"),
-    ):
-        found[name] = tissu(config, optimizer, precision, is_compiled=is_compiled)
-    return found
+    if name == GPT2:
+        return gpt2(precision, is_compiled=is_compiled)
+    if name == NANOGPT:
+        assert checkout is not None
+        return nanogpt(checkout, precision, is_compiled=is_compiled)
+    config, optimizer = OWN[name]
+    return tissu(config, optimizer, precision, is_compiled=is_compiled)
+
+
+def serve(orders: Connection, name: str, mode: str, checkout: Path | None) -> None:
+    """Warm up, then answer each order with the seconds of one step."""
+    if name in OWN:
+        use_deterministic_cpu(CPU, default_threads())  # as `tissu train` does
+        keep_freed_memory()
+    else:
+        torch.set_num_threads(default_threads())
+    started = time.perf_counter()
+    step = make(name, mode, checkout)
+    step()
+    step()
+    orders.send(time.perf_counter() - started)
+    while orders.recv():
+        started = time.perf_counter()
+        step()
+        orders.send(time.perf_counter() - started)
 
 
 def measure(mode: str, checkout: Path | None, rounds: int) -> None:
-    steps = contenders(mode, checkout)
-    for name, step in steps.items():
-        started = time.perf_counter()
-        step()
-        step()
-        if MODES[mode][1]:
-            print(f"{mode:14} {name:22} compiled in {time.perf_counter() - started:.0f} s")
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    """Each contender in a process of its own, as its user would run it; rounds alternate."""
+    spawn = multiprocessing.get_context("spawn")
+    names = [GPT2, *([NANOGPT] if checkout else []), *OWN]
+    lines = {}
+    for name in names:
+        lines[name], far = spawn.Pipe()
+        spawn.Process(target=serve, args=(far, name, mode, checkout), daemon=True).start()
+        ready = lines[name].recv()
+        print(f"{mode:14} {name:22} ready after {ready:.0f} s", flush=True)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
-        for name, step in steps.items():
-            started = time.perf_counter()
-            step()
-            seconds[name].append(time.perf_counter() - started)
-    first = next(iter(seconds.values()))
+        for name, line in lines.items():
+            line.send(True)
+            seconds[name].append(line.recv())
+    for line in lines.values():
+        line.send(False)
     for name, times in seconds.items():
         speed = BATCH * CONTEXT / statistics.median(times)
-        ratio = statistics.median(peer / own for peer, own in zip(first, times, strict=True))
-        print(f"{mode:14} {name:22} {speed:7,.0f} tok/s   {ratio:.2f}")
-        sys.stdout.flush()
+        print(f"{mode:14} {name:22} {speed:7,.0f} tok/s", end="")
+        for peer in (GPT2, NANOGPT):
+            if peer in seconds:
+                ratio = statistics.median(
+                    other / own for other, own in zip(seconds[peer], times, strict=True)
+                )
+                print(f"   {ratio:.2f} of {peer}", end="")
+        print(flush=True)
 
 
 def main() -> None:
@@ -165,7 +202,6 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.nanogpt is None:
         print("nanoGPT is skipped: --nanogpt PATH names a checkout")
-    use_deterministic_cpu(CPU, len(os.sched_getaffinity(0)))
     for mode in asked.modes:
         measure(mode, asked.nanogpt, asked.rounds)
 

@@ -39,3 +39,18 @@ def test_norm_equals_torchs(dtype: torch.dtype) -> None:
     out = ours(x)
     assert out.dtype == dtype
     torch.testing.assert_close(out, theirs(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_gradients_of_the_norm_equal_torchs(dtype: torch.dtype) -> None:
+    ours, theirs = RMSNorm(24, 1e-2).to(dtype), torch.nn.RMSNorm(24, eps=1e-2).to(dtype)
+    with torch.no_grad():
+        ours.weight.uniform_(0.5, 1.5)
+        theirs.weight.copy_(ours.weight)
+    x = torch.randn(3, 24, 5).to(dtype)  # transposed below: gradients come in any layout
+    grads, tolerance = [], 0.03 if dtype == torch.bfloat16 else 1e-12
+    for norm in (ours, theirs):
+        leaf = x.clone().requires_grad_()
+        (norm(leaf.transpose(1, 2)) * x.transpose(1, 2).sin()).sum().backward()
+        grads.append((leaf.grad, norm.weight.grad))
+    torch.testing.assert_close(grads[0], grads[1], atol=tolerance, rtol=tolerance)

@@ -92,14 +92,18 @@ def _finite(number: float) -> float | None:
 
 
 def set_up_machine(run: TrainRun) -> None:
-    """Threads and algorithms as the run has them."""
+    """Threads, algorithms and memory as the run has them."""
+    from tissu_core.runtime.allocator import keep_freed_memory
     from tissu_core.runtime.compiler import require_compiler
     from tissu_core.runtime.device import resolve_device, use_deterministic_cpu
 
     if run.machine.compile:
         require_compiler()
     assert run.machine.threads
-    use_deterministic_cpu(resolve_device(run.machine.device), run.machine.threads)
+    device = resolve_device(run.machine.device)
+    use_deterministic_cpu(device, run.machine.threads)
+    if device.type == "cpu":
+        keep_freed_memory()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,3 +98,24 @@ def test_memory_that_is_taken_is_seen() -> None:
 def test_speed_is_measured() -> None:
     assert 1e7 < measure_flops(CPU, torch.float32) < 1e16
     assert default_threads() >= 1
+
+
+def test_freed_memory_is_kept_for_the_next_step() -> None:
+    """In a process of its own, since it cannot be undone."""
+    program = (
+        "import resource, torch\n"
+        "from tissu_core.runtime.allocator import keep_freed_memory\n"
+        "is_kept = keep_freed_memory()\n"
+        "counts = [resource.getrusage(resource.RUSAGE_SELF).ru_minflt]\n"
+        "for _ in range(20):\n"
+        "    torch.ones(16 << 20)\n"
+        "    counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)\n"
+        "print(is_kept, min(b - a for a, b in zip(counts, counts[1:])))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    is_kept, count = ran.stdout.split()
+    if is_kept == "False":
+        pytest.skip("the C library is not GNU's")
+    assert int(count) < 1000  # of 16,384 pages; a place not used before costs them once
