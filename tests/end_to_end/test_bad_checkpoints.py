@@ -244,7 +244,7 @@ def test_a_changed_corpus_is_refused_with_a_list_and_accepted_on_request(
     assert accepted.code == 0, accepted.err
     assert "the text changed" in accepted.err and "begins anew" in accepted.err
     assert (run / "checkpoints/step-000006/tokenizer.json").read_bytes() == tokenizer
-    assert read_toml(run / "config.toml")["data_from_step"] == 2
+    assert read_toml(run / "config.toml")["data_seam"]["text_from_step"] == 2
     assert set(read_training_state(run / "checkpoints/step-000006")[1]) == set(moments)
     again = tissu("train", "--resume", "r")  # the accepted text is the run's text now
     assert again.code == 0, again.err
@@ -253,23 +253,71 @@ def test_a_changed_corpus_is_refused_with_a_list_and_accepted_on_request(
     assert tissu("train", "--resume", "r").code == 0
 
 
-def test_an_accepted_text_is_read_from_its_beginning(tissu: Tissu, corpus: Path) -> None:
+def numbers_of_windows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the windows that training reads from now on, and of a batch read ahead."""
+    numbers: list[int] = []
+    window = assembly.BatchOrder.window
+
+    def noted(order: assembly.BatchOrder, number: int) -> Any:
+        numbers.append(number)
+        return window(order, number)
+
+    monkeypatch.setattr(assembly.BatchOrder, "window", noted)
+    return numbers
+
+
+def test_an_accepted_text_is_read_from_its_beginning(
+    tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its first step trains on the windows that a new run would begin with."""
     run = start_and_lose_the_end(tissu, corpus)
     (corpus / "text-00.txt").write_text("Something else.\n" * 40, "utf-8")
-    seen: list[Any] = []
-    batches = assembly.BatchOrder.batch
-
-    def batch(order: assembly.BatchOrder, step: int) -> Any:
-        seen.append(step)
-        return batches(order, step)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(assembly.BatchOrder, "batch", batch)
-        assert tissu("train", "--resume", "r", "--accept-data-change").code == 0
-    assert seen[:2] == [0, 1]  # and one is read ahead
+    numbers = numbers_of_windows(monkeypatch)
+    assert tissu("train", "--resume", "r", "--accept-data-change").code == 0
+    assert numbers == [*range(len(numbers))]
     scores = [e for e in log_of(run) if e["event"] == "EvalFinished"]
     assert scores[-1]["is_best"], "a score on the old text is none on the new one"
+
+
+def test_a_path_that_is_gone_is_left_out_on_request(tissu: Tissu, corpus: Path) -> None:
+    more = corpus.parent / "more"
+    write_corpus(more, documents=6, seed=7)
+    started = ("--name", "r", "--steps", "4", "--eval-every", "2", *FAST)
+    assert tissu("train", corpus, more, *started).code == 0
+    run = tissu.home / "runs" / "r"
+    shutil.rmtree(run / "checkpoints" / "step-000004")
+    shutil.rmtree(more)
+    shutil.rmtree(tissu.home / "cache")
+    assert tissu("train", "--resume", "r").code == 6
+    result = tissu("train", "--resume", "r", "--accept-data-change")
+    assert result.code == 0, result.err
+    assert read_toml(run / "config.toml")["data"]["corpus"] == [str(corpus)]
+    shutil.rmtree(corpus)
+    shutil.rmtree(tissu.home / "cache")
+    assert tissu("train", "--resume", "r", "--accept-data-change").code == 6
+
+
+def test_batches_of_another_size_begin_where_the_others_ended(
+    tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every window is read once: none twice at the seam, none left out."""
+    run = start_and_lose_the_end(tissu, corpus)
+    settings = read_toml(run / "config.toml")
+    large = settings["training"]["batch_tokens"] // settings["model"]["context_tokens"]
+    small = large // 2
+    half = str(small * settings["model"]["context_tokens"])
+    numbers = numbers_of_windows(monkeypatch)
+    words = ("--override", "--batch-tokens", half, "--steps", "6", "--save-every", "3")
+    result = tissu("train", "--resume", "r", *words)
+    assert result.code == 0, result.err
+    read = 4 * small
+    assert numbers[:read] == [*range(2 * large, 2 * large + read)]
+    shutil.rmtree(run / "checkpoints" / "step-000006")
+    numbers.clear()
+    assert tissu("train", "--resume", "r").code == 0
+    went_on = [e for e in log_of(run) if e["event"] == "RunResumed"][-1]["from_step"]
+    assert went_on > 2
+    assert numbers[0] == 2 * large + (went_on - 2) * small
 
 
 def test_overridden_settings_are_used_said_and_stored(trained_copy: Copy) -> None:

@@ -90,7 +90,7 @@ class DataConfig:
         flag="--tokenizer",
         panel="Data",
     )
-    tokenizer_sha256: str = setting("", "hash of that tokenizer's file, written when a run begins")
+    tokenizer_sha256: str = setting("", "hash of that tokenizer, written when a run begins")
 
     only: tuple[str, ...] = setting((), "read only files with these endings, such as .py")
     exclude: tuple[str, ...] = setting((), "names of folders that are not entered")

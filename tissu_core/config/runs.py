@@ -44,7 +44,7 @@ class MeasureRun:
     machine: DeviceConfig = field(default_factory=DeviceConfig)
 
 
-STORED_FACTS = ("planned_steps", "tokens_key", "data_from_step")
+STORED_FACTS = ("planned_steps", "tokens_key", "data_seam")
 """What a run's config.toml holds beside settings; read as a settings file, it is passed over."""
 
 RUNS: tuple[type, ...] = (TrainRun, UseRun, MeasureRun)

@@ -24,17 +24,26 @@ class BatchOrder:
     """
 
     def __init__(
-        self, tokens: Ids, spans: Spans, *, context: int, batch_sequences: int, seed: int
+        self,
+        tokens: Ids,
+        spans: Spans,
+        *,
+        context: int,
+        batch_sequences: int,
+        seed: int,
+        first_step: int = 0,
+        first_window: int = 0,
     ) -> None:
+        """``first_step`` is the first one asked for, and begins with ``first_window``."""
         self.context, self.batch_sequences, self.seed = context, batch_sequences, seed
         self._tokens, self._spans = tokens, spans
+        self._first_step, self._first_window = first_step, first_window
         self.windows_per_pass = (spans.num_tokens - 1) // context
         self._order = lru_cache(maxsize=2)(self._draw_order)
 
     def batch(self, step: int) -> Windows:
         """The windows of a step: (B, T+1) ids."""
-        first = step * self.batch_sequences
-        return np.stack([self.window(first + row) for row in range(self.batch_sequences)])
+        return np.stack([self.window(number) for number in self._numbers(step)])
 
     def window(self, number: int) -> Windows:
         """The ``number``-th window since the start of training: (T+1,) ids."""
@@ -45,9 +54,11 @@ class BatchOrder:
 
     def documents(self, step: int) -> Offsets:
         """First tokens of the documents that a step reads, rising."""
-        first = step * self.batch_sequences
-        rows = range(first, first + self.batch_sequences)
-        return np.unique(np.concatenate([self._documents_of(row) for row in rows]))
+        return np.unique(np.concatenate([self._documents_of(row) for row in self._numbers(step)]))
+
+    def _numbers(self, step: int) -> range:
+        first = self._first_window + (step - self._first_step) * self.batch_sequences
+        return range(first, first + self.batch_sequences)
 
     def _documents_of(self, number: int) -> Offsets:
         epoch, slot = divmod(number, self.windows_per_pass)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from tissu_core.config.data import DataConfig
 from tissu_core.errors import ConfigError, InputError, IntegrityError
-from tissu_core.storage import sha256_file
 from tissu_core.text.tokenizer import TOKENIZER_FILE, Tokenizer
 
 _VOCABULARIES = (
@@ -24,20 +23,19 @@ class Vocabulary:
 
     vocab_size: int
     given: Tokenizer | None = None
-    sha256: str = ""
 
     @property
     def key(self) -> str:
         """What of it shapes the tokens."""
         if self.given is None:
             return f"vocabulary {self.vocab_size}"
-        return f"tokenizer {self.sha256} end {self.given.end_id}"
+        return f"tokenizer {self.given.sha256} end {self.given.end_id}"
 
 
 def vocabulary_of(directory: Path) -> Vocabulary:
     """The vocabulary of a directory with a tokenizer, such as a checkpoint."""
     tokenizer = Tokenizer.load(directory)
-    return Vocabulary(tokenizer.vocab_size, tokenizer, sha256_file(directory / TOKENIZER_FILE))
+    return Vocabulary(tokenizer.vocab_size, tokenizer)
 
 
 def choose_vocab_size(num_bytes: int) -> int:
@@ -61,12 +59,12 @@ def given_vocabulary(data: DataConfig, vocab_size: int | None) -> Vocabulary | N
         return None
     directory = Path(data.tokenizer).expanduser()
     vocabulary = vocabulary_of(directory)
-    tokenizer, sha256 = vocabulary.given, vocabulary.sha256
+    tokenizer = vocabulary.given
     assert tokenizer
-    if data.tokenizer_sha256 not in ("", sha256):
+    if data.tokenizer_sha256 not in ("", tokenizer.sha256):
         raise IntegrityError(
             f"{directory / TOKENIZER_FILE} is not what this run began with: SHA-256 is "
-            f"{sha256[:12]}, the run says {data.tokenizer_sha256[:12]}",
+            f"{tokenizer.sha256[:12]}, the run says {data.tokenizer_sha256[:12]}",
             safe="every checkpoint: tissu chat works",
             hint="put the tokenizer back as it was, or start a new run",
         )

@@ -17,6 +17,7 @@ from tissu_core.errors import ConfigError, IntegrityError
 from tissu_core.models.build import build_model
 from tissu_core.models.decoder import Decoder
 from tissu_core.runs.assembly import Assembly
+from tissu_core.runs.stored_run import DataSeam
 from tissu_core.text.tokenizer import Tokenizer
 from tissu_core.training.optim import build_optimizer
 
@@ -49,7 +50,7 @@ def assemble_saved(
     checkpoint: Path,
     device: torch.device,
     *,
-    data_from_step: int = 0,
+    seam: DataSeam | None = None,
 ) -> Assembly:
     """A run as a verified checkpoint holds it."""
     loaded = load_model(checkpoint, device)
@@ -65,13 +66,13 @@ def assemble_saved(
             field="optimizer.name",
             hint="put back the optimizer's name in config.toml, or start a new run",
         ) from error
-    assembly.data_from_step = data_from_step
+    assembly.seam = seam or DataSeam()
     best = assembly.store.best_score()
     if best is not None and best[0] <= state.step:
         state.best_step, state.best_bits_per_byte = best
     elif state.best_step not in assembly.store.steps():
         state.best_step = 0
-    if state.best_step <= data_from_step:
+    if state.best_step <= assembly.seam.text_from_step:
         state.best_step, state.best_bits_per_byte, state.evals_since_best = 0, float("inf"), 0
     return assembly
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from tissu_core.models.count import checkpoint_bytes
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import Score
 from tissu_core.runs.room import with_way_out
+from tissu_core.runs.stored_run import DataSeam
 from tissu_core.runtime.compiler import uncompiled
 from tissu_core.runtime.seeds import derive_seed
 from tissu_core.text.tokenizer import Tokenizer
@@ -61,8 +62,7 @@ class Assembly:
     store: CheckpointStore
     state: TrainState
     device: torch.device
-    data_from_step: int = 0
-    """The step at which the data order begins, and before which scores are of another text."""
+    seam: DataSeam = field(default_factory=DataSeam)
 
     def trainer(self, clock: Callable[[], float]) -> Trainer:
         """The loop over these parts."""
@@ -82,15 +82,15 @@ class Assembly:
             seed=training.seed,
             precision=self.run.machine.precision,
         )
-        order, first = self._order(), min(self.data_from_step, self.state.step)
+        order = self._order()
         parts = LoopParts(
             objective=partial(
                 next_token,
                 label_smoothing=self.run.objective.label_smoothing,
                 z_loss=self.run.objective.z_loss,
             ),
-            batch=Prefetch(lambda number: self._windows(order.batch(number - first))),
-            sources=lambda number: self.shards.paths_of(order.documents(number - first)),
+            batch=Prefetch(lambda number: self._windows(order.batch(number))),
+            sources=lambda number: self.shards.paths_of(order.documents(number)),
             schedule=build_schedule(self.run.optimizer, self.steps),
             evaluate=self.evaluate,
             save=self.save,
@@ -108,13 +108,17 @@ class Assembly:
     def _order(self) -> BatchOrder:
         training, context = self.run.training, self.model.config.max_position_embeddings
         assert training.batch_tokens
+        batch_sequences = max(1, training.batch_tokens // context)
+        step, seam = min(self.state.step, self.seam.step), self.seam  # a fallback may lie before it
         train_spans, _ = self.shards.split(self.run.data.validation_fraction)
         return BatchOrder(
             self.shards.tokens,
             train_spans,
             context=context,
-            batch_sequences=max(1, training.batch_tokens // context),
+            batch_sequences=batch_sequences,
             seed=training.seed,
+            first_step=step,
+            first_window=max(0, seam.window - (seam.step - step) * batch_sequences),
         )
 
     def evaluate(self) -> Iterator[StageAdvanced | Score]:

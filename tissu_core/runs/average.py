@@ -75,9 +75,9 @@ def _free_place(name: str) -> Path:
 
 
 def _check_alike(models: Sequence[str], paths: Sequence[Path]) -> None:
-    from tissu_core.runs.loading import read_config
+    from tissu_core.runs.loading import read_model_config
 
-    configs = [read_config(path) for path in paths]
+    configs = [read_model_config(path) for path in paths]
     tokenizers = [Tokenizer.load(path).backend.to_str() for path in paths]
     for model, config, tokenizer in zip(models, configs, tokenizers, strict=True):
         for field in fields(ModelConfig):

@@ -11,8 +11,8 @@ from tissu_core.runs.follow import RunFacts, read_facts
 from tissu_core.runs.home import models_directory, runs_directory
 from tissu_core.runs.run_directory import (
     CHECKPOINTS,
-    CONFIG_FILE,
     MODEL,
+    RUN_FILE,
     find_run,
     is_being_written,
     run_directories,
@@ -70,7 +70,7 @@ def remove_run(given: str) -> RunEntry:
     entry = describe_run(path)
     if entry.is_running:
         raise BusyError(f"run {entry.name!r} is being written", hint="stop it first")
-    (path / CONFIG_FILE).unlink()  # without it, what is left is no run
+    (path / RUN_FILE).unlink()  # without it, what is left is no run
     remove_directory(path)
     return entry
 
@@ -104,7 +104,7 @@ def find_model(given: str | None) -> Path:
         return _newest_model()
     path = Path(given).expanduser()
     for candidate in (runs_directory() / given, models_directory() / given, path):
-        if (candidate / CONFIG_FILE).is_file():
+        if (candidate / RUN_FILE).is_file():
             return _model_of_run(candidate) or _refuse_unsaved(candidate)
         if (candidate / "config.json").is_file():
             return candidate

@@ -9,7 +9,7 @@ from tissu_core.config.fields import iter_settings
 from tissu_core.config.model import ModelConfig, ModelShape, resolve_shape
 from tissu_core.config.runs import TrainRun
 from tissu_core.errors import ConfigError
-from tissu_core.runs.run_directory import CONFIG_FILE
+from tissu_core.runs.run_directory import RUN_FILE
 
 Settle = Callable[[TrainRun], TrainRun]
 """A run's stored settings to those that a person wants now."""
@@ -54,9 +54,9 @@ def refuse_other_shape(run: TrainRun, directory: Path, checkpoint: Path) -> None
     Raises:
         ConfigError: Naming every field that differs, with both values.
     """
-    from tissu_core.runs.loading import read_config
+    from tissu_core.runs.loading import read_model_config
 
-    saved = read_config(checkpoint)
+    saved = read_model_config(checkpoint)
     wanted = shape_of(run.model, saved.vocab_size)
     pairs = {
         spec.name: (getattr(wanted, spec.name), getattr(saved, spec.name))
@@ -69,10 +69,10 @@ def refuse_other_shape(run: TrainRun, directory: Path, checkpoint: Path) -> None
     ]
     if differing:
         raise ConfigError(
-            f"{directory / CONFIG_FILE} and {checkpoint.name} are of different models "
-            f"({CONFIG_FILE} / checkpoint): {', '.join(differing)}",
+            f"{directory / RUN_FILE} and {checkpoint.name} are of different models "
+            f"({RUN_FILE} / checkpoint): {', '.join(differing)}",
             field="model",
-            hint=f"mend [model] in {directory / CONFIG_FILE}, or start a new run",
+            hint=f"mend [model] in {directory / RUN_FILE}, or start a new run",
         )
 
 

@@ -40,9 +40,9 @@ def inspect_model(model: str | None) -> ModelReport:
     from tissu_core.checkpoint.weights import list_tensors
     from tissu_core.interpret.modules import count_modules
     from tissu_core.models.build import build_empty
-    from tissu_core.runs.loading import read_config
+    from tissu_core.runs.loading import read_model_config
 
-    config = read_config(path)
+    config = read_model_config(path)
     bytes_by_dtype: Counter[str] = Counter()
     for stored in list_tensors(path).values():
         bytes_by_dtype[stored.dtype] += stored.num_bytes

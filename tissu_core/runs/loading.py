@@ -43,7 +43,7 @@ def load_for_use(model: str | None, machine: DeviceConfig) -> tuple[LoadedModel,
     raise AssertionError("the last try returns or raises")
 
 
-def read_config(path: Path) -> ModelConfig:
+def read_model_config(path: Path) -> ModelConfig:
     """The architecture of a model directory; no weights are read.
 
     Raises:

@@ -16,7 +16,7 @@ from tissu_core.models.count import num_parameters
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory, models_directory
 from tissu_core.runs.run_directory import run_of
-from tissu_core.runs.run_loop import read_config
+from tissu_core.runs.stored_run import read_run
 from tissu_core.storage import is_sealed, remove_leftovers, sealed_directory, sha256_file
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _measure(
     run = run_of(loaded.path)
     if run is None:
         return None
-    stored = read_config(run)
+    stored = read_run(run)
     tokens = cache_directory() / "tokens" / stored.tokens_key
     if not is_sealed(tokens):
         return None

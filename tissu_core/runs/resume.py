@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from tissu_core.checkpoint.store import CheckpointStore, FallbackOfferedError
@@ -16,14 +17,12 @@ from tissu_core.runs.room import require_room
 from tissu_core.runs.run_directory import CHECKPOINTS, find_run, writing
 from tissu_core.runs.run_loop import (
     Log,
-    StoredRun,
     logging_to,
-    read_config,
     run_to_end,
     set_up_machine,
-    write_config,
 )
-from tissu_core.runs.stored_tokens import find_tokens
+from tissu_core.runs.stored_run import DataSeam, StoredRun, read_run, write_run
+from tissu_core.runs.stored_tokens import find_tokens, without_gone_text
 from tissu_core.storage import read_manifest
 
 
@@ -48,7 +47,9 @@ def resume(
     """
     directory = find_run(given)
     with writing(directory), logging_to(directory) as log:
-        stored = read_config(directory)
+        stored = read_run(directory)
+        if is_data_change_accepted:
+            stored = without_gone_text(stored)
         run, changes = override(stored.run, settle, is_allowed=is_override)
         store = CheckpointStore(directory / CHECKPOINTS, run.training.keep)
         checkpoint = _choose_checkpoint(store, accepts_older)
@@ -66,7 +67,7 @@ def resume(
             yield log(Noticed(level="warning", text=f"settings changed: {', '.join(changes)}"))
         if changes or shards.directory.name != stored.tokens_key:
             stored, planned = _plan_again(stored, run, shards, checkpoint)
-            write_config(directory, stored)
+            write_run(directory, stored)
             yield log(planned)
         else:
             events = read_events(directory)
@@ -105,11 +106,16 @@ def _plan_again(
     from tissu_core.runs.train import plan_run
 
     plan, planned = plan_run(run, shards)
-    first = stored.data_from_step
-    if shards.directory.name != stored.tokens_key:
-        first = read_manifest(checkpoint)["step"] if checkpoint is not None else 0
-    key = shards.directory.name
-    return StoredRun(run=plan.run, steps=plan.steps, tokens_key=key, data_from_step=first), planned
+    step = read_manifest(checkpoint)["step"] if checkpoint is not None else 0
+    key, seam = shards.directory.name, stored.seam
+    if key != stored.tokens_key:
+        seam = DataSeam(text_from_step=step, step=step)
+    elif run.training.batch_tokens != stored.run.training.batch_tokens:
+        assert stored.run.training.batch_tokens and run.model.context_tokens
+        batch = stored.run.training.batch_tokens // run.model.context_tokens
+        window = max(0, seam.window + (step - seam.step) * batch)
+        seam = replace(seam, step=step, window=window)
+    return StoredRun(run=plan.run, steps=plan.steps, tokens_key=key, seam=seam), planned
 
 
 def _resume_at(
@@ -139,7 +145,7 @@ def _resume_at(
             directory,
             checkpoint,
             device,
-            data_from_step=stored.data_from_step,
+            seam=stored.seam,
         )
     num_saved = len(assembly.store.steps())
     require_room(directory, checkpoint_bytes(assembly.model.config), num_saved)

@@ -16,7 +16,7 @@ from tissu_core.errors import BusyError, ConfigError, InputError, ResourceError,
 from tissu_core.runs.home import runs_directory
 from tissu_core.storage import write_text
 
-CONFIG_FILE = "config.toml"
+RUN_FILE = "config.toml"
 CHECKPOINTS = "checkpoints"
 MODEL = "model"
 _LOCK_FILE = "run.lock"
@@ -74,7 +74,7 @@ def refuse_taken(path: Path) -> None:
     Raises:
         BusyError: If there is a run.
     """
-    if (path / CONFIG_FILE).exists():
+    if (path / RUN_FILE).exists():
         raise BusyError(
             f"another process made a run in {path} meanwhile",
             safe="that run, and the prepared text",
@@ -110,7 +110,7 @@ def find_run(given: str) -> Path:
             raise InputError(f"there is no run in {runs_directory()}", hint="tissu train CORPUS")
         return runs[0]
     for path in (runs_directory() / given, Path(given).expanduser()):
-        if (path / CONFIG_FILE).is_file():
+        if (path / RUN_FILE).is_file():
             return path
     names = [path.name for path in run_directories()]
     close = nearest(given, names)
@@ -125,18 +125,18 @@ def run_of(model: Path) -> Path | None:
     model = model.resolve()
     run = model.parent if model.name == MODEL else model.parent.parent
     is_place = model.name == MODEL or model.parent.name == CHECKPOINTS
-    return run if is_place and (run / CONFIG_FILE).is_file() else None
+    return run if is_place and (run / RUN_FILE).is_file() else None
 
 
 def run_directories() -> list[Path]:
     """All runs at home, the one written last first."""
-    found = [path.parent for path in runs_directory().glob(f"*/{CONFIG_FILE}")]
+    found = [path.parent for path in runs_directory().glob(f"*/{RUN_FILE}")]
     return sorted(found, key=_last_written, reverse=True)
 
 
 def _last_written(run: Path) -> float:
     times = [0.0]
-    for name in ("events.jsonl", CONFIG_FILE):
+    for name in ("events.jsonl", RUN_FILE):
         with suppress(OSError):
             times.append((run / name).stat().st_mtime)
     return max(times)

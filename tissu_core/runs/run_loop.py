@@ -1,4 +1,4 @@
-"""What new and resumed runs share: the log, the loop to its end, and the stored settings."""
+"""What new and resumed runs share: the log, the machine, and the loop to its end."""
 
 import math
 import shutil
@@ -6,24 +6,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core import STARTED
-from tissu_core.config.load import build_config, read_toml, to_toml
-from tissu_core.config.runs import STORED_FACTS, TrainRun
-from tissu_core.errors import InputError
+from tissu_core.config.runs import TrainRun
 from tissu_core.events import RunFinished, TrainEvent
-from tissu_core.runs.run_directory import CONFIG_FILE, MODEL
-from tissu_core.storage import sealed_directory, verify, write_text
+from tissu_core.runs.run_directory import MODEL
+from tissu_core.storage import sealed_directory, verify
 from tissu_core.tracking.event_log import EventLog
 
 if TYPE_CHECKING:
     from tissu_core.runs.assembly import Assembly
     from tissu_core.training.trainer import Trainer
-
-_STEPS_FIELD, _DATA_FIELD, _DATA_FROM_FIELD = STORED_FACTS
 
 Log = Callable[[TrainEvent], TrainEvent]
 """Writes an event down and gives it back."""
@@ -104,43 +99,3 @@ def set_up_machine(run: TrainRun) -> None:
     use_deterministic_cpu(device, run.machine.threads)
     if device.type == "cpu":
         keep_freed_memory()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRun:
-    """What a run's ``config.toml`` holds: all that is needed to run again."""
-
-    run: TrainRun
-    """Resolved settings."""
-    steps: int
-    """Planned; an estimate when the clock ends the run."""
-    tokens_key: str
-    data_from_step: int = 0
-    """Where the data order begins: at the step that first saw the text as it is now."""
-
-
-def write_config(directory: Path, stored: StoredRun) -> None:
-    """Store the resolved settings."""
-    facts = (
-        f"{_STEPS_FIELD} = {stored.steps}\n{_DATA_FIELD} = '{stored.tokens_key}'\n"
-        f"{_DATA_FROM_FIELD} = {stored.data_from_step}\n"
-    )
-    write_text(directory / CONFIG_FILE, facts + to_toml(stored.run))
-
-
-def read_config(directory: Path) -> StoredRun:
-    """The settings a run was stored with.
-
-    Raises:
-        InputError: If the file was not written by a run.
-    """
-    table = read_toml(directory / CONFIG_FILE)
-    try:
-        steps, key = int(table.pop(_STEPS_FIELD)), str(table.pop(_DATA_FIELD))
-        data_from_step = int(table.pop(_DATA_FROM_FIELD, 0))
-    except (KeyError, ValueError) as error:
-        raise InputError(
-            f"{directory / CONFIG_FILE} lacks {error}", hint="start a new run"
-        ) from error
-    run = build_config(TrainRun, table)
-    return StoredRun(run=run, steps=steps, tokens_key=key, data_from_step=data_from_step)

@@ -1,6 +1,7 @@
 """The tokens a run goes on with: those it began with, unless a change of its text is accepted."""
 
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from tissu_core.data.vocabulary import Vocabulary, given_vocabulary, vocabulary_
 from tissu_core.errors import ConfigError, IntegrityError
 from tissu_core.events import Noticed, TrainEvent
 from tissu_core.runs.home import cache_directory
-from tissu_core.runs.run_loop import Log, StoredRun
+from tissu_core.runs.run_loop import Log
+from tissu_core.runs.stored_run import StoredRun
 from tissu_core.storage import is_sealed, read_json, read_manifest
 
 _SHOWN_CHANGES = 5
@@ -30,7 +32,8 @@ def find_tokens(
     """
     data, cache = stored.run.data, cache_directory()
     cached = cache / "tokens" / stored.tokens_key
-    read = [*data.corpus, *filter(None, [data.tokenizer])]
+    has_tokenizer = Path(data.tokenizer).exists()  # "" is the working directory: none was given
+    read = [*data.corpus, *([data.tokenizer] if checkpoint is None and data.tokenizer else [])]
     gone = [path for path in read if not Path(path).exists()]
     if gone and is_sealed(cached):
         yield Noticed(
@@ -46,7 +49,7 @@ def find_tokens(
         )
     asked = stored.run.model.vocab_size
     assert asked
-    vocabularies = [given_vocabulary(data, asked) or Vocabulary(asked)]
+    vocabularies = [given_vocabulary(data, asked) or Vocabulary(asked)] if has_tokenizer else []
     if checkpoint is not None:
         vocabularies.append(vocabulary_of(checkpoint))
     files = yield from read_corpus(data, cache, stop)
@@ -71,6 +74,15 @@ def find_tokens(
         )
     )
     return (yield from prepare(data, asked, cache, stop, vocabularies[-1]))
+
+
+def without_gone_text(stored: StoredRun) -> StoredRun:
+    """The run without the paths of its corpus that are gone, unless all are."""
+    data = stored.run.data
+    found = tuple(path for path in data.corpus if Path(path).exists())
+    if not found or found == data.corpus:
+        return stored
+    return replace(stored, run=replace(stored.run, data=replace(data, corpus=found)))
 
 
 def _refuse_other_vocabulary(cached: Path, asked: int) -> None:

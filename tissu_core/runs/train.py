@@ -28,13 +28,8 @@ from tissu_core.runs.home import cache_directory
 from tissu_core.runs.plan import MEMORISING_PASSES, Machine, Plan, make_plan
 from tissu_core.runs.room import require_room
 from tissu_core.runs.run_directory import new_run_directory, refuse_taken, writing
-from tissu_core.runs.run_loop import (
-    StoredRun,
-    logging_to,
-    run_to_end,
-    set_up_machine,
-    write_config,
-)
+from tissu_core.runs.run_loop import logging_to, run_to_end, set_up_machine
+from tissu_core.runs.stored_run import StoredRun, write_run
 from tissu_core.text.tokenizer import Tokenizer
 
 
@@ -83,7 +78,7 @@ def train(
             steps=plan.steps,
             tokens_key=shards.directory.name,
         )
-        write_config(directory, stored)
+        write_run(directory, stored)
         assembly = assemble_new(
             plan.run,
             plan.model,
@@ -207,8 +202,8 @@ def _with_tokenizer(run: TrainRun) -> TrainRun:
         return run
     data = replace(run.data, tokenizer=str(find_model(run.data.tokenizer).resolve()))
     vocabulary = given_vocabulary(data, run.model.vocab_size)
-    assert vocabulary
-    return replace(run, data=replace(data, tokenizer_sha256=vocabulary.sha256))
+    assert vocabulary and vocabulary.given
+    return replace(run, data=replace(data, tokenizer_sha256=vocabulary.given.sha256))
 
 
 def _with_absolute_corpus(run: TrainRun) -> TrainRun:

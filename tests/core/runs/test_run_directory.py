@@ -9,7 +9,7 @@ from tissu_core.config.data import DataConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.errors import BusyError, ConfigError, InputError, ResourceError
 from tissu_core.runs.run_directory import (
-    CONFIG_FILE,
+    RUN_FILE,
     find_run,
     is_being_written,
     new_run_directory,
@@ -39,8 +39,8 @@ def runs(own_home: Path) -> Path:
 def make_run(runs: Path, name: str, when: int = 0) -> Path:
     path = runs / name
     path.mkdir(parents=True)
-    (path / CONFIG_FILE).touch()
-    os.utime(path / CONFIG_FILE, (when, when))
+    (path / RUN_FILE).touch()
+    os.utime(path / RUN_FILE, (when, when))
     return path
 
 
