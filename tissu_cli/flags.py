@@ -43,6 +43,17 @@ Model = Annotated[
         show_default=False,
     ),
 ]
+NewModel = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="NAME|DIR",
+        help="A name among the stored models, or a directory such as ./small; made from MODEL's "
+        "name if left out.",
+        show_default=False,
+    ),
+]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Settings from a TOML file.")
 ]

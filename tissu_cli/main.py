@@ -70,9 +70,15 @@ def _root(
             "--debug", envvar="TISSU_DEBUG", help="Show Python's traceback with an error."
         ),
     ] = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", envvar="TISSU_QUIET", help="Draw no panel and no progress."),
+    ] = False,
 ) -> None:
     if debug:
         os.environ["TISSU_DEBUG"] = "1"
+    if quiet:
+        os.environ["TISSU_QUIET"] = "1"
     if ctx.invoked_subcommand is None:
         sys.stdout.write(ctx.get_help() + "\n")
 

@@ -23,6 +23,7 @@ def is_live(environment: Mapping[str, str] = os.environ) -> bool:
         sys.stderr.isatty()
         and environment.get("TERM", "" if os.name == "posix" else "windows") not in ("dumb", "")
         and not environment.get("CI")
+        and not environment.get("TISSU_QUIET")
     )
 
 

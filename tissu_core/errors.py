@@ -72,7 +72,11 @@ class DivergedError(TissuError):
 
 
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
-    """The names most like ``name``, best first; empty when none is close."""
+    """The names most like ``name``, best first; empty when none is close.
+
+    >>> nearest("corpsu", ["corpus", "notes"])
+    ['corpus']
+    """
     return get_close_matches(name, list(known), n=limit, cutoff=0.5)
 
 

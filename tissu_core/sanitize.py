@@ -4,7 +4,7 @@ A terminal obeys what it is sent: ESC and the C1 controls move the cursor, set t
 rewrite the title; a carriage return overwrites a line; bidirectional overrides reorder what is
 read. None of them reaches the terminal: each is replaced by a visible stand-in. The replacement is
 made code point by code point, so a sequence split between two chunks is as harmless as a whole one.
-What is stored, piped or sent as JSON stays as it is.
+What is stored or piped stays as it is, and so does the value of JSON.
 """
 
 _STAND_INS: dict[int, str] = {code: chr(0x2400 + code) for code in range(0x20)}  # ␛ for ESC
@@ -16,6 +16,7 @@ _STAND_INS.update({code: f"<u+{code:04x}>" for code in (0x2028, 0x2029)})  # lin
 _STAND_INS.update({0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)})  # odd names
 for _kept in "\n\t":
     del _STAND_INS[ord(_kept)]
+_ESCAPES = {code: f"\\u{code:04x}" for code in _STAND_INS}
 _LINE = {**_STAND_INS, ord("\n"): "\u240a", ord("\t"): " "}
 _LONE_SURROGATES = range(0xD800, 0xE000)
 
@@ -26,8 +27,21 @@ def sanitize(text: str) -> str:
 
 
 def sanitize_line(text: object) -> str:
-    """The same for what must stay on one line: a file name, a title, a message."""
+    r"""The same for what must stay on one line: a file name, a title, a message.
+
+    >>> sanitize_line("red\x1b[31m\nname.txt")
+    'red␛[31m␊name.txt'
+    """
     return _without_surrogates(str(text).translate(_LINE))
+
+
+def escape_json(text: str) -> str:
+    r"""JSON with what a terminal would obey as escapes: the same value, safe to look at.
+
+    >>> escape_json('"red\x9b31m"')
+    '"red\\u009b31m"'
+    """
+    return text.translate(_ESCAPES)
 
 
 class StreamSanitizer:

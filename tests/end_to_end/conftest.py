@@ -60,6 +60,13 @@ def _text(stream: io.TextIOWrapper) -> str:
     return stream.buffer.getvalue().decode()  # type: ignore[attr-defined]
 
 
+_WITHOUT_PRIVILEGE = [
+    "setpriv",
+    "--bounding-set=-dac_override,-dac_read_search",
+    "--inh-caps=-dac_override,-dac_read_search",
+]
+
+
 class Tissu:
     """Runs ``tissu`` with a home of its own."""
 
@@ -96,6 +103,18 @@ class Tissu:
             check=False,
         )
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def as_ordinary_user(self, *arguments: str | Path) -> Result:
+        """Run a command line without the power to read and write whatever is there."""
+        command = [*COMMAND, *map(str, arguments)]
+        if os.geteuid() == 0:
+            if shutil.which("setpriv") is None or subprocess.call([*_WITHOUT_PRIVILEGE, "true"]):
+                pytest.skip("root cannot give up reading and writing everything here")
+            command = [*_WITHOUT_PRIVILEGE, *command]
+        done = subprocess.run(
+            command, env=environment(self.home), capture_output=True, text=True, check=False
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str | Path, **options: Any) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(

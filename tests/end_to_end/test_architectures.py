@@ -42,6 +42,29 @@ def test_a_trained_shape_opens_in_transformers(
     assert (ours - theirs).abs().max() < 1e-4
 
 
+def test_alibi_reads_four_times_the_context_it_was_trained_on(tissu: Tissu, corpus: Path) -> None:
+    """Press et al. 2021: a table of positions breaks beyond its end, a slope goes on."""
+    rise = {}
+    for position in ("alibi", "sinusoidal"):
+        words = ("--pos", position, "--steps", "120", "--name", position, *FAST)
+        assert tissu("train", corpus, *words).code == 0
+        short, long = (
+            tissu("eval", "ppl", corpus, "-m", position, "--context", size, "--json").json
+            for size in ("32", "128")
+        )
+        assert (short["context_tokens"], long["context_tokens"]) == (32, 128)
+        rise[position] = long["bits_per_byte"] / short["bits_per_byte"]
+    assert rise["alibi"] < 1.02
+    assert rise["sinusoidal"] > 1 + 5 * abs(rise["alibi"] - 1), rise
+
+
+def test_a_learned_table_is_not_read_beyond_its_end(tissu: Tissu, corpus: Path) -> None:
+    assert tissu("train", corpus, "--pos", "learned", "--steps", "2", *FAST).code == 0
+    result = tissu("eval", "ppl", corpus, "--context", "64")
+    assert result.code == 2
+    assert "learned 32 positions" in result.error[0]
+
+
 def test_a_shape_of_ones_own_says_so_and_works_everywhere(tissu: Tissu, corpus: Path) -> None:
     options = "--ffn relu2 --pos sinusoidal --norm layernorm --window 6 --init kaiming_normal"
     result = tissu("train", corpus, *SHORT, *options.split())

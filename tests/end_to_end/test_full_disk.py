@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.conftest import (
+    FAST,
     Copy,
     Tissu,
     log_of,
@@ -105,6 +106,26 @@ def test_too_little_room_is_said_before_the_first_step(
     assert train_briefly(tissu, corpus).code == 0, "the same name is still free"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows' folders have no such bits")
+def test_a_place_that_is_read_only_is_said_before_the_first_step(
+    tissu: Tissu, corpus: Path, tmp_path: Path
+) -> None:
+    assert train_briefly(tissu, corpus, "--dry-run").code == 0  # the text is prepared
+    place = tmp_path / "archive"
+    place.mkdir()
+    place.chmod(0o500)
+    try:
+        out = place / "run"
+        result = tissu.as_ordinary_user("train", corpus, "--steps", "2", "--out", out, *FAST)
+    finally:
+        place.chmod(0o700)
+    assert result.code == 4, result.err
+    assert "ermission denied" in result.error[0] and str(place) in result.error[0]
+    assert "--out" in result.error[2]
+    assert not list(place.iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="names of open files are in /proc")
 def test_a_run_directory_that_takes_no_file_is_said_before_the_first_step(
     tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

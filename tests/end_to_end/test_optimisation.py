@@ -134,6 +134,27 @@ def test_memory_that_runs_out_halves_the_micro_batch_and_a_resume_begins_with_it
     assert all(torch.equal(tensor, small[key]) for key, tensor in halved.items())
 
 
+def test_memory_that_runs_out_late_halves_the_micro_batch_from_there(
+    tissu: Tissu, corpus: Path, objective: Callable[[Objective], None]
+) -> None:
+    """Another program takes its share in the middle of a run: the step is done again."""
+    sizes: list[int] = []
+
+    def tight(model: Decoder, windows: torch.Tensor, **terms: float) -> LossOutput:
+        sizes.append(len(windows))
+        if len(sizes) > 10 and len(windows) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return next_token(model, windows, **terms)
+
+    objective(tight)
+    result = tissu("train", corpus, "--steps", "12", *SMALL)
+    assert result.code == 0, result.err
+    assert result.err.count("did not suffice") == 1
+    assert sizes == [8] * 11 + [4] * 4
+    state, _ = read_training_state(checkpoint(tissu, 12))
+    assert (state.micro_batch, state.tokens) == (4, 12 * 256)
+
+
 def test_no_memory_for_one_sequence(
     tissu: Tissu, corpus: Path, objective: Callable[[Objective], None]
 ) -> None:

@@ -102,6 +102,38 @@ def test_a_terminal_too_small_for_a_panel_gets_a_few_lines(tissu: Tissu, corpus:
     assert "100%" in drawn.decode()
 
 
+@pytest.mark.parametrize("setting", [{}, {"TERM": "dumb"}])
+def test_a_reply_on_a_tiny_or_dumb_terminal_is_its_text(
+    hostile_home: Tissu, setting: dict[str, str]
+) -> None:
+    """No cursor tricks: what the model says, and nothing else."""
+    words = ("h", "-p", "The", "--max-tokens", "60", "--seed", "1")
+    plain = hostile_home.process("generate", *words)
+    for command in ("generate", "chat"):
+        terminal = Terminal(hostile_home.home, command, *words, size=(5, 20), **setting)
+        assert terminal.read_to_end() == 0, terminal.text
+        assert terminal.foreign_controls() == b""
+        assert b"\x1b[2" not in terminal.raw and b"\x1b[?" not in terminal.raw
+        assert b"reply ends here" in terminal.raw
+    assert plain.code == 0
+
+
+def test_progress_foresees_its_end_and_quiet_has_none(
+    trained_once: Trained, tmp_path: Path
+) -> None:
+    home = trained_once.tissu.home
+    words = ("generate", "cloth", "-p", "The", "--max-tokens", "20", "--json")
+    loud = Terminal(home, *words)
+    assert loud.read_to_end() == 0
+    assert re.search(rb"generating: \d+ of 20 tokens", loud.raw)
+    for quiet in (Terminal(home, "--quiet", *words), Terminal(home, *words, TISSU_QUIET="1")):
+        assert quiet.read_to_end() == 0
+        assert b"generating" not in quiet.raw
+    average = Terminal(home, "models", "average", "cloth", "cloth", "-o", str(tmp_path / "mean"))
+    assert average.read_to_end() == 0
+    assert b"averaging: " in average.raw
+
+
 def test_an_ascii_terminal_gets_the_same_layout_in_ascii(tissu: Tissu, corpus: Path) -> None:
     prompt = "training.sample_prompt=The café 織"
     terminal = Terminal(

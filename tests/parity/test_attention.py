@@ -4,8 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.samples import make_config, make_model, random_ids
+from tests.samples import CPU, make_config, make_model, random_ids
 from tissu_core.layers.cpu_attention import BLOCK, blocked_causal_attention
+from tissu_core.layers.masks import attention_mask
 from tissu_core.models.decoder import Decoder
 
 
@@ -110,3 +111,16 @@ def test_a_later_token_changes_no_earlier_logits(
             after = tiny_model(changed).detach()
             assert (after[:, :position] - before[:, :position]).abs().max() < 1e-6
             assert (after[:, position] - before[:, position]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("window", [None, 3])
+def test_scores_of_ten_thousand_stay_finite_and_every_query_sees_a_key(window: int | None) -> None:
+    """The largest wins alone, as in an exact softmax; no row is masked whole, so none is NaN."""
+    queries = 1e2 * torch.eye(8).expand(1, 2, 8, 8).contiguous().requires_grad_()
+    keys, values = queries.detach() * 3, torch.arange(8.0).expand(1, 2, 8, 8).mT.contiguous()
+    out = blocked_causal_attention(queries, keys, values, window)
+    torch.testing.assert_close(out, values, atol=0, rtol=0)  # each query finds itself
+    out.sum().backward()
+    blind = blocked_causal_attention(-queries.detach(), keys, values, window)
+    assert torch.isfinite(blind).all()
+    assert attention_mask(8, 8, window, (), CPU).any(-1).all()

@@ -38,6 +38,12 @@ def perplexity(
             "context.",
         ),
     ] = None,
+    context: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Tokens read at once. Default: what the model was trained on."
+        ),
+    ] = None,
     json: Json = False,
     *,
     given: Given,
@@ -45,8 +51,9 @@ def perplexity(
     from tissu_core.runs.evaluate import measure_perplexity
 
     run = measure_settings(texts, given)
+    events = measure_perplexity(run.data, model, run.machine, context=context, stride=stride)
     with StatusLine() as status:
-        for event in narrated(measure_perplexity(run.data, model, stride, run.machine), status):
+        for event in narrated(events, status):
             if isinstance(event, PerplexityMeasured):
                 print_json(to_record(event)) if json else _show(event)
 

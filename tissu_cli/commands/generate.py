@@ -8,6 +8,8 @@ from tissu_cli.commands.prompts import read_prompt
 from tissu_cli.commands.signals import Signals
 from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
 from tissu_cli.render.console import print_json
+from tissu_cli.render.status import StatusLine, counted
+from tissu_cli.settings import is_terminal_stdout
 from tissu_core.config.runs import UseRun
 from tissu_core.events import GenerationFinished, to_record
 
@@ -34,12 +36,15 @@ def generate(
     with Signals() as signals:
         session = open_chat(model, run.machine)
         events = session.complete(text, run.decoding, signals.stop)
-        if json:
-            end = next(event for event in events if isinstance(event, GenerationFinished))
-            print_json({"model": str(session.path), "prompt": text, **to_record(end)})
-        else:
-            from tissu_cli.render.stream import stream_reply
+        with StatusLine() as status:
+            if json or not is_terminal_stdout():
+                events = counted(events, status, run.decoding.max_tokens)
+            if json:
+                end = next(event for event in events if isinstance(event, GenerationFinished))
+                print_json({"model": str(session.path), "prompt": text, **to_record(end)})
+            else:
+                from tissu_cli.render.stream import stream_reply
 
-            stream_reply(events)
+                stream_reply(events)
         if signals.exit_code:
             raise typer.Exit(signals.exit_code)

@@ -1,13 +1,15 @@
 """``tissu models``: what there is to talk to."""
 
+import shlex
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from tissu_cli.flags import Json
+from tissu_cli.flags import Json, NewModel
 from tissu_cli.render.console import data, print_json, say
-from tissu_core.runs.average import average_models
+from tissu_cli.render.status import StatusLine, narrated
+from tissu_core.runs.average import ModelAveraged, average_models
 from tissu_core.runs.catalog import list_models
 
 app = typer.Typer(help="List and make models.", no_args_is_help=True)
@@ -41,24 +43,17 @@ def average(
             "checkpoints, a name in the store.",
         ),
     ],
-    name: Annotated[
-        str,
-        typer.Option(
-            "-o",
-            "--name",
-            metavar="NAME",
-            help="What to call it. Default: the first one's name and -average.",
-            show_default=False,
-        ),
-    ] = "",
+    out: NewModel = "",
     json: Json = False,
 ) -> None:
-    made = average_models(models, name)
-    if json:
-        print_json(asdict(made))
-    else:
-        from tissu_cli.render.tables import facts_table
+    with StatusLine() as status:
+        for made in narrated(average_models(models, out), status):
+            print_json(asdict(made)) if json else _show_average(made)
 
-        sources = [("mean of", source) for source in made.sources]
-        data().print(facts_table([("model", made.name), ("path", made.path), *sources]))
-        say(f"talk to it: tissu chat {made.name}")
+
+def _show_average(made: ModelAveraged) -> None:
+    from tissu_cli.render.tables import facts_table
+
+    sources = [("mean of", source) for source in made.sources]
+    data().print(facts_table([("model", made.name), ("path", made.path), *sources]))
+    say(f"talk to it: tissu chat {shlex.quote(made.name if made.is_stored else made.path)}")

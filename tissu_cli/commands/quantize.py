@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.flags import Given, Json, Model, measure_settings, with_settings
+from tissu_cli.flags import Given, Json, Model, NewModel, measure_settings, with_settings
 from tissu_cli.render.console import data, print_json
 from tissu_cli.render.numbers import size
 from tissu_cli.render.status import StatusLine, narrated
@@ -22,10 +22,7 @@ def register(app: typer.Typer) -> None:
 def quantize(
     model: Model = None,
     bits: Annotated[int, typer.Option(metavar="8", help="Bits of a weight.")] = 8,
-    out: Annotated[
-        str,
-        typer.Option("-o", "--out", help="Where to; else NAME-int8 among the stored models."),
-    ] = "",
+    out: NewModel = "",
     text: Annotated[
         list[str] | None,
         typer.Option(

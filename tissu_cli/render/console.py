@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tissu_cli.settings import is_live, is_terminal_stdout
-from tissu_core.sanitize import sanitize_line
+from tissu_core.sanitize import escape_json, sanitize_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,5 +56,5 @@ def print_json(value: Any) -> None:
     """One line of JSON on stdout."""
     # Escaped where stdout could not carry the letters: a stand-in would make it another value.
     is_ascii = "utf" not in (sys.stdout.encoding or "").lower()
-    sys.stdout.write(json.dumps(value, ensure_ascii=is_ascii) + "\n")
+    sys.stdout.write(escape_json(json.dumps(value, ensure_ascii=is_ascii)) + "\n")
     sys.stdout.flush()

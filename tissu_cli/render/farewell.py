@@ -23,14 +23,19 @@ def say_skipped(skipped: Sequence[FileSkipped]) -> None:
         say(f"passed over: {', '.join(meant)}", "dim")
     for reason, number in counts:
         if not reason.startswith(_MEANT):
-            names = [skip.path for skip in skipped if _kind(skip) == reason][:_NAMED]
+            names = [skip.path + _place(skip) for skip in skipped if _kind(skip) == reason][:_NAMED]
             more = f" and {number - len(names)} more" if number > len(names) else ""
             say(f"skipped {number} ({reason}): {', '.join(names)}{more}", "dim")
 
 
 def _kind(skip: FileSkipped) -> str:
     """The reason without what differs from file to file."""
-    return skip.reason.split(" at byte")[0]
+    return skip.reason.partition(" at byte")[0]
+
+
+def _place(skip: FileSkipped) -> str:
+    _, is_there, byte = skip.reason.partition(" at byte ")
+    return f": byte {byte}" if is_there else ""
 
 
 def say_plan(plan: Planned) -> None:

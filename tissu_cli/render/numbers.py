@@ -2,7 +2,11 @@
 
 
 def count(number: float) -> str:
-    """``1234567`` as ``1.23M``."""
+    """A number in three digits.
+
+    >>> count(1_234_567), count(999), count(0.5)
+    ('1.23M', '999', '0.5')
+    """
     for limit, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= limit:
             return f"{number / limit:.3g}{suffix}"
@@ -10,7 +14,11 @@ def count(number: float) -> str:
 
 
 def size(num_bytes: float) -> str:
-    """Bytes in decimal units."""
+    """Bytes in decimal units.
+
+    >>> size(600_000_000), size(12)
+    ('600 MB', '12B')
+    """
     return (
         count(num_bytes) + "B"
         if num_bytes < 1e3
@@ -19,7 +27,11 @@ def size(num_bytes: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``3725`` as ``1:02:05``."""
+    """Seconds as a clock shows them.
+
+    >>> duration(3725), duration(61.4)
+    ('1:02:05', '1:01')
+    """
     whole = max(0, round(seconds))
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

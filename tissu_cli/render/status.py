@@ -8,11 +8,17 @@ from typing import TypeVar
 
 from tissu_cli.render import numbers
 from tissu_cli.settings import is_live
-from tissu_core.events import FileSkipped, Noticed, StageAdvanced
+from tissu_core.events import (
+    FileSkipped,
+    GenerateEvent,
+    Noticed,
+    StageAdvanced,
+    TokenGenerated,
+)
 from tissu_core.sanitize import sanitize_line
 
 _REDRAW_SECONDS = 0.1
-
+_FORESEEN_AFTER_SECONDS = 1.0
 
 Result = TypeVar("Result")
 
@@ -40,12 +46,27 @@ def narrated(
                 yield event
 
 
+def counted(
+    events: Iterable[GenerateEvent], status: "StatusLine", max_tokens: int
+) -> Iterator[GenerateEvent]:
+    """Tell how many tokens a reply has that nobody sees coming."""
+    done = 0
+    for event in events:
+        if isinstance(event, TokenGenerated):
+            done += 1
+            status.show(
+                StageAdvanced(stage="generating", done=done, total=max_tokens, unit="tokens")
+            )
+        yield event
+
+
 class StatusLine:
-    """Shows how far a stage is, on a live terminal only."""
+    """Shows how far a stage is and when it will be done, on a live terminal only."""
 
     def __init__(self) -> None:
         self._is_live = is_live()
         self._drawn = 0.0
+        self._stage, self._began, self._first = "", 0.0, 0
 
     def __enter__(self) -> "StatusLine":
         return self
@@ -61,13 +82,24 @@ class StatusLine:
     def show(self, event: StageAdvanced) -> None:
         """Redraw at most ten times a second."""
         now = time.monotonic()
+        if event.stage != self._stage:
+            self._stage, self._began, self._first = event.stage, now, event.done
         if not self._is_live or now - self._drawn < _REDRAW_SECONDS:
             return
         self._drawn = now
         of = f" of {numbers.count(event.total)}" if event.total else ""
-        line = f"{event.stage}: {numbers.count(event.done)}{of} {event.unit}"
+        line = (
+            f"{event.stage}: {numbers.count(event.done)}{of} {event.unit}{self._left(event, now)}"
+        )
         sys.stderr.write(f"\r\x1b[K{sanitize_line(line)}")
         sys.stderr.flush()
+
+    def _left(self, event: StageAdvanced, now: float) -> str:
+        seconds, done = now - self._began, event.done - self._first
+        if not event.total or done <= 0 or seconds < _FORESEEN_AFTER_SECONDS:
+            return ""
+        left = max(0, event.total - event.done) * seconds / done
+        return f", about {numbers.duration(left)} left"
 
     def clear(self) -> None:
         """Take the line away."""

@@ -1,6 +1,6 @@
 """The arithmetic mean of models' weights."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -11,10 +11,11 @@ from tissu_core.checkpoint.weights import StoredTensor, list_tensors
 from tissu_core.errors import ConfigError
 
 
-def average_tensors(directories: Sequence[Path]) -> dict[str, Tensor]:
-    """The mean of each tensor over model directories, in the format the first one has it in.
+def iter_average(directories: Sequence[Path]) -> Iterator[tuple[str, Tensor, int]]:
+    """Name and mean of each tensor over model directories, in the first one's format.
 
-    Sums are in fp64. Beside the result, one tensor of one model is in memory at a time.
+    The number of tensors comes with each. Sums are in fp64. Beside the mean, one tensor of one
+    model is in memory at a time.
     Sources: Izmailov et al. 2018, arXiv:1803.05407; Wortsman et al. 2022, arXiv:2203.05482.
 
     Raises:
@@ -23,7 +24,8 @@ def average_tensors(directories: Sequence[Path]) -> dict[str, Tensor]:
     models = [list_tensors(directory) for directory in directories]
     for directory, model in zip(directories, models, strict=True):
         _check_alike(model, models[0], directory)
-    return {name: _mean(name, [model[name].file for model in models]) for name in models[0]}
+    for name in models[0]:
+        yield name, _mean(name, [model[name].file for model in models]), len(models[0])
 
 
 def _check_alike(

@@ -138,7 +138,11 @@ def cast_value(path: str, value: Any, hint: Any) -> Any:
 
 
 def parse_number(value: str | float) -> float | None:
-    """A finite number, with an optional k, M, G or B behind it; None if it is not one."""
+    """A finite number, with an optional k, M, G or B behind it; None if it is not one.
+
+    >>> parse_number("32k"), parse_number("1e-3"), parse_number("many")
+    (32000.0, 0.001, None)
+    """
     if isinstance(value, int | float):
         return value if abs(value) < float("inf") else None
     text = value.strip().replace("_", "").lower()

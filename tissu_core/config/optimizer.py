@@ -126,6 +126,9 @@ def parse_milestones(text: str) -> tuple[float, ...]:
 
     Raises:
         ConfigError: If the text is not percentages between 0 and 100 that rise.
+
+    >>> parse_milestones("50%, 75%")
+    (0.5, 0.75)
     """
     try:
         if all(part.strip().endswith("%") for part in text.split(",")):

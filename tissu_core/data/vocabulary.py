@@ -43,6 +43,9 @@ def choose_vocab_size(num_bytes: int) -> int:
 
     Twice the vocabulary for about ten times the text: each token must be seen often enough to
     learn its row. A judgement; docs/recipes.md has the one size that was compared.
+
+    >>> choose_vocab_size(100_000), choose_vocab_size(10_000_000)
+    (1024, 4096)
     """
     return next((size for limit, size in _VOCABULARIES if num_bytes <= limit), 32_768)
 

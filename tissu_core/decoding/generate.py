@@ -99,7 +99,7 @@ def iter_choices(
 
     The first is one of ``first_allowed``, if any are given.
     """
-    device = next(model.parameters()).device
+    device = model.device
     processors = build_processors(
         config, prompt_tokens=len(prompt_ids), biases=biases, end_ids=end_ids
     )

@@ -14,6 +14,9 @@ def iter_windows(ids: Sequence[int], context: int, stride: int) -> Iterator[tupl
     """Windows of up to ``context`` + 1 ids that score every id but the first exactly once.
 
     Yields each window with how many of its predictions an earlier window made already.
+
+    >>> list(iter_windows([0, 1, 2, 3, 4], context=3, stride=2))
+    [([0, 1, 2, 3], 0), ([2, 3, 4], 1)]
     """
     begin, scored = 0, 0
     last = len(ids) - 1

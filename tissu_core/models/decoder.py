@@ -4,6 +4,7 @@ Module names are those of Hugging Face's Qwen3, Llama and Mistral, so their weig
 without a map.
 """
 
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tissu_core.config.model import ModelConfig
+from tissu_core.errors import ConfigError
 from tissu_core.layers.attention import Attention, Rope
 from tissu_core.layers.feed_forward import build_feed_forward
 from tissu_core.layers.int8 import Int8Linear
@@ -126,6 +128,11 @@ class Decoder(nn.Module):
         hidden = self.model(ids, cache)
         return cast(Tensor, self.lm_head(hidden[:, -1:] if last_only else hidden))
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.norm.weight.device
+
     def head_weight(self) -> Tensor:
         """The matrix from hidden states to logits, (V, C), in fp32 where it is stored as int8."""
         head: nn.Module = self.lm_head
@@ -136,6 +143,23 @@ class Decoder(nn.Module):
         for module in self.modules():
             if isinstance(module, Stack | Block | Attention):
                 module.dropout = dropout
+
+    def set_context(self, tokens: int) -> None:
+        """Read up to this many tokens at once, whatever the model was trained on.
+
+        Raises:
+            ConfigError: If its positions are a learned table of fewer rows.
+        """
+        if self.config.position_embedding == "learned":
+            learned = self.model.embed_positions.num_embeddings
+            if tokens > learned:
+                raise ConfigError(
+                    f"the model has learned {learned:,} positions, and {tokens:,} are asked for",
+                    field="context",
+                    hint=f"--context {learned}",
+                )
+        self.config = replace(self.config, max_position_embeddings=tokens)
+        self.model.config, self.model._tables = self.config, ()
 
     def new_cache(self) -> KVCache:
         """An empty cache for the model's whole context."""

@@ -106,7 +106,7 @@ def _assembly(
         width=model.config.hidden_size,
     )
     if run.machine.compile:
-        model.model.fixed_tables(next(model.parameters()).device)  # no part of what is compiled
+        model.model.fixed_tables(model.device)  # no part of what is compiled
         model.model.compile()
     return Assembly(
         run=run,
@@ -117,5 +117,5 @@ def _assembly(
         shards=shards,
         store=CheckpointStore(directory / "checkpoints", run.training.keep),
         state=state,
-        device=next(model.parameters()).device,
+        device=model.device,
     )

@@ -1,17 +1,23 @@
 """The verb average: one model in the middle of several."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tissu_core import __version__
 from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError
+from tissu_core.events import StageAdvanced
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import models_directory
+from tissu_core.runs.new_directory import new_model_directory
 from tissu_core.storage import is_sealed, sealed_directory, sha256_file, verify
 from tissu_core.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _COPIED = ("config.json", "generation_config.json", "tokenizer*", "chat_template.jinja")
 
@@ -22,19 +28,21 @@ class ModelAveraged:
 
     name: str
     path: str
+    is_stored: bool
+    """Whether its name is enough, wherever one is."""
     sources: tuple[str, ...]
 
 
-def average_models(models: Sequence[str], name: str = "") -> ModelAveraged:
-    """Save the arithmetic mean of models in the store, sealed, with where it comes from.
+def average_models(models: Sequence[str], out: str = "") -> Iterator[StageAdvanced | ModelAveraged]:
+    """Save the arithmetic mean of models, sealed, with where it comes from; the last event says it.
 
-    Each of ``models`` is what ``find_model`` reads. Without ``name`` it is the first one's with
-    ``-average`` behind it.
+    Each of ``models`` is what ``find_model`` reads. ``out`` is a name in the store or a directory;
+    without it, the first one's name with ``-average`` behind it.
 
     Raises:
         InputError: If a model is not there.
         ConfigError: If there are less than two, they differ in architecture or tokenizer, or the
-            name is taken.
+            place is taken.
         IntegrityError: If a sealed model is damaged.
     """
     if len(models) < 2:
@@ -44,13 +52,12 @@ def average_models(models: Sequence[str], name: str = "") -> ModelAveraged:
             hint=f"tissu models average {' '.join(models)} ANOTHER",
         )
     paths = [find_model(model) for model in models]
-    stem = Path(models[0]).expanduser().resolve().name.partition(":")[0]
-    target = _free_place(name or f"{stem}-average")
+    target = new_model_directory(out, paths[0], "average")
     for path in paths:
         if is_sealed(path):
             verify(path)
     _check_alike(models, paths)
-    from tissu_core.checkpoint.average import average_tensors
+    from tissu_core.checkpoint.average import iter_average
     from tissu_core.checkpoint.model_directory import WEIGHTS_FILE
     from tissu_core.checkpoint.weights import save_tensors
 
@@ -58,20 +65,17 @@ def average_models(models: Sequence[str], name: str = "") -> ModelAveraged:
         for pattern in _COPIED:
             for file in paths[0].glob(pattern):
                 shutil.copyfile(file, temporary / file.name)
-        save_tensors(temporary / WEIGHTS_FILE, average_tensors(paths))
-    verify(target)
-    return ModelAveraged(name=target.name, path=str(target), sources=tuple(map(str, paths)))
-
-
-def _free_place(name: str) -> Path:
-    if Path(name).name != name or name.startswith("."):
-        raise ConfigError(
-            f"-o is {name!r}, which is no plain name", field="name", hint="-o my-average"
-        )
-    target = models_directory() / name
-    if target.exists():
-        raise ConfigError(f"there is a model {name!r} already", field="name", hint=f"-o {name}-2")
-    return target
+        tensors: dict[str, Tensor] = {}
+        for name, mean, total in iter_average(paths):
+            tensors[name] = mean
+            yield StageAdvanced(stage="averaging", done=len(tensors), total=total, unit="tensors")
+        save_tensors(temporary / WEIGHTS_FILE, tensors)
+    yield ModelAveraged(
+        name=target.name,
+        path=str(target),
+        is_stored=target.parent == models_directory(),
+        sources=tuple(map(str, paths)),
+    )
 
 
 def _check_alike(models: Sequence[str], paths: Sequence[Path]) -> None:

@@ -7,6 +7,7 @@ from tissu_core.config.data import DataConfig
 from tissu_core.config.training import DeviceConfig
 from tissu_core.data.corpus import BadLines, iter_corpus, read_corpus
 from tissu_core.data.fingerprint import TextFile
+from tissu_core.data.prepare import num_bytes_of
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.events import EvaluateEvent, Noticed, PerplexityMeasured, StageAdvanced
 from tissu_core.runs.catalog import find_model
@@ -18,19 +19,28 @@ if TYPE_CHECKING:
 
 
 def measure_perplexity(
-    data: DataConfig, model: str | None, stride: int | None, machine: DeviceConfig
+    data: DataConfig,
+    model: str | None,
+    machine: DeviceConfig,
+    *,
+    context: int | None = None,
+    stride: int | None = None,
 ) -> Iterator[EvaluateEvent]:
     """Score every document of ``data``; the last event is the result.
 
+    ``context`` is read at once, by default what the model was trained on.
+
     Raises:
         InputError: If the text or the model cannot be read.
-        ConfigError: If the stride is not in 1..context.
+        ConfigError: If the stride is not in 1..context, or the model has too few positions.
     """
     find_model(model)  # what is not there is said before the text is read
     files = yield from read_corpus(data, cache_directory())
     from tissu_core.runs.loading import load_for_use
 
     loaded, _ = load_for_use(model, machine)
+    if context is not None:
+        loaded.model.set_context(context)
     context = loaded.model.config.max_position_embeddings
     stride = _check_stride(stride, context)
     score, num_documents = yield from score_files(loaded, files, stride)
@@ -60,9 +70,9 @@ def score_files(
     from tissu_core.evals.perplexity import score_document
     from tissu_core.models.score import Score
 
-    device = loaded.model.head_weight().device
+    device = loaded.model.device
     token_bytes = torch.tensor(loaded.tokenizer.token_bytes(), device=device)
-    total = sum(file.source.num_bytes for file in files)
+    total = num_bytes_of(files)
     score, num_documents = Score(), 0
     bad_lines = BadLines()
     for text, _ in iter_corpus(files, bad_lines):
@@ -83,7 +93,7 @@ def _check_stride(stride: int | None, context: int) -> int:
         return max(1, context // 2)
     if not 1 <= stride <= context:
         raise ConfigError(
-            f"--stride is {stride}, and the model's context is {context}",
+            f"--stride is {stride}, and the context is {context}",
             field="stride",
             hint=f"--stride {max(1, context // 2)}",
         )

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Generator, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core import __version__
@@ -14,7 +13,8 @@ from tissu_core.errors import ConfigError, InputError
 from tissu_core.events import ModelQuantized, Noticed, QuantizeEvent, StageAdvanced
 from tissu_core.models.count import num_parameters
 from tissu_core.runs.catalog import find_model
-from tissu_core.runs.home import cache_directory, models_directory
+from tissu_core.runs.home import cache_directory
+from tissu_core.runs.new_directory import new_model_directory
 from tissu_core.runs.run_directory import run_of
 from tissu_core.runs.stored_run import read_run
 from tissu_core.storage import is_sealed, remove_leftovers, sealed_directory, sha256_file
@@ -40,7 +40,7 @@ def quantize(
             f"--bits is {bits}, and this version packs 8", field="bits", hint="--bits 8"
         )
     path = find_model(model)
-    target = _target(path, out)
+    target = new_model_directory(out, path, "int8")
     from tissu_core.checkpoint.model_directory import WEIGHTS_FILE, write_model_files
     from tissu_core.compress.int8 import quantize_int8
     from tissu_core.models.int8 import is_int8
@@ -82,16 +82,6 @@ def quantize(
         bits_per_byte_after=None if after is None else after.bits_per_byte,
         measured_bytes=0 if after is None else after.num_bytes,
     )
-
-
-def _target(path: Path, out: str) -> Path:
-    """Where the new model goes: ``out``, else ``NAME-int8`` in the store."""
-    run = run_of(path)
-    name = run.name if run is not None else path.resolve().name
-    target = Path(out).expanduser() if out else models_directory() / f"{name}-int8"
-    if target.is_file() or (target.is_dir() and any(target.iterdir())):
-        raise ConfigError(f"{target} is not an empty directory", field="out", hint=f"-o {target}-2")
-    return target
 
 
 def _measure(

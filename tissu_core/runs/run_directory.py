@@ -38,13 +38,8 @@ def new_run_directory(run: TrainRun) -> Path:
         BusyError: If another process is making a run there.
     """
     name, out = run.name, run.out
-    if name and not _NAME.fullmatch(name):
-        raise ConfigError(
-            f"--name is {name!r}; a name has letters, digits, dot, dash and underscore, no dot or "
-            "dash at the edge, and is not one of Windows' devices",
-            field="name",
-            hint="--name my-run",
-        )
+    if name:
+        check_name(name, "--name")
     if out:
         path = Path(out).expanduser()
         _refuse_written(path)
@@ -66,6 +61,21 @@ def new_run_directory(run: TrainRun) -> Path:
             )
         return path
     return _free_name(_plain_name(run.name_stem) or _name_from(run.data.corpus))
+
+
+def check_name(name: str, option: str) -> None:
+    """Refuse what not every platform can call a folder.
+
+    Raises:
+        ConfigError: If it is not a plain name.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{option} is {name!r}; a name has letters, digits, dot, dash and underscore, no dot "
+            "or dash at the edge, and is not one of Windows' devices",
+            field=option.strip("-"),
+            hint=f"{option} my-name",
+        )
 
 
 def refuse_taken(path: Path) -> None:

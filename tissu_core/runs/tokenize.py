@@ -19,10 +19,10 @@ from tissu_core.data.corpus import (
 )
 from tissu_core.data.prepare import learn_tokenizer, num_bytes_of
 from tissu_core.data.vocabulary import choose_vocab_size
-from tissu_core.errors import ConfigError
 from tissu_core.events import Noticed, StageAdvanced
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
+from tissu_core.runs.new_directory import new_directory
 from tissu_core.runs.tokenizer_figures import TokenizerFigures, TokenizerMeasured, written
 from tissu_core.storage import sealed_directory
 from tissu_core.text.splits import EXPORTABLE
@@ -66,10 +66,7 @@ def learn(
         ConfigError: If ``out`` is not empty.
         InputError: If nothing in the corpus is text.
     """
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise ConfigError(
-            f"--out {out} is not an empty directory", field="out", hint="name a new one"
-        )
+    out = new_directory(out)
     is_exportable = config.split in EXPORTABLE
     facts: dict[str, object] = {
         "kind": "tokenizer",

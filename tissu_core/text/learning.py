@@ -42,9 +42,14 @@ def iter_learning(
     """
     started = time.monotonic()
     command = [sys.executable, "-P", "-m", __name__, str(sample), str(vocab_size), str(output)]
-    # A session of its own: Ctrl-C reaches the parent alone, which then ends the child.
+    # A session of its own, on Windows a group: Ctrl-C reaches the parent alone, which then ends
+    # the child.
     with subprocess.Popen(
-        [*command, split], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        [*command, split],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     ) as child:
         try:
             while True:

@@ -262,13 +262,14 @@ class Trainer:
 
     def _judge(self, score: Score) -> EvalFinished:
         state = self.state
-        is_saved = state.step == self._saver.saved_step
-        is_best = is_saved and score.bits_per_byte < state.best_bits_per_byte
+        is_better = score.bits_per_byte < state.best_bits_per_byte
+        # One that the disk did not take is not there to come back to, and no lack of progress.
+        is_best = is_better and state.step == self._saver.saved_step
         if is_best:
             state.best_bits_per_byte, state.best_step = score.bits_per_byte, state.step
             state.evals_since_best = 0
             self.parts.mark_best(state.step)
-        else:
+        elif not is_better:
             state.evals_since_best += 1
         return EvalFinished(
             step=state.step,

@@ -1,11 +1,14 @@
 import io
+import json
 import re
+import sys
+from collections.abc import Callable
 
 import pytest
 from rich.console import Console
 
 from tissu_cli.render.train_panel import TrainPanel
-from tissu_cli.render.train_views import LogView
+from tissu_cli.render.train_views import JsonView, LogView, PanelView, Silence, TrainView
 from tissu_core.events import (
     CheckpointSaved,
     EvalFinished,
@@ -174,6 +177,40 @@ def test_the_log_speaks_every_n_steps_and_at_least_every_30_seconds() -> None:
     assert "step 401/" in file.getvalue()
     view.show(step(402, 5.0, progress=0.04))
     assert "step 402/" not in file.getvalue()
+
+
+def log_view() -> TrainView:
+    return LogView(sys.stderr)
+
+
+@pytest.mark.parametrize("make", [PanelView, log_view, JsonView, Silence])
+class TestEveryView:
+    """What the command asks of a view, whichever it is."""
+
+    def test_a_whole_run_is_drawn_and_no_control_byte(
+        self, make: Callable[[], TrainView], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        view = make()
+        for event in whole_run(HOSTILE):
+            view.show(event)
+        view.close()
+        out, err = capsys.readouterr()
+        # JSON escapes them, since a program reads what was really there.
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", out + err)
+        assert out == "" or isinstance(view, JsonView)
+        for line in out.splitlines():
+            assert json.loads(line)["event"]
+
+    def test_it_may_be_closed_at_any_event_and_twice(
+        self, make: Callable[[], TrainView], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for shown in range(0, len(whole_run()), 20):
+            view = make()
+            for event in whole_run()[:shown]:
+                view.show(event)
+            view.close()
+            view.close()
+        capsys.readouterr()
 
 
 def test_a_finished_run_draws_its_last_frame() -> None:

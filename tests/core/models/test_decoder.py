@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from tests.samples import VOCAB_SIZE, make_config, make_model, random_ids
+from tissu_core.errors import ConfigError
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import score_windows
 from tissu_core.training.objectives.next_token import next_token
@@ -77,3 +78,16 @@ def test_a_model_that_was_scored_first_can_be_trained(tiny_model: Decoder) -> No
 @pytest.mark.parametrize("time", [1, 64])
 def test_shortest_and_longest_texts_are_read(tiny_model: Decoder, time: int) -> None:
     assert tiny_model(random_ids(1, time)).isfinite().all()
+
+
+def test_another_context_reads_on_as_the_longer_table_would() -> None:
+    config = make_config(max_position_embeddings=16)
+    model, ids = make_model(config), random_ids(1, 40)
+    short = model(ids[:, :16])
+    model.set_context(40)
+    assert model.new_cache().layers
+    torch.testing.assert_close(model(ids)[:, :16], short)
+    learned = make_model(make_config(max_position_embeddings=16, position_embedding="learned"))
+    learned.set_context(8)
+    with pytest.raises(ConfigError, match="learned 16 positions"):
+        learned.set_context(17)

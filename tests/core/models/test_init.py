@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.samples import CPU, make_config
+from tests.samples import CPU, make_config, random_ids
 from tissu_core.config.model import INIT_SCHEMES
 from tissu_core.models.build import build_model
 
@@ -42,3 +42,16 @@ def test_biases_are_zero_and_norms_one(scheme: str) -> None:
             assert not parameter.any(), name
         elif parameter.ndim == 1:
             assert (parameter == 1).all(), name
+
+
+@pytest.mark.parametrize("scheme", ["identity", "gpt2"])
+def test_activations_spread_alike_in_24_layers(scheme: str) -> None:
+    """The schemes by fan alone, torch's own, add up: theirs grow with the root of the depth."""
+    model = build_model(make_config(num_hidden_layers=24), device=CPU, seed=1, init=scheme)
+    spreads: list[float] = []
+    for layer in model.model.layers:
+        layer.register_forward_hook(lambda module, given, out: spreads.append(out.std().item()))
+    with torch.no_grad():
+        model(random_ids(2, 16))
+    assert len(spreads) == 24
+    assert max(spreads) < 2 * min(spreads)

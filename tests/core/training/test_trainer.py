@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -7,8 +7,10 @@ import torch
 from tests.core.training.loop import make_parts, make_settings
 from tests.samples import make_config, make_model, random_ids
 from tissu_core.checkpoint.training_state import TrainState
+from tissu_core.errors import ResourceError
 from tissu_core.events import CheckpointSaved, EvalFinished, SampleGenerated, StepFinished
 from tissu_core.models.decoder import Decoder
+from tissu_core.training import saving
 from tissu_core.training.objectives.next_token import LossOutput, next_token
 from tissu_core.training.optim import build_optimizer
 from tissu_core.training.trainer import LoopParts, LoopSettings, Trainer
@@ -139,6 +141,25 @@ def test_patience_ends_a_run_that_gets_no_better() -> None:
     assert trainer.state.step == 12
     assert trainer.state.best_step == 8
     assert kinds(events).count("eval") == 6
+
+
+def test_a_better_score_that_the_disk_did_not_take_is_no_lack_of_progress(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(saving, "RETRY_SECONDS", ())
+    best: list[int] = []
+    parts = make_parts(batch, scores=iter([3.0, 2.0, 2.5, 9.9]), best=best)
+
+    def save(state: TrainState) -> CheckpointSaved:
+        if state.step == 4:
+            raise ResourceError("full", hint="")
+        return parts.save(state)
+
+    settings = make_settings(steps=100, eval_every=2, patience=1)
+    trainer = make_trainer(settings, replace(parts, save=save))
+    list(trainer.run(never))
+    assert best == [2, 6]
+    assert trainer.state.step == 8
 
 
 def test_a_score_that_is_no_number_is_never_the_best() -> None:
