@@ -37,25 +37,38 @@ def _tensor_view(tensor: TensorSummarized, rows: int) -> RenderableType:
 
 
 def _tensors_table(tensors: Sequence[TensorSummarized]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
-    table.add_column("tensor", overflow="fold", min_width=20)
-    for name in ("shape", "dtype"):
+    """One line each; a column that would say nothing is left out, for names to have the room."""
+    dtypes = {tensor.dtype for tensor in tensors}
+    has_zeros = any(tensor.zeros for tensor in tensors)
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    table.add_column("tensor", overflow="fold", min_width=24)
+    for name in ("shape", *(["dtype"] if len(dtypes) > 1 else [])):
         table.add_column(name, no_wrap=True)
-    for name in ("mean", "std", "min", "max", "zeros"):
+    for name in ("mean", "std", "min", "max", *(["zeros"] if has_zeros else [])):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("values", no_wrap=True)
+    if len(dtypes) == 1:
+        table.caption = f"{len(tensors)} tensors of {dtypes.pop()}"
+        table.caption_justify = "left"
     for tensor in tensors:
-        share = tensor.zeros / max(1, sum(tensor.histogram))
         name = tensor.name.removeprefix("model.").removesuffix(".weight")
+        share = tensor.zeros / max(1, sum(tensor.histogram))
         table.add_row(
             Text(sanitize_line(name)),
             _shape(tensor),
-            tensor.dtype,
-            *(f"{x:.2g}" for x in (tensor.mean, tensor.std, tensor.min, tensor.max)),
-            f"{share:.1%}" if share else "",
+            *([tensor.dtype] if table.caption is None else []),
+            *(_short(x) for x in (tensor.mean, tensor.std, tensor.min, tensor.max)),
+            *([f"{share:.1%}" if share else ""] if has_zeros else []),
             Text(bars(tensor.histogram, _SPARK_WIDTH), "cyan").append(_no_numbers(tensor), "red"),
         )
     return table
+
+
+def _short(number: float) -> str:
+    """At most six characters for what weights usually are."""
+    if 0.001 <= abs(number) < 10:
+        return f"{number:.3f}"
+    return f"{number:.3g}" if abs(number) >= 10 else f"{number:.1g}"
 
 
 def _shape(tensor: TensorSummarized) -> str:
