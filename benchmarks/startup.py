@@ -27,6 +27,10 @@ def main() -> None:
         "python -c 'import torch'": [sys.executable, "-c", "import torch"],
         "tissu chat -p x --max-tokens 1": [*TISSU, "chat", *model, "-p", "x", "--max-tokens", "1"],
     }
+    *_, chat = commands
+    if subprocess.run(commands[chat], check=False, capture_output=True).returncode == 3:
+        print("chat -p is skipped: there is no model; name one, or: tissu train --demo")
+        del commands[chat]
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(asked.rounds):
         for name, command in commands.items():
