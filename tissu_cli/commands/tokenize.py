@@ -61,6 +61,8 @@ def train(
         for event in narrated(events, status):
             if isinstance(event, TokenizerLearned):
                 say(f"{event.vocab_size:,} tokens ({event.split}) in {event.directory}")
+                if not event.is_exportable:
+                    say("tissu and transformers read it; programs as llama.cpp do not", "dim")
                 say(f"next: tissu train CORPUS --tokenizer {event.directory}", "dim")
                 if json:
                     print_json(asdict(event))

@@ -5,9 +5,13 @@ import pytest
 import torch
 
 from tissu_core.checkpoint import average
-from tissu_core.checkpoint.average import average_tensors
+from tissu_core.checkpoint.average import iter_average
 from tissu_core.checkpoint.weights import save_tensors
 from tissu_core.errors import ConfigError
+
+
+def average_tensors(folders: list[Path]) -> dict[str, torch.Tensor]:
+    return {name: mean for name, mean, _ in iter_average(folders)}
 
 
 def write(tmp_path: Path, name: str, **tensors: torch.Tensor) -> Path:
