@@ -43,19 +43,14 @@ def test_a_trained_shape_opens_in_transformers(
 
 
 def test_alibi_reads_four_times_the_context_it_was_trained_on(tissu: Tissu, corpus: Path) -> None:
-    """Press et al. 2021: a table of positions breaks beyond its end, a slope goes on."""
-    rise = {}
-    for position in ("alibi", "sinusoidal"):
-        words = ("--pos", position, "--steps", "120", "--name", position, *FAST)
-        assert tissu("train", corpus, *words).code == 0
-        short, long = (
-            tissu("eval", "ppl", corpus, "-m", position, "--context", size, "--json").json
-            for size in ("32", "128")
-        )
-        assert (short["context_tokens"], long["context_tokens"]) == (32, 128)
-        rise[position] = long["bits_per_byte"] / short["bits_per_byte"]
-    assert rise["alibi"] < 1.02
-    assert rise["sinusoidal"] > 1 + 5 * abs(rise["alibi"] - 1), rise
+    """Press et al. 2021: where a table of positions ends, a slope goes on."""
+    assert tissu("train", corpus, "--pos", "alibi", "--steps", "60", *FAST).code == 0
+    short, long = (
+        tissu("eval", "ppl", corpus / "text-00.txt", "--context", size, "--json").json
+        for size in ("32", "128")
+    )
+    assert (short["context_tokens"], long["context_tokens"]) == (32, 128)
+    assert long["bits_per_byte"] < 1.02 * short["bits_per_byte"]
 
 
 def test_a_learned_table_is_not_read_beyond_its_end(tissu: Tissu, corpus: Path) -> None:

@@ -30,7 +30,7 @@ from tissu_core.errors import ConfigError
 Config = TypeVar("Config")
 PROJECT_FILE = "tissu.toml"
 VARIABLE = "TISSU_"
-NO_SETTINGS = ("TISSU_HOME", "TISSU_DEBUG")
+NO_SETTINGS = ("TISSU_HOME", "TISSU_DEBUG", "TISSU_QUIET")
 """Variables of other meaning."""
 _LENGTHS = {f"training.{name}" for name in LENGTHS}
 _HEADS = {"model.num_attention_heads", "model.num_key_value_heads"}
