@@ -19,8 +19,14 @@ from tissu_core.storage import verify
 
 ERRORS = {
     "write": ("ENOSPC", "EIO"),
+    "pwrite64": ("ENOSPC", "EIO"),
+    "writev": ("ENOSPC", "EIO"),
+    "copy_file_range": ("ENOSPC", "EIO"),
+    "sendfile": ("ENOSPC", "EIO"),
+    "fallocate": ("ENOSPC",),
     "ftruncate": ("ENOSPC", "EFBIG"),
     "fsync": ("EIO", "ENOSPC"),
+    "fdatasync": ("EIO",),
     "mkdir": ("ENOSPC", "EDQUOT"),
     "rename": ("EIO", "ENOSPC"),
     "renameat": ("EIO", "ENOSPC"),
