@@ -25,6 +25,8 @@ OPTIONS: dict[str, tuple[object, ...]] = {
     "qk_norm": (False, True),
     "use_bias": (False, True),
     "num_key_value_heads": (4, 2),
+    "sliding_layers": (None, (1,)),
+    "rope_layers": (None, (0,)),
     "init": INIT_SCHEMES,
 }
 

@@ -142,6 +142,15 @@ class ModelShape:
         check(self)
 
 
+@dataclass(frozen=True, slots=True)
+class LayerKind:
+    """What one layer may do otherwise than its neighbours."""
+
+    window: int | None
+    """Each token attends to this many, itself included; None is all before it."""
+    has_rope: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
     """A resolved decoder of pre-norm blocks; the defaults are Qwen3's."""
@@ -163,6 +172,10 @@ class ModelConfig:
     tie_word_embeddings: bool = False
     qk_norm: bool = True
     use_bias: bool = False
+    sliding_layers: tuple[int, ...] | None = None
+    """Layers that have the window; None is all of them."""
+    rope_layers: tuple[int, ...] | None = None
+    """Layers that rotate queries and keys; None is all of them."""
 
     def __post_init__(self) -> None:
         for spec in fields(self)[:8]:  # the counts, which may come from a foreign file
@@ -186,6 +199,14 @@ class ModelConfig:
                 hint="--kv-heads "
                 f"{_largest_divisor(self.num_attention_heads, self.num_key_value_heads)}",
             )
+        for name in ("sliding_layers", "rope_layers"):
+            unknown = {*(getattr(self, name) or ())} - {*range(self.num_hidden_layers)}
+            if unknown:
+                raise ConfigError(
+                    f"{name} names {min(unknown, key=repr)!r}",
+                    field=name,
+                    hint=f"name layers from 0 to {self.num_hidden_layers - 1}",
+                )
         if self.position_embedding == "rope" and self.head_dim % 2:
             raise ConfigError(
                 f"{self.head_dim} channels a head; rotary positions need an even number",
@@ -197,6 +218,20 @@ class ModelConfig:
     def is_gated(self) -> bool:
         """Whether the feed-forward has a third matrix, the gate."""
         return self.feed_forward == "swiglu"
+
+    @property
+    def layer_kinds(self) -> tuple[LayerKind, ...]:
+        """The kind of each layer, from the first."""
+        every = range(self.num_hidden_layers)
+        sliding = every if self.sliding_layers is None else self.sliding_layers
+        rotating = every if self.rope_layers is None else self.rope_layers
+        return tuple(
+            LayerKind(
+                window=self.sliding_window if index in sliding else None,
+                has_rope=self.position_embedding == "rope" and index in rotating,
+            )
+            for index in every
+        )
 
 
 _WORDS = {

@@ -24,11 +24,13 @@ class Attention(nn.Module):
     Shapes: (B, T, C) to (B, T, C).
     """
 
-    def __init__(self, config: ModelConfig, dropout: float) -> None:
+    def __init__(self, config: ModelConfig, dropout: float, layer_index: int) -> None:
         super().__init__()
         width, bias, head_dim = config.hidden_size, config.use_bias, config.head_dim
         self.num_heads, self.num_kv_heads = config.num_attention_heads, config.num_key_value_heads
-        self.head_dim, self.window, self.dropout = head_dim, config.sliding_window, dropout
+        self.head_dim, self.dropout = head_dim, dropout
+        kind = config.layer_kinds[layer_index]
+        self.window, self.has_rope = kind.window, kind.has_rope
         self.q_proj = nn.Linear(width, self.num_heads * head_dim, bias=bias)
         self.k_proj = nn.Linear(width, self.num_kv_heads * head_dim, bias=bias)
         self.v_proj = nn.Linear(width, self.num_kv_heads * head_dim, bias=bias)
@@ -47,7 +49,7 @@ class Attention(nn.Module):
         queries = self.q_norm(self.q_proj(x).view(batch, time, self.num_heads, self.head_dim))
         keys = self.k_norm(self.k_proj(x).view(batch, time, self.num_kv_heads, self.head_dim))
         values = self.v_proj(x).view(batch, time, self.num_kv_heads, self.head_dim).transpose(1, 2)
-        if rope is not None:
+        if self.has_rope and rope is not None:
             queries, keys = apply_rope(queries, *rope), apply_rope(keys, *rope)
         queries, keys = queries.transpose(1, 2), keys.transpose(1, 2)
         if cache is not None:

@@ -1,6 +1,6 @@
 """How large a model is and what a token of it costs, by closed formulas."""
 
-from tissu_core.config.model import ModelConfig
+from tissu_core.config.model import LayerKind, ModelConfig
 
 
 def num_parameters(config: ModelConfig) -> int:
@@ -19,13 +19,13 @@ def train_flops_per_token(config: ModelConfig) -> float:
     """Operations of forward and backward for one token of a full context.
 
     6 per matrix parameter, and 6 T H D per layer for causal attention over T tokens, or over the
-    mean of what a window shows.
+    mean of what the layer's window shows.
     Source: Chowdhery et al. 2022, arXiv:2204.02311, appendix B, halved for causality.
     """
     matrices = config.num_hidden_layers * _block_matrices(config)
     matrices += config.vocab_size * config.hidden_size
-    attended = _mean_seen(config) * config.num_attention_heads * config.head_dim
-    return 6.0 * matrices + 12.0 * config.num_hidden_layers * attended
+    seen = sum(_mean_seen(kind, config.max_position_embeddings) for kind in config.layer_kinds)
+    return 6.0 * matrices + 12.0 * seen * config.num_attention_heads * config.head_dim
 
 
 def train_bytes(config: ModelConfig, sequences: int) -> float:
@@ -37,10 +37,9 @@ def train_bytes(config: ModelConfig, sequences: int) -> float:
     return 20.0 * num_parameters(config) + activations + logits
 
 
-def _mean_seen(config: ModelConfig) -> float:
+def _mean_seen(kind: LayerKind, context: int) -> float:
     """Tokens that a token of a full context attends to, itself as half of one."""
-    context = config.max_position_embeddings
-    window = min(config.sliding_window or context, context)
+    window = min(kind.window or context, context)
     return window - window * window / (2 * context)
 
 
@@ -79,12 +78,15 @@ def _projection_biases(config: ModelConfig) -> int:
 
 def kv_bytes_per_token(config: ModelConfig, bytes_per_value: int = 4) -> int:
     """Cached keys and values of one token in all layers; fp32, as tissu decodes, unless given."""
-    values = 2 * config.num_key_value_heads * config.head_dim
-    return config.num_hidden_layers * values * bytes_per_value
+    return config.num_hidden_layers * _kv_values(config) * bytes_per_value
+
+
+def _kv_values(config: ModelConfig) -> int:
+    return 2 * config.num_key_value_heads * config.head_dim
 
 
 def kv_cache_bytes(config: ModelConfig) -> int:
-    """The largest a cache grows: the whole context, or room for two windows."""
-    window, context = config.sliding_window, config.max_position_embeddings
-    held = context if window is None else min(context, 2 * window)
-    return held * kv_bytes_per_token(config)
+    """The largest a cache grows in fp32: each layer's whole context, or room for two windows."""
+    context = config.max_position_embeddings
+    held = sum(min(context, 2 * (kind.window or context)) for kind in config.layer_kinds)
+    return 4 * held * _kv_values(config)

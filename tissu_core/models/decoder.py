@@ -25,11 +25,11 @@ from tissu_core.layers.rope import rope_tables
 class Block(nn.Module):
     """x + attention(norm(x)), then x + feed_forward(norm(x))."""
 
-    def __init__(self, config: ModelConfig, dropout: float) -> None:
+    def __init__(self, config: ModelConfig, dropout: float, layer_index: int) -> None:
         super().__init__()
         width, bias = config.hidden_size, config.use_bias
         self.input_layernorm = build_norm(config.norm, width, config.norm_eps, bias=bias)
-        self.self_attn = Attention(config, dropout)
+        self.self_attn = Attention(config, dropout, layer_index)
         self.post_attention_layernorm = build_norm(config.norm, width, config.norm_eps, bias=bias)
         self.mlp = build_feed_forward(
             config.feed_forward, width, config.intermediate_size, bias=bias
@@ -55,7 +55,9 @@ class Stack(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocab_size, width)
         if config.position_embedding == "learned":
             self.embed_positions = nn.Embedding(config.max_position_embeddings, width)
-        self.layers = nn.ModuleList(Block(config, dropout) for _ in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(
+            Block(config, dropout, index) for index in range(config.num_hidden_layers)
+        )
         self.norm = build_norm(config.norm, width, config.norm_eps, bias=config.use_bias)
         self._tables: tuple[Tensor, ...] = ()
 
@@ -163,8 +165,5 @@ class Decoder(nn.Module):
 
     def new_cache(self) -> KVCache:
         """An empty cache for the model's whole context."""
-        return KVCache(
-            self.config.num_hidden_layers,
-            self.config.max_position_embeddings,
-            self.config.sliding_window,
-        )
+        windows = [kind.window for kind in self.config.layer_kinds]
+        return KVCache(windows, self.config.max_position_embeddings)

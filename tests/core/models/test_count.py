@@ -68,3 +68,12 @@ def test_a_window_bounds_the_cache() -> None:
             layer.append(torch.zeros(1, 2, 1, 8), torch.zeros(1, 2, 1, 8))
     held = [t for layer in cache.layers for t in (layer._keys, layer._values) if t is not None]
     assert kv_cache_bytes(windowed) == sum(t.untyped_storage().nbytes() for t in held)
+
+
+def test_layers_without_the_window_cache_and_read_the_whole_context() -> None:
+    plain = make_config(max_position_embeddings=64)
+    windowed = make_config(max_position_embeddings=64, sliding_window=5)
+    mixed = make_config(max_position_embeddings=64, sliding_window=5, sliding_layers=(1,))
+    assert [cache._room for cache in make_model(mixed).new_cache().layers] == [64, 10]
+    for cost in (kv_cache_bytes, train_flops_per_token):
+        assert 2 * cost(mixed) == cost(plain) + cost(windowed)

@@ -1,4 +1,4 @@
-"""What a family of models is: which shapes it expresses, and how its files spell them."""
+"""What a family of models is: how its files spell a shape and the weights."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tissu_core.config.model import ModelConfig
+from tissu_core.errors import ConfigError
 
 Table = Mapping[str, Any]
 Tensors = dict[str, Tensor]
@@ -26,9 +27,8 @@ class Family:
 
     model_type: str
     architecture: str
-    expresses: Callable[[ModelConfig], bool]
     to_table: Callable[[ModelConfig], dict[str, Any]]
-    """``config.json`` beyond what all families share."""
+    """``config.json`` beyond what all families share; of any shape, expressed or not."""
     from_table: Callable[[Table], ModelConfig]
     """Raises UnreadableConfigError."""
     names: tuple[tuple[str, str], ...] = ()
@@ -37,6 +37,13 @@ class Family:
     """Their name for queries, keys and values as one matrix; "" where there are three."""
     is_transposed: bool = False
     """Whether matrices of blocks are (inputs, outputs)."""
+
+    def expresses(self, config: ModelConfig) -> bool:
+        """Whether a shape comes back from the family's ``config.json`` as it went in."""
+        try:
+            return self.from_table(self.to_table(config)) == config
+        except (UnreadableConfigError, ConfigError):
+            return False
 
     def to_file(self, tensors: Tensors) -> Tensors:
         """Tissu's tensors under the family's names and layouts."""

@@ -15,23 +15,6 @@ from tissu_core.models.families.family import (
 _COUNTS = tuple(spec.name for spec in fields(ModelConfig)[:8])
 
 
-def _is_llama_like(config: ModelConfig) -> bool:
-    words = (config.norm, config.feed_forward, config.position_embedding)
-    return words == ("rmsnorm", "swiglu", "rope")
-
-
-def _is_qwen3(config: ModelConfig) -> bool:
-    return _is_llama_like(config) and config.qk_norm and not config.use_bias
-
-
-def _is_llama(config: ModelConfig) -> bool:
-    return _is_llama_like(config) and not config.qk_norm and config.sliding_window is None
-
-
-def _is_mistral(config: ModelConfig) -> bool:
-    return _is_llama_like(config) and not config.qk_norm and not config.use_bias
-
-
 def _shared_table(config: ModelConfig) -> dict[str, Any]:
     return {
         **{name: getattr(config, name) for name in _COUNTS},
@@ -110,21 +93,18 @@ def _from_mistral(table: Table) -> ModelConfig:
 QWEN3 = Family(
     model_type="qwen3",
     architecture="Qwen3ForCausalLM",
-    expresses=_is_qwen3,
     to_table=_to_qwen3,
     from_table=_from_qwen3,
 )
 LLAMA = Family(
     model_type="llama",
     architecture="LlamaForCausalLM",
-    expresses=_is_llama,
     to_table=_to_llama,
     from_table=_from_llama,
 )
 MISTRAL = Family(
     model_type="mistral",
     architecture="MistralForCausalLM",
-    expresses=_is_mistral,
     to_table=_to_mistral,
     from_table=_from_mistral,
 )

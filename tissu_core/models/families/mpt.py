@@ -12,20 +12,6 @@ from tissu_core.models.families.family import (
 )
 
 
-def _expresses(config: ModelConfig) -> bool:
-    return (
-        config.norm == "layernorm"
-        and not config.use_bias
-        and config.position_embedding == "alibi"
-        and config.feed_forward == "gelu"
-        and config.intermediate_size == 4 * config.hidden_size
-        and not config.qk_norm
-        and config.sliding_window is None
-        and config.num_key_value_heads == config.num_attention_heads
-        and config.head_dim * config.num_attention_heads == config.hidden_size
-    )
-
-
 def _to_table(config: ModelConfig) -> dict[str, Any]:
     return {
         "vocab_size": config.vocab_size,
@@ -75,7 +61,6 @@ def _from_table(table: Table) -> ModelConfig:
 MPT = Family(
     model_type="mpt",
     architecture="MptForCausalLM",
-    expresses=_expresses,
     to_table=_to_table,
     from_table=_from_table,
     names=(
