@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from tests.samples import CPU, VOCAB_SIZE, make_config, make_model, random_ids
-from tissu_core.config.model import FEED_FORWARDS, INIT_SCHEMES, NORMS, POSITIONS
+from tissu_core.config.model import FEED_FORWARDS, NORMS, POSITIONS
+from tissu_core.config.shape import INIT_SCHEMES
 from tissu_core.models.build import build_empty, build_model
 from tissu_core.models.count import num_parameters
 from tissu_core.training.objectives.next_token import next_token
