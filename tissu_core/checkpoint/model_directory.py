@@ -69,7 +69,12 @@ def load_model(directory: Path, device: torch.device) -> LoadedModel:
         tensors |= {name: tensors[tied] for name, tied in names.items() if tied in tensors}
     _check_tensors(model, tensors, directory)
     model.load_state_dict(
-        {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}, assign=True
+        # Fused Adam on a CPU walks over a parameter's memory as if it were contiguous.
+        {
+            n: t.float().contiguous() if t.is_floating_point() else t.contiguous()
+            for n, t in tensors.items()
+        },
+        assign=True,
     )
     share_tied(model)
     tokenizer = Tokenizer.load(directory)

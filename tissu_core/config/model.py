@@ -6,11 +6,13 @@ almost without a map.
 
 from dataclasses import dataclass, fields
 
+from tissu_core.config.rope import RopeScaling, is_positive
 from tissu_core.errors import ConfigError
 
 NORMS = ("rmsnorm", "layernorm")
 FEED_FORWARDS = ("swiglu", "gelu", "gelu_tanh", "relu", "relu2")
 POSITIONS = ("rope", "alibi", "learned", "sinusoidal")
+BIASED = ("qkv", "o", "mlp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,11 @@ class ModelConfig:
     """Layers that have the window; None is all of them."""
     rope_layers: tuple[int, ...] | None = None
     """Layers that rotate queries and keys; None is all of them."""
+    rope_scaling: RopeScaling | None = None
+    partial_rotary_factor: float = 1.0
+    """Share of a head's channels that is rotated."""
+    projection_bias: tuple[str, ...] = ()
+    """Projections that have biases even where ``use_bias`` gives them none."""
 
     def __post_init__(self) -> None:
         for spec in fields(self)[:8]:  # the counts, which may come from a foreign file
@@ -70,25 +77,57 @@ class ModelConfig:
                 hint="--kv-heads "
                 f"{largest_divisor(self.num_attention_heads, self.num_key_value_heads)}",
             )
-        for name in ("sliding_layers", "rope_layers"):
-            unknown = {*(getattr(self, name) or ())} - {*range(self.num_hidden_layers)}
+        layers = range(self.num_hidden_layers)
+        for name, parts in (
+            ("sliding_layers", layers),
+            ("rope_layers", layers),
+            ("projection_bias", BIASED),
+        ):
+            unknown = {*(getattr(self, name) or ())} - {*parts}
             if unknown:
                 raise ConfigError(
                     f"{name} names {min(unknown, key=repr)!r}",
                     field=name,
-                    hint=f"name layers from 0 to {self.num_hidden_layers - 1}",
+                    hint=f"name some of: {', '.join(map(str, parts))}",
                 )
-        if self.position_embedding == "rope" and self.head_dim % 2:
+        for name in ("norm_eps", "rope_theta", "partial_rotary_factor"):
+            if not is_positive(getattr(self, name)):
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)!r}", field=name, hint="use a number above 0"
+                )
+        if self.position_embedding == "rope":
+            self._check_rotation()
+
+    def _check_rotation(self) -> None:
+        if self.rotary_dim % 2 or not 0 < self.rotary_dim <= self.head_dim:
             raise ConfigError(
-                f"{self.head_dim} channels a head; rotary positions need an even number",
+                f"{self.rotary_dim} channels a head; rotary positions need an even number",
                 field="num_attention_heads",
                 hint="another --heads or --width, or --pos alibi",
             )
+        scaling = self.rope_scaling
+        if scaling is not None and scaling.rope_type == "longrope":
+            for name in ("short_factor", "long_factor"):
+                if len(getattr(scaling, name)) != self.rotary_dim // 2:
+                    raise ConfigError(
+                        f"{name} has {len(getattr(scaling, name))} numbers",
+                        field=name,
+                        hint=f"one for each of {self.rotary_dim // 2} frequencies",
+                    )
 
     @property
     def is_gated(self) -> bool:
         """Whether the feed-forward has a third matrix, the gate."""
         return self.feed_forward == "swiglu"
+
+    def has_bias(self, projection: str) -> bool:
+        """Whether "qkv", "o" or "mlp" has biases."""
+        return self.use_bias or projection in self.projection_bias
+
+    @property
+    def rotary_dim(self) -> int:
+        """Channels of a head that are rotated."""
+        return int(self.head_dim * self.partial_rotary_factor)
 
     @property
     def layer_kinds(self) -> tuple[LayerKind, ...]:

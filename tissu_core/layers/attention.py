@@ -13,7 +13,7 @@ from tissu_core.layers.positions import alibi_slopes
 from tissu_core.layers.rope import apply_rope
 
 Rope = tuple[Tensor, Tensor]
-"""Cosines and sines of the positions being read, each (T, D/2)."""
+"""Cosines and sines of the positions being read, each (T, R/2) of R rotated channels."""
 
 
 class Attention(nn.Module):
@@ -26,20 +26,23 @@ class Attention(nn.Module):
 
     def __init__(self, config: ModelConfig, dropout: float, layer_index: int) -> None:
         super().__init__()
-        width, bias, head_dim = config.hidden_size, config.use_bias, config.head_dim
+        width, head_dim = config.hidden_size, config.head_dim
         self.num_heads, self.num_kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.head_dim, self.dropout = head_dim, dropout
         kind = config.layer_kinds[layer_index]
         self.window, self.has_rope = kind.window, kind.has_rope
+        bias = config.has_bias("qkv")
         self.q_proj = nn.Linear(width, self.num_heads * head_dim, bias=bias)
         self.k_proj = nn.Linear(width, self.num_kv_heads * head_dim, bias=bias)
         self.v_proj = nn.Linear(width, self.num_kv_heads * head_dim, bias=bias)
-        self.o_proj = nn.Linear(self.num_heads * head_dim, width, bias=bias)
+        self.o_proj = nn.Linear(self.num_heads * head_dim, width, bias=config.has_bias("o"))
         self.q_norm: nn.Module = nn.Identity()
         self.k_norm: nn.Module = nn.Identity()
         if config.qk_norm:
-            self.q_norm = build_norm(config.norm, head_dim, config.norm_eps, bias=bias)
-            self.k_norm = build_norm(config.norm, head_dim, config.norm_eps, bias=bias)
+            self.q_norm, self.k_norm = (
+                build_norm(config.norm, head_dim, config.norm_eps, bias=config.use_bias)
+                for _ in range(2)
+            )
         has_slopes = config.position_embedding == "alibi"
         self.slopes = tuple(alibi_slopes(self.num_heads).tolist()) if has_slopes else ()
 

@@ -68,12 +68,11 @@ def _norm_parameters(config: ModelConfig, size: int) -> int:
 
 
 def _projection_biases(config: ModelConfig) -> int:
-    if not config.use_bias:
-        return 0
     queries = config.num_attention_heads * config.head_dim
     keys = config.num_key_value_heads * config.head_dim
     ups = config.intermediate_size * (2 if config.is_gated else 1)
-    return queries + 2 * keys + config.hidden_size + ups + config.hidden_size
+    sizes = {"qkv": queries + 2 * keys, "o": config.hidden_size, "mlp": ups + config.hidden_size}
+    return sum(size for projection, size in sizes.items() if config.has_bias(projection))
 
 
 def kv_bytes_per_token(config: ModelConfig, bytes_per_value: int = 4) -> int:

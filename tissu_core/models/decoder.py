@@ -27,12 +27,14 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig, dropout: float, layer_index: int) -> None:
         super().__init__()
-        width, bias = config.hidden_size, config.use_bias
-        self.input_layernorm = build_norm(config.norm, width, config.norm_eps, bias=bias)
+        width, norm_bias = config.hidden_size, config.use_bias
+        self.input_layernorm = build_norm(config.norm, width, config.norm_eps, bias=norm_bias)
         self.self_attn = Attention(config, dropout, layer_index)
-        self.post_attention_layernorm = build_norm(config.norm, width, config.norm_eps, bias=bias)
+        self.post_attention_layernorm = build_norm(
+            config.norm, width, config.norm_eps, bias=norm_bias
+        )
         self.mlp = build_feed_forward(
-            config.feed_forward, width, config.intermediate_size, bias=bias
+            config.feed_forward, width, config.intermediate_size, bias=config.has_bias("mlp")
         )
         self.dropout = dropout
 
@@ -60,6 +62,7 @@ class Stack(nn.Module):
         )
         self.norm = build_norm(config.norm, width, config.norm_eps, bias=config.use_bias)
         self._tables: tuple[Tensor, ...] = ()
+        self._are_long = False
 
     def forward(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
         """Read ids that follow what the cache holds."""
@@ -69,7 +72,7 @@ class Stack(nn.Module):
         x: Tensor = self.embed_tokens(ids)
         match self.config.position_embedding:
             case "rope":
-                cos, sin = self.fixed_tables(ids.device)
+                cos, sin = self.fixed_tables(ids.device, rows.stop)
                 rope = cos[rows], sin[rows]
             case "learned":
                 x = x + self.embed_positions.weight[rows]
@@ -86,19 +89,34 @@ class Stack(nn.Module):
             x = layer(x, rope, cache.layers[index] if cache is not None else None)
         return cast(Tensor, self.norm(x))
 
-    def fixed_tables(self, device: torch.device) -> tuple[Tensor, ...]:
-        """Cosines and sines of every position, or what is added to its embedding."""
-        if not self._tables or self._tables[0].device != device:
+    def fixed_tables(self, device: torch.device, length: int = 0) -> tuple[Tensor, ...]:
+        """Cosines and sines of every position, or what is added to its embedding.
+
+        Some rotate by the length of the text.
+        """
+        is_long = self.is_long(length)
+        if not self._tables or self._tables[0].device != device or self._are_long != is_long:
             config, positions = self.config, self.config.max_position_embeddings
+            self._are_long = is_long
             with torch.inference_mode(mode=False):  # training may be next
                 if config.position_embedding == "rope":
                     self._tables = rope_tables(
-                        positions, config.head_dim, config.rope_theta, device
+                        positions,
+                        config.rotary_dim,
+                        config.rope_theta,
+                        device,
+                        config.rope_scaling,
+                        is_long=is_long,
                     )
                 else:
                     scale = embedding_std(config)
                     self._tables = (scale * sinusoids(positions, config.hidden_size, device),)
         return self._tables
+
+    def is_long(self, length: int) -> bool:
+        """Whether a text of this length is rotated otherwise than a short one, from its start."""
+        scaling = self.config.rope_scaling
+        return scaling is not None and scaling.is_long(length)
 
 
 def embedding_std(config: ModelConfig) -> float:
@@ -162,6 +180,11 @@ class Decoder(nn.Module):
                 )
         self.config = replace(self.config, max_position_embeddings=tokens)
         self.model.config, self.model._tables = self.config, ()
+
+    def outgrows(self, cache: KVCache, tokens: int) -> bool:
+        """Whether with so many more the cache's keys would be others: the text is read anew."""
+        is_long = self.model.is_long
+        return is_long(cache.length) != is_long(cache.length + tokens)
 
     def new_cache(self) -> KVCache:
         """An empty cache for the model's whole context."""

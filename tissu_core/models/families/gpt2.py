@@ -4,6 +4,7 @@ from typing import Any
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.models.families.family import (
+    QKV,
     Family,
     Table,
     UnreadableConfigError,
@@ -84,6 +85,8 @@ GPT2 = Family(
         (".mlp.up_proj", ".mlp.c_fc"),
         (".mlp.down_proj", ".mlp.c_proj"),
     ),
-    fused="c_attn",
+    fused=(("c_attn", QKV),),
+    prefix="transformer.",
+    ignored=(".attn.bias", ".attn.masked_bias"),
     is_transposed=True,
 )

@@ -4,6 +4,7 @@ from typing import Any
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.models.families.family import (
+    QKV,
     Family,
     Table,
     UnreadableConfigError,
@@ -73,5 +74,5 @@ MPT = Family(
         (".self_attn.", ".attn."),
         (".mlp.", ".ffn."),
     ),
-    fused="Wqkv",
+    fused=(("Wqkv", QKV),),
 )

@@ -4,6 +4,7 @@ from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from tissu_core.config.model import ModelConfig
+from tissu_core.config.rope import RopeScaling
 from tissu_core.models.families.family import Family, Table, UnreadableConfigError
 
 
@@ -17,7 +18,9 @@ def _from_table(table: Table) -> ModelConfig:
     return ModelConfig(**given)
 
 
-def _frozen(value: object) -> object:
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):  # the only one there is
+        return RopeScaling(**{name: _frozen(part) for name, part in value.items()})
     return tuple(value) if isinstance(value, list) else value
 
 
