@@ -10,7 +10,8 @@ from tissu_core.config.rope import RopeScaling, is_positive
 from tissu_core.errors import ConfigError
 
 NORMS = ("rmsnorm", "layernorm")
-FEED_FORWARDS = ("swiglu", "gelu", "gelu_tanh", "relu", "relu2")
+GATED = ("swiglu", "geglu_tanh")
+FEED_FORWARDS = (*GATED, "gelu", "gelu_tanh", "relu", "relu2")
 POSITIONS = ("rope", "alibi", "learned", "sinusoidal")
 BIASED = ("qkv", "o", "mlp")
 
@@ -54,6 +55,21 @@ class ModelConfig:
     """Share of a head's channels that is rotated."""
     projection_bias: tuple[str, ...] = ()
     """Projections that have biases even where ``use_bias`` gives them none."""
+    has_post_norms: bool = False
+    """Attention and feed-forward have norms behind them too."""
+    attn_logit_softcapping: float | None = None
+    """A tanh keeps the scores of attention within this."""
+    final_logit_softcapping: float | None = None
+    """A tanh keeps the logits of the vocabulary within this."""
+    query_pre_attn_scalar: float | None = None
+    """Scores of attention are divided by the root of this; None is ``head_dim``."""
+    embedding_multiplier: float | None = None
+    """What embeddings are multiplied by on the way in, not where the head is tied to them."""
+    rope_local_base_freq: float | None = None
+    """``rope_theta`` of the layers that have the window; None is the same one."""
+    num_local_experts: int = 0
+    """Feed-forwards of a layer, of which a token uses ``num_experts_per_tok``; 0 is the one."""
+    num_experts_per_tok: int = 0
 
     def __post_init__(self) -> None:
         for spec in fields(self)[:8]:  # the counts, which may come from a foreign file
@@ -90,11 +106,11 @@ class ModelConfig:
                     field=name,
                     hint=f"name some of: {', '.join(map(str, parts))}",
                 )
-        for name in ("norm_eps", "rope_theta", "partial_rotary_factor"):
-            if not is_positive(getattr(self, name)):
-                raise ConfigError(
-                    f"{name} is {getattr(self, name)!r}", field=name, hint="use a number above 0"
-                )
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if not is_positive(value) and not (value is None and name in _OPTIONAL):
+                raise ConfigError(f"{name} is {value!r}", field=name, hint="use a number above 0")
+        self._check_experts()
         if self.position_embedding == "rope":
             self._check_rotation()
 
@@ -115,10 +131,20 @@ class ModelConfig:
                         hint=f"one for each of {self.rotary_dim // 2} frequencies",
                     )
 
+    def _check_experts(self) -> None:
+        experts, chosen = self.num_local_experts, self.num_experts_per_tok
+        are_whole = type(experts) is int and type(chosen) is int
+        if not (are_whole and (1 <= chosen <= experts or experts == chosen == 0)):
+            raise ConfigError(
+                f"num_experts_per_tok is {chosen!r} of {experts!r} experts",
+                field="num_experts_per_tok",
+                hint="use a whole number from 1 to that of the experts",
+            )
+
     @property
     def is_gated(self) -> bool:
         """Whether the feed-forward has a third matrix, the gate."""
-        return self.feed_forward == "swiglu"
+        return self.feed_forward in GATED
 
     def has_bias(self, projection: str) -> bool:
         """Whether "qkv", "o" or "mlp" has biases."""
@@ -149,6 +175,14 @@ _WORDS = {
     "feed_forward": FEED_FORWARDS,
     "position_embedding": POSITIONS,
 }
+_OPTIONAL = (
+    "attn_logit_softcapping",
+    "final_logit_softcapping",
+    "query_pre_attn_scalar",
+    "embedding_multiplier",
+    "rope_local_base_freq",
+)
+_POSITIVE = ("norm_eps", "rope_theta", "partial_rotary_factor", *_OPTIONAL)
 
 
 def largest_divisor(number: int, limit: int) -> int:

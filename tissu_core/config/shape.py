@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tissu_core.config.fields import check, setting
 from tissu_core.config.model import (
     FEED_FORWARDS,
+    GATED,
     NORMS,
     POSITIONS,
     ModelConfig,
@@ -210,7 +211,7 @@ def _feed_forward_width(width: int, kind: str) -> int:
 
     Source: Shazeer 2020, arXiv:2002.05202, section 2.
     """
-    if kind != "swiglu":
+    if kind not in GATED:
         return 4 * width
     step = 64 if width >= 128 else 8
     return max(step, round(width * 8 / 3 / step) * step)

@@ -22,7 +22,8 @@ def train_flops_per_token(config: ModelConfig) -> float:
     mean of what the layer's window shows.
     Source: Chowdhery et al. 2022, arXiv:2204.02311, appendix B, halved for causality.
     """
-    matrices = config.num_hidden_layers * _block_matrices(config)
+    used = _block_matrices(config, config.num_experts_per_tok or 1)
+    matrices = config.num_hidden_layers * used
     matrices += config.vocab_size * config.hidden_size
     seen = sum(_mean_seen(kind, config.max_position_embeddings) for kind in config.layer_kinds)
     return 6.0 * matrices + 12.0 * seen * config.num_attention_heads * config.head_dim
@@ -31,7 +32,8 @@ def train_flops_per_token(config: ModelConfig) -> float:
 def train_bytes(config: ModelConfig, sequences: int) -> float:
     """Rough peak memory of a training step: weights, gradients, moments, activations, logits."""
     tokens = sequences * config.max_position_embeddings
-    per_layer = 14 * config.hidden_size + 6 * config.intermediate_size
+    experts = config.num_experts_per_tok or 1
+    per_layer = 14 * config.hidden_size + 6 * experts * config.intermediate_size
     activations = tokens * config.num_hidden_layers * per_layer * 2
     logits = tokens * config.vocab_size * 2
     return 20.0 * num_parameters(config) + activations + logits
@@ -48,19 +50,21 @@ def checkpoint_bytes(config: ModelConfig) -> float:
     return 12.0 * num_parameters(config)
 
 
-def _block_matrices(config: ModelConfig) -> int:
+def _block_matrices(config: ModelConfig, experts: int) -> int:
     queries = config.num_attention_heads * config.head_dim
     keys = config.num_key_value_heads * config.head_dim
     attention = config.hidden_size * (2 * queries + 2 * keys)
-    matrices = 3 if config.is_gated else 2
-    return attention + matrices * config.hidden_size * config.intermediate_size
+    matrices = experts * (3 if config.is_gated else 2)
+    router = config.hidden_size * config.num_local_experts
+    return attention + matrices * config.hidden_size * config.intermediate_size + router
 
 
 def _block_parameters(config: ModelConfig) -> int:
-    norms = 2 * _norm_parameters(config, config.hidden_size)
+    norms = (4 if config.has_post_norms else 2) * _norm_parameters(config, config.hidden_size)
     if config.qk_norm:
         norms += 2 * _norm_parameters(config, config.head_dim)
-    return _block_matrices(config) + norms + _projection_biases(config)
+    matrices = _block_matrices(config, config.num_local_experts or 1)
+    return matrices + norms + _projection_biases(config)
 
 
 def _norm_parameters(config: ModelConfig, size: int) -> int:
@@ -71,7 +75,8 @@ def _projection_biases(config: ModelConfig) -> int:
     queries = config.num_attention_heads * config.head_dim
     keys = config.num_key_value_heads * config.head_dim
     ups = config.intermediate_size * (2 if config.is_gated else 1)
-    sizes = {"qkv": queries + 2 * keys, "o": config.hidden_size, "mlp": ups + config.hidden_size}
+    mlps = (config.num_local_experts or 1) * (ups + config.hidden_size)
+    sizes = {"qkv": queries + 2 * keys, "o": config.hidden_size, "mlp": mlps}
     return sum(size for projection, size in sizes.items() if config.has_bias(projection))
 
 

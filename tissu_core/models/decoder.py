@@ -5,6 +5,7 @@ without a map.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import torch
@@ -17,31 +18,40 @@ from tissu_core.layers.attention import Attention, Rope
 from tissu_core.layers.feed_forward import build_feed_forward
 from tissu_core.layers.int8 import Int8Linear
 from tissu_core.layers.kv_cache import KVCache, LayerCache
+from tissu_core.layers.moe import MixtureOfExperts
 from tissu_core.layers.norms import build_norm
 from tissu_core.layers.positions import sinusoids
 from tissu_core.layers.rope import rope_tables
+from tissu_core.layers.soft_cap import soft_cap
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + feed_forward(norm(x))."""
+    """x + attention(norm(x)), then x + feed_forward(norm(x)); Gemma norms what is added, too."""
 
     def __init__(self, config: ModelConfig, dropout: float, layer_index: int) -> None:
         super().__init__()
-        width, norm_bias = config.hidden_size, config.use_bias
-        self.input_layernorm = build_norm(config.norm, width, config.norm_eps, bias=norm_bias)
+        width, eps = config.hidden_size, config.norm_eps
+        norm = partial(build_norm, config.norm, width, eps, bias=config.use_bias)
+        self.input_layernorm = norm()
         self.self_attn = Attention(config, dropout, layer_index)
-        self.post_attention_layernorm = build_norm(
-            config.norm, width, config.norm_eps, bias=norm_bias
-        )
-        self.mlp = build_feed_forward(
+        self.post_attention_layernorm = norm()
+        self.mlp: nn.Module = build_feed_forward(
             config.feed_forward, width, config.intermediate_size, bias=config.has_bias("mlp")
         )
+        if config.num_local_experts:
+            self.mlp = MixtureOfExperts(config)
+        self.attention_output_norm: nn.Module = nn.Identity()
+        self.mlp_output_norm: nn.Module = nn.Identity()
+        if config.has_post_norms:
+            self.attention_output_norm, self.mlp_output_norm = norm(), norm()
         self.dropout = dropout
 
     def forward(self, x: Tensor, rope: Rope | None, cache: LayerCache | None) -> Tensor:
         """Mix over time, then over channels."""
-        x = x + self._drop(self.self_attn(self.input_layernorm(x), rope, cache))
-        return x + self._drop(self.mlp(self.post_attention_layernorm(x)))
+        mixed = self.self_attn(self.input_layernorm(x), rope, cache)
+        x = x + self._drop(self.attention_output_norm(mixed))
+        mixed = self.mlp(self.post_attention_layernorm(x))
+        return x + self._drop(self.mlp_output_norm(mixed))
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training) if self.dropout else x
@@ -68,12 +78,14 @@ class Stack(nn.Module):
         """Read ids that follow what the cache holds."""
         start = cache.length if cache is not None else 0
         rows = slice(start, start + ids.shape[1])
-        rope: Rope | None = None
+        ropes: tuple[Rope | None, Rope | None] = None, None
         x: Tensor = self.embed_tokens(ids)
+        if self.config.embedding_multiplier is not None:
+            x = x * self.config.embedding_multiplier
         match self.config.position_embedding:
             case "rope":
-                cos, sin = self.fixed_tables(ids.device, rows.stop)
-                rope = cos[rows], sin[rows]
+                tables = [table[rows] for table in self.fixed_tables(ids.device, rows.stop)]
+                ropes = (tables[0], tables[1]), (tables[-2], tables[-1])
             case "learned":
                 x = x + self.embed_positions.weight[rows]
             case "sinusoidal":
@@ -86,13 +98,15 @@ class Stack(nn.Module):
             x = x.to(torch.get_autocast_dtype(ids.device.type))
         x = F.dropout(x, self.dropout, self.training) if self.dropout else x
         for index, layer in enumerate(self.layers):
+            rope = ropes[cast(Block, layer).self_attn.window is not None]
             x = layer(x, rope, cache.layers[index] if cache is not None else None)
         return cast(Tensor, self.norm(x))
 
     def fixed_tables(self, device: torch.device, length: int = 0) -> tuple[Tensor, ...]:
         """Cosines and sines of every position, or what is added to its embedding.
 
-        Some rotate by the length of the text.
+        Some rotate by the length of the text; layers with a window may have a pair of their own,
+        which comes last.
         """
         is_long = self.is_long(length)
         if not self._tables or self._tables[0].device != device or self._are_long != is_long:
@@ -100,14 +114,11 @@ class Stack(nn.Module):
             self._are_long = is_long
             with torch.inference_mode(mode=False):  # training may be next
                 if config.position_embedding == "rope":
-                    self._tables = rope_tables(
-                        positions,
-                        config.rotary_dim,
-                        config.rope_theta,
-                        device,
-                        config.rope_scaling,
-                        is_long=is_long,
-                    )
+                    rotated = positions, config.rotary_dim
+                    theta, scaling = config.rope_theta, config.rope_scaling
+                    self._tables = rope_tables(*rotated, theta, device, scaling, is_long=is_long)
+                    if config.rope_local_base_freq is not None:
+                        self._tables += rope_tables(*rotated, config.rope_local_base_freq, device)
                 else:
                     scale = embedding_std(config)
                     self._tables = (scale * sinusoids(positions, config.hidden_size, device),)
@@ -146,7 +157,9 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """Logits of the token after each id, or after the last alone."""
         hidden = self.model(ids, cache)
-        return cast(Tensor, self.lm_head(hidden[:, -1:] if last_only else hidden))
+        logits: Tensor = self.lm_head(hidden[:, -1:] if last_only else hidden)
+        cap = self.config.final_logit_softcapping
+        return logits if cap is None else soft_cap(logits, cap)
 
     @property
     def device(self) -> torch.device:

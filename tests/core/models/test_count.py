@@ -22,6 +22,9 @@ from tissu_core.models.count import (
         {"num_key_value_heads": 4},
         {"num_key_value_heads": 1, "head_dim": 16},
         {"num_hidden_layers": 5, "vocab_size": 1000},
+        {"has_post_norms": True, "feed_forward": "geglu_tanh"},
+        {"num_local_experts": 5, "num_experts_per_tok": 2},
+        {"num_local_experts": 3, "num_experts_per_tok": 1, "use_bias": True, "norm": "layernorm"},
     ],
 )
 def test_parameters_are_those_of_the_module(changes: dict[str, object]) -> None:
@@ -29,8 +32,9 @@ def test_parameters_are_those_of_the_module(changes: dict[str, object]) -> None:
     assert num_parameters(config) == sum(p.numel() for p in build_empty(config).parameters())
 
 
-def test_operations_are_those_that_are_counted() -> None:
-    config = make_config(num_key_value_heads=4)
+@pytest.mark.parametrize("experts", [{}, {"num_local_experts": 6, "num_experts_per_tok": 2}])
+def test_operations_are_those_that_are_counted(experts: dict[str, int]) -> None:
+    config = make_config(num_key_value_heads=4, **experts)
     model = make_model(config)
     ids = random_ids(1, 64)
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
