@@ -9,8 +9,10 @@ from typing import Any
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.models.families.family import Family, UnreadableConfigError
+from tissu_core.models.families.gemma import GEMMA2, GEMMA3, GEMMA3_TEXT
 from tissu_core.models.families.gpt2 import GPT2
 from tissu_core.models.families.llama import LLAMA, MISTRAL
+from tissu_core.models.families.mixtral import MIXTRAL
 from tissu_core.models.families.mpt import MPT
 from tissu_core.models.families.own import TISSU
 from tissu_core.models.families.phi3 import PHI3
@@ -28,6 +30,10 @@ FAMILIES: tuple[Family, ...] = (
     PHI3,
     GPT2,
     MPT,
+    GEMMA2,
+    GEMMA3_TEXT,
+    GEMMA3,
+    MIXTRAL,
     TISSU,
 )
 

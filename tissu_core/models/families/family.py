@@ -1,5 +1,6 @@
 """What a family of models is: how its files spell a shape and the weights."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ class Family:
     from_table: Callable[[Table], ModelConfig]
     """Raises UnreadableConfigError."""
     names: tuple[tuple[str, str], ...] = ()
-    """(tissu's, theirs): parts of tensor names, which replace each other in this order."""
+    """(tissu's, theirs): parts of tensor names; of those at one place the first counts."""
     fused: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Their name for matrices stored as one, and tissu's for each of them."""
     is_transposed: bool = False
@@ -39,6 +40,10 @@ class Family:
     """What names begin with, except in some published files."""
     ignored: tuple[str, ...] = (".rotary_emb.inv_freq",)
     """Ends of names whose tensors follow from the configuration."""
+    unread: tuple[str, ...] = ()
+    """Beginnings of names whose tensors belong to what is not computed here."""
+    norms_less_one: bool = False
+    """Whether the weights of norms are stored as what is added to 1."""
 
     def expresses(self, config: ModelConfig) -> bool:
         """Whether a shape comes back from the family's ``config.json`` as it went in."""
@@ -56,7 +61,7 @@ class Family:
                     names = [name.replace(parts[0], part) for part in parts]
                     fused[name.replace(parts[0], theirs)] = torch.cat([fused.pop(n) for n in names])
         return {
-            self._rename(name, backwards=False): self._turned(name, tensor)
+            self._rename(name, backwards=False): self._converted(name, tensor, backwards=False)
             for name, tensor in fused.items()
         }
 
@@ -64,19 +69,23 @@ class Family:
         """The family's tensors under tissu's names and layouts, as views of the same memory."""
         found: Tensors = {}
         for stored, tensor in tensors.items():
-            if stored.endswith(self.ignored):
+            if stored.endswith(self.ignored) or stored.startswith(self.unread):
                 continue
             is_whole = stored.startswith((self.prefix, "lm_head."))
             name = self._rename(stored if is_whole else self.prefix + stored, backwards=True)
-            found |= self._split(name, self._turned(name, tensor), config)
+            found |= self._split(name, self._converted(name, tensor, backwards=True), config)
         return found
 
     def _rename(self, name: str, *, backwards: bool) -> str:
-        for ours, theirs in self.names:
-            name = name.replace(theirs, ours) if backwards else name.replace(ours, theirs)
-        return name
+        if not self.names:
+            return name
+        pairs = {b: a for a, b in self.names} if backwards else dict(self.names)
+        parts = "|".join(map(re.escape, pairs))
+        return re.sub(parts, lambda found: pairs[found[0]], name)
 
-    def _turned(self, name: str, tensor: Tensor) -> Tensor:
+    def _converted(self, name: str, tensor: Tensor, *, backwards: bool) -> Tensor:
+        if self.norms_less_one and name.endswith("norm.weight"):
+            return tensor.float() + 1 if backwards else tensor - 1
         is_inner = ".layers." in name and tensor.ndim == 2
         return tensor.T if self.is_transposed and is_inner else tensor
 

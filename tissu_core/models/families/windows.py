@@ -42,5 +42,10 @@ def window_table(config: ModelConfig) -> dict[str, Any]:
         "use_sliding_window": True,
         "sliding_window": config.sliding_window,
         "max_window_layers": windows.index(config.sliding_window),
-        "layer_types": [_FULL if window is None else _SLIDING for window in windows],
+        "layer_types": layer_types(config),
     }
+
+
+def layer_types(config: ModelConfig) -> list[str]:
+    """Which layers have the window."""
+    return [_FULL if kind.window is None else _SLIDING for kind in config.layer_kinds]
