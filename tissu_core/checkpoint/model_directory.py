@@ -32,6 +32,8 @@ class LoadedModel:
     path: Path
     end_ids: frozenset[int]
     """Tokens that end a reply."""
+    notice: str = ""
+    """What a person should know of what was read; "" is nothing."""
 
 
 def write_model_files(directory: Path, model: Decoder, tokenizer: Tokenizer) -> None:
@@ -63,7 +65,8 @@ def load_model(directory: Path, device: torch.device) -> LoadedModel:
     table = read_json(directory / CONFIG_FILE)
     config = from_hugging_face(table, directory)
     model = build_layers(table, config, directory)
-    tensors = family_of(table).from_file(load_tensors(directory / WEIGHTS_FILE), config)
+    family, stored = family_of(table), load_tensors(directory / WEIGHTS_FILE)
+    tensors = family.from_file(stored, config)
     if config.tie_word_embeddings:
         names = _tied_names(model)
         tensors |= {name: tensors[tied] for name, tied in names.items() if tied in tensors}
@@ -79,7 +82,8 @@ def load_model(directory: Path, device: torch.device) -> LoadedModel:
     share_tied(model)
     tokenizer = Tokenizer.load(directory)
     end_ids = frozenset({tokenizer.end_id, *_declared_ends(directory)})
-    return LoadedModel(model.to(device).eval(), tokenizer, directory, end_ids)
+    model = model.to(device).eval()
+    return LoadedModel(model, tokenizer, directory, end_ids, family.notice(stored))
 
 
 def _declared_ends(directory: Path) -> list[int]:

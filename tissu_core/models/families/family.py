@@ -1,7 +1,7 @@
 """What a family of models is: how its files spell a shape and the weights."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,13 @@ class Family:
             name = self._rename(stored if is_whole else self.prefix + stored, backwards=True)
             found |= self._split(name, self._converted(name, tensor, backwards=True), config)
         return found
+
+    def notice(self, names: Iterable[str]) -> str:
+        """What a person should know whose file has tensors of these names; "" is nothing."""
+        stored = tuple(names)
+        parts = [part for part in self.unread if any(name.startswith(part) for name in stored)]
+        found = " and ".join(part.rstrip(".") for part in parts)
+        return f"only the text part of this model is read, not {found}" if found else ""
 
     def _rename(self, name: str, *, backwards: bool) -> str:
         if not self.names:
