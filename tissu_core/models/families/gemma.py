@@ -32,8 +32,8 @@ _GEMMA3 = _BOTH | {
     "vocab_size": 262_208,
     "max_position_embeddings": 131_072,
     "sliding_window_pattern": 6,
-    "rope_local_base_freq": 10_000.0,
 }
+_LOCAL_THETA = 10_000.0
 _CAPS = ("attn_logit_softcapping", "final_logit_softcapping")
 
 
@@ -91,7 +91,7 @@ def _from_gemma3(table: Table) -> ModelConfig:
     refuse(table, **dict.fromkeys(_CAPS))
     table = {**_GEMMA3, **_one_rope(table)}
     (pattern,) = need_counts(table, "sliding_window_pattern")
-    local = table["rope_local_base_freq"]
+    local = table.get("rope_local_base_freq") or _LOCAL_THETA
     return _read_shared(table, 1e6, pattern, qk_norm=True, rope_local_base_freq=local)
 
 
@@ -100,10 +100,11 @@ def _one_rope(table: Table) -> Table:
     rope = table.get("rope_parameters")
     if not isinstance(rope, Mapping) or "full_attention" not in rope:
         return table
-    local = rope.get("sliding_attention") or {}
+    local = rope.get("sliding_attention")
+    local = local if isinstance(local, Mapping) else {}
     refuse(local, rope_type="default")
-    theta = local.get("rope_theta", _GEMMA3["rope_local_base_freq"])
-    return {**table, "rope_parameters": rope["full_attention"], "rope_local_base_freq": theta}
+    local_theta = {"rope_local_base_freq": local.get("rope_theta")}
+    return {**table, "rope_parameters": rope["full_attention"], **local_theta}
 
 
 def _from_whole_gemma3(table: Table) -> ModelConfig:
