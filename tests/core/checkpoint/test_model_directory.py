@@ -147,6 +147,12 @@ def test_end_tokens_of_the_generation_settings_are_heard(directory: Path) -> Non
     assert load_model(directory, CPU).end_ids == {0, 3, 5}
 
 
+def test_end_tokens_of_the_configuration_are_heard(directory: Path) -> None:
+    (directory / "generation_config.json").unlink()
+    change_config(directory, eos_token_id=[7, None, "x"])
+    assert load_model(directory, CPU).end_ids == {0, 7}
+
+
 @pytest.mark.parametrize("name", ["model.pt", "pytorch_model.bin", "last.ckpt", "a.pkl"])
 def test_a_pickle_is_refused_as_file_and_as_a_folders_only_weights(
     tmp_path: Path, name: str
