@@ -177,7 +177,7 @@ def from_hugging_face(table: dict[str, Any], directory: Path) -> ModelConfig:
         return family_of(table).from_table(table)
     except UnreadableConfigError as error:
         raise InputError(f"{path} {error}", hint="use another model") from error
-    except (ConfigError, TypeError) as error:
+    except (ConfigError, TypeError, ArithmeticError) as error:
         raise InputError(f"{path}: {error}", hint="use another model") from error
 
 
