@@ -86,7 +86,7 @@ def weight_files(directory: Path) -> list[Path]:
         return [whole]
     names = sorted({*_read_index(index).values()})
     for name in names:
-        if Path(name).name != name or "\\" in name:
+        if Path(name).name != name:
             raise InputError(
                 f"{index} names {name!r}, which is not a file of its directory", hint=_ANOTHER
             )
