@@ -28,6 +28,8 @@ OPTIONS: dict[str, tuple[object, ...]] = {
     "num_key_value_heads": (4, 2),
     "sliding_layers": (None, (1,)),
     "rope_layers": (None, (0,)),
+    "partial_rotary_factor": (1.0, 0.5),
+    "projection_bias": ((), ("qkv",), ("o", "mlp")),
     "has_post_norms": (False, True),
     "attn_logit_softcapping": (None, 2.0),
     "final_logit_softcapping": (None, 3.0),

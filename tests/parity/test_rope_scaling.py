@@ -62,7 +62,8 @@ def read(name: str, spelling: str) -> ModelConfig:
         table["rope_parameters"] = {**rope, "rope_theta": 50_000.0}
     else:
         if spelling == "oldest":
-            rope["type"] = rope.pop("rope_type")
+            rope["type"] = "su" if is_phi else rope["rope_type"]  # Phi-3's first word for it
+            del rope["rope_type"]
         table |= {"rope_theta": 50_000.0, "rope_scaling": rope}
     return family_of(table).from_table(table)
 

@@ -72,11 +72,13 @@ class ModelConfig:
     num_experts_per_tok: int = 0
 
     def __post_init__(self) -> None:
-        for spec in fields(self)[:8]:  # the counts, which may come from a foreign file
-            value = getattr(self, spec.name)
+        counts = [spec.name for spec in fields(self)[:8]]  # which may come from a foreign file
+        counts += [] if self.sliding_window is None else ["sliding_window"]
+        for name in counts:
+            value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ConfigError(
-                    f"{spec.name} is {value!r}", field=spec.name, hint="use a whole number from 1"
+                    f"{name} is {value!r}", field=name, hint="use a whole number from 1"
                 )
         for name, known in _WORDS.items():
             if getattr(self, name) not in known:
