@@ -51,7 +51,7 @@ def time_steps(layers: int, width: int) -> None:
     """One step of each optimizer over the same gradients, in turn."""
     import torch
 
-    from tissu_core.config.model import ModelShape, resolve_shape
+    from tissu_core.config.shape import ModelShape, resolve_shape
     from tissu_core.models.build import build_model
     from tissu_core.training.optim import build_optimizer
 

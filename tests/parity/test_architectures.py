@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from tests.samples import CPU, VOCAB_SIZE, make_config, make_model, random_ids
-from tissu_core.config.model import FEED_FORWARDS, INIT_SCHEMES, NORMS, POSITIONS
+from tissu_core.config.model import FEED_FORWARDS, NORMS, POSITIONS, ModelConfig
+from tissu_core.config.shape import INIT_SCHEMES
 from tissu_core.models.build import build_empty, build_model
 from tissu_core.models.count import num_parameters
 from tissu_core.training.objectives.next_token import next_token
@@ -25,6 +26,17 @@ OPTIONS: dict[str, tuple[object, ...]] = {
     "qk_norm": (False, True),
     "use_bias": (False, True),
     "num_key_value_heads": (4, 2),
+    "sliding_layers": (None, (1,)),
+    "rope_layers": (None, (0,)),
+    "partial_rotary_factor": (1.0, 0.5),
+    "projection_bias": ((), ("qkv",), ("o", "mlp")),
+    "has_post_norms": (False, True),
+    "attn_logit_softcapping": (None, 2.0),
+    "final_logit_softcapping": (None, 3.0),
+    "query_pre_attn_scalar": (None, 20),
+    "embedding_multiplier": (None, 1.5),
+    "rope_local_base_freq": (None, 100.0),
+    "num_local_experts": (0, 4),
     "init": INIT_SCHEMES,
 }
 
@@ -57,6 +69,11 @@ def _met(row: dict[str, object]) -> set[object]:
 ROWS = pairwise(OPTIONS)
 
 
+def config_of(row: dict[str, object]) -> ModelConfig:
+    shape = {name: value for name, value in row.items() if name != "init"}
+    return make_config(**shape, num_experts_per_tok=2 if row["num_local_experts"] else 0)
+
+
 def test_every_pair_is_met() -> None:
     met = set().union(*(_met(row) for row in ROWS))
     values = [len(values) for values in OPTIONS.values()]
@@ -66,8 +83,7 @@ def test_every_pair_is_met() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(map(str, row.values())))
 def test_a_fresh_model_is_finite_and_guesses_uniformly(row: dict[str, object]) -> None:
-    shape = {name: value for name, value in row.items() if name != "init"}
-    config = make_config(**shape)
+    config = config_of(row)
     model = build_model(config, device=CPU, seed=3, init=str(row["init"]))
     output = next_token(model, random_ids(4, 33))
     loss = output.loss_sum / output.num_targets
@@ -81,7 +97,7 @@ def test_a_fresh_model_is_finite_and_guesses_uniformly(row: dict[str, object]) -
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(map(str, row.values())))
 def test_training_inference_and_cached_paths_agree(row: dict[str, object]) -> None:
-    model = make_model(make_config(**{n: v for n, v in row.items() if n != "init"}))
+    model = make_model(config_of(row))
     ids = random_ids(2, 40)
     with torch.enable_grad():
         trained = model(ids).detach()

@@ -10,6 +10,7 @@ from tests.samples import VOCAB_SIZE, make_config, make_model, random_ids
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.loss import linear_nll, linear_nll_sum
 from tissu_core.models.score import Score, score_windows
+from tissu_core.training.objectives.next_token import next_token
 
 
 @pytest.mark.parametrize(
@@ -31,10 +32,16 @@ def test_chunked_loss_equals_cross_entropy_with_gradients(rows: int, vocab_size:
 
 
 def plain_loss(
-    hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, smoothing: float, z: float
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    targets: torch.Tensor,
+    smoothing: float,
+    z: float,
+    cap: float | None = None,
 ) -> torch.Tensor:
     """The closed formula over all logits."""
     logits = F.linear(hidden, weight)
+    logits = logits if cap is None else cap * torch.tanh(logits / cap)
     loss = F.cross_entropy(logits, targets, reduction="sum", label_smoothing=smoothing)
     return loss + z * logits.logsumexp(-1).square().sum()
 
@@ -56,6 +63,24 @@ def test_smoothing_and_z_loss_equal_the_closed_formula_with_gradients(
     assert ours.item() == pytest.approx(theirs.item(), rel=tolerance)
     for one, other in zip(mine, torch.autograd.grad(theirs * 0.37, (hidden, weight)), strict=True):
         torch.testing.assert_close(one, other, atol=tolerance, rtol=10 * tolerance)
+
+
+@pytest.mark.parametrize(("smoothing", "z"), [(0.0, 0.0), (0.1, 1e-2)])
+def test_capped_logits_have_the_closed_formulas_loss_and_gradients(
+    smoothing: float, z: float
+) -> None:
+    hidden = torch.randn(150, 12, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(17_000, 12, dtype=torch.float64, requires_grad=True)
+    targets = torch.randint(17_000, (150,))
+    ours = linear_nll_sum(hidden, weight, targets, label_smoothing=smoothing, z_loss=z, softcap=2.0)
+    theirs = plain_loss(hidden, weight, targets, smoothing, z, cap=2.0)
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=0)
+    mine = torch.autograd.grad(ours * 0.37, (hidden, weight))
+    for one, other in zip(mine, torch.autograd.grad(theirs * 0.37, (hidden, weight)), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-10, rtol=1e-9)
+    if not smoothing:
+        scored = linear_nll(hidden.float(), weight.float(), targets, softcap=2.0).sum()
+        assert scored.item() == pytest.approx(theirs.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -125,17 +150,22 @@ def test_uniform_model_has_the_vocabulary_as_perplexity() -> None:
     assert found.bits_per_byte == pytest.approx(math.log2(VOCAB_SIZE), rel=1e-5)
 
 
-def test_score_equals_a_plain_loop_over_log_probabilities(tiny_model: Decoder) -> None:
+@pytest.mark.parametrize("softcap", [None, 0.5])
+def test_score_equals_a_plain_loop_over_log_probabilities(softcap: float | None) -> None:
+    model = make_model(make_config(final_logit_softcapping=softcap))
     windows = random_ids(3, 20)
     windows[:, 7] = 0  # a control token: read, not scored
     with torch.no_grad():
-        log_probs = tiny_model(windows[:, :-1]).log_softmax(-1)
+        log_probs = model(windows[:, :-1]).log_softmax(-1)
+        trained = next_token(model, windows).loss_sum
+    chosen = log_probs.gather(2, windows[:, 1:, None])
+    torch.testing.assert_close(trained, -chosen.sum(), rtol=1e-5, atol=1e-4)
     expected = 0.0
     for row in range(3):
         for position in range(19):
             target = int(windows[row, position + 1])
             if target >= 16:
                 expected -= float(log_probs[row, position, target])
-    found = score(tiny_model, windows, 3)
+    found = score(model, windows, 3)
     assert found.nll == pytest.approx(expected, rel=1e-5)
     assert found.num_tokens == 3 * 18

@@ -51,7 +51,9 @@ def _modules_table(report: "ModelReport") -> Table:
 def _facts(report: "ModelReport") -> list[tuple[str, object]]:
     config = report.config
     dtypes = ", ".join(f"{numbers.size(n)} {name}" for name, n in report.bytes_by_dtype.items())
-    rest = {name: value for name, value in asdict(config).items() if name not in _COUNTS}
+    rest = {name: value for name, value in asdict(config).items() if value not in (None, ())}
+    if config.rope_scaling is not None:
+        rest["rope_scaling"] = f"{config.rope_scaling.rope_type} x {config.rope_scaling.factor:g}"
     return [
         ("model", report.path),
         ("parameters", f"{report.num_parameters:,}"),
@@ -73,5 +75,8 @@ def _facts(report: "ModelReport") -> list[tuple[str, object]]:
             f"{config.num_attention_heads} of {config.head_dim} channels, "
             f"{config.num_key_value_heads} for keys and values",
         ),
-        ("architecture", ", ".join(f"{name} {value}" for name, value in rest.items())),
+        (
+            "architecture",
+            ", ".join(f"{name} {value}" for name, value in rest.items() if name not in _COUNTS),
+        ),
     ]

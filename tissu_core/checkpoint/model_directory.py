@@ -1,24 +1,32 @@
 """A model as a Hugging Face directory: written for other programs, read back by the same names."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tissu_core.checkpoint.weights import load_tensors, save_tensors
+from tissu_core.checkpoint.weights import (
+    WEIGHTS_FILE,
+    StoredTensor,
+    list_tensors,
+    load_tensors,
+    save_tensors,
+    weight_files,
+)
 from tissu_core.config.model import ModelConfig
-from tissu_core.errors import ConfigError, InputError
+from tissu_core.errors import ConfigError, InputError, ResourceError
 from tissu_core.models.build import build_empty
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.families import TISSU, Family, UnreadableConfigError, family_for, family_of
 from tissu_core.models.int8 import is_int8, share_tied, use_int8_layers
+from tissu_core.runtime.memory import free_bytes
 from tissu_core.storage import is_sealed, read_json, verify, write_json
 from tissu_core.text.tokenizer import Tokenizer
 
 CONFIG_FILE = "config.json"
 GENERATION_FILE = "generation_config.json"
-WEIGHTS_FILE = "model.safetensors"
 INT8 = {"bits": 8, "scale": "output"}
 """How ``config.json`` tells that matrices are int8 with one scale for each output."""
 
@@ -32,6 +40,8 @@ class LoadedModel:
     path: Path
     end_ids: frozenset[int]
     """Tokens that end a reply."""
+    notice: str = ""
+    """What a person should know of what was read; "" is nothing."""
 
 
 def write_model_files(directory: Path, model: Decoder, tokenizer: Tokenizer) -> None:
@@ -54,6 +64,7 @@ def load_model(directory: Path, device: torch.device) -> LoadedModel:
     Raises:
         InputError: If files are missing or of a kind tissu does not read.
         IntegrityError: If a sealed file is damaged.
+        ResourceError: If it does not fit memory.
     """
     refuse_pickles(directory)
     if is_sealed(directory):
@@ -63,24 +74,44 @@ def load_model(directory: Path, device: torch.device) -> LoadedModel:
     table = read_json(directory / CONFIG_FILE)
     config = from_hugging_face(table, directory)
     model = build_layers(table, config, directory)
-    tensors = family_of(table).from_file(load_tensors(directory / WEIGHTS_FILE), config)
+    _require_room(list_tensors(directory).values(), directory, device)
+    stored = {n: t for path in weight_files(directory) for n, t in load_tensors(path).items()}
+    family = family_of(table)
+    tensors = family.from_file(stored, config)
     if config.tie_word_embeddings:
         names = _tied_names(model)
         tensors |= {name: tensors[tied] for name, tied in names.items() if tied in tensors}
     _check_tensors(model, tensors, directory)
     model.load_state_dict(
-        {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}, assign=True
+        # Fused Adam on a CPU walks over a parameter's memory as if it were contiguous.
+        {
+            n: t.float().contiguous() if t.is_floating_point() else t.contiguous()
+            for n, t in tensors.items()
+        },
+        assign=True,
     )
     share_tied(model)
     tokenizer = Tokenizer.load(directory)
     end_ids = frozenset({tokenizer.end_id, *_declared_ends(directory)})
-    return LoadedModel(model.to(device).eval(), tokenizer, directory, end_ids)
+    model = model.to(device).eval()
+    return LoadedModel(model, tokenizer, directory, end_ids, family.notice(stored))
 
 
-def _declared_ends(directory: Path) -> list[int]:
-    path = directory / GENERATION_FILE
-    ends = read_json(path).get("eos_token_id", []) if path.is_file() else []
-    return [end for end in (ends if isinstance(ends, list) else [ends]) if isinstance(end, int)]
+def _require_room(tensors: Iterable[StoredTensor], directory: Path, device: torch.device) -> None:
+    needed = sum(stored.loaded_bytes for stored in tensors)
+    free = min(free_bytes(torch.device("cpu")), free_bytes(device))
+    if needed > free:
+        raise ResourceError(
+            f"{directory} needs {needed / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB free",
+            hint="use a smaller model, or one of int8 weights that tissu quantize made",
+        )
+
+
+def _declared_ends(directory: Path) -> Iterator[int]:
+    for name in (CONFIG_FILE, GENERATION_FILE):
+        path = directory / name
+        ends = read_json(path).get("eos_token_id") if path.is_file() else None
+        yield from (end for end in (ends if isinstance(ends, list) else [ends]) if type(end) is int)
 
 
 def refuse_pickles(path: Path) -> None:
@@ -150,30 +181,30 @@ def from_hugging_face(table: dict[str, Any], directory: Path) -> ModelConfig:
         return family_of(table).from_table(table)
     except UnreadableConfigError as error:
         raise InputError(f"{path} {error}", hint="use another model") from error
-    except (ConfigError, TypeError) as error:
+    except (ConfigError, TypeError, ArithmeticError) as error:
         raise InputError(f"{path}: {error}", hint="use another model") from error
 
 
 def _check_tensors(model: Decoder, tensors: dict[str, torch.Tensor], directory: Path) -> None:
     layers = model.state_dict()
     expected = {name: tuple(tensor.shape) for name, tensor in layers.items()}
-    path = directory / WEIGHTS_FILE
     for name, shape in expected.items():
         if name not in tensors:
             raise InputError(
-                f"{path} lacks the tensor {name}", hint="use another copy of the model"
+                f"{directory} lacks the tensor {name}", hint="use another copy of the model"
             )
         if tuple(tensors[name].shape) != shape:
             raise InputError(
-                f"{path}: {name} is {tuple(tensors[name].shape)}, the configuration says {shape}",
+                f"{directory}: {name} is {tuple(tensors[name].shape)}, "
+                f"the configuration says {shape}",
                 hint="use another copy of the model",
             )
         if tensors[name].is_floating_point() != layers[name].is_floating_point():
             raise InputError(
-                f"{path}: {name} is {tensors[name].dtype}, the configuration says "
+                f"{directory}: {name} is {tensors[name].dtype}, the configuration says "
                 f"{layers[name].dtype}",
                 hint="use another copy of the model",
             )
     extra = sorted(set(tensors) - set(expected))
     if extra:
-        raise InputError(f"{path} has a tensor too many: {extra[0]}", hint="use another copy")
+        raise InputError(f"{directory} has a tensor too many: {extra[0]}", hint="use another copy")

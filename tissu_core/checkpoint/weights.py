@@ -11,7 +11,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tissu_core.errors import InputError
+from tissu_core.storage import read_json
 
+WEIGHTS_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+_ANOTHER = "use another copy of the model"
+_POINTER = b"version https://git-lfs.github.com/spec/"
 _SYSTEM_ERROR = re.compile(r"(.*) \(os error (\d+)\)", re.DOTALL)
 
 
@@ -29,6 +34,11 @@ class StoredTensor:
         """Its size in the file."""
         bits = re.search(r"\d+", self.dtype)  # BOOL has no number, and takes a byte
         return math.prod(self.shape) * (int(bits[0]) if bits else 8) // 8
+
+    @property
+    def loaded_bytes(self) -> int:
+        """Its size in memory, where all but whole numbers is fp32."""
+        return 4 * math.prod(self.shape) if "F" in self.dtype else self.num_bytes
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -51,7 +61,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file, on the CPU.
+    """All tensors of a file, on the CPU; their numbers are read when they are used.
 
     Raises:
         InputError: If it is no safetensors file.
@@ -60,30 +70,86 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path} is no whole safetensors file: {error}", hint="use another copy of the model"
-        ) from error
+        raise _not_whole(path, error) from error
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The files with a model's weights: one, or the shards that an index names.
+
+    Raises:
+        InputError: If there are none, one is missing or it is not in the directory.
+    """
+    whole, index = directory / WEIGHTS_FILE, directory / INDEX_FILE
+    if whole.is_file() or not index.is_file():
+        if not whole.is_file():
+            raise InputError(f"{directory} has no {WEIGHTS_FILE}", hint="tissu models list")
+        return [whole]
+    names = sorted({*_read_index(index).values()})
+    for name in names:
+        if Path(name).name != name:
+            raise InputError(
+                f"{index} names {name!r}, which is not a file of its directory", hint=_ANOTHER
+            )
+        if not (directory / name).is_file():
+            raise InputError(f"{directory} lacks {name}, which {INDEX_FILE} names", hint=_ANOTHER)
+    return [directory / name for name in names]
+
+
+def _read_index(path: Path) -> dict[str, str]:
+    places = read_json(path).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
+        raise InputError(f"{path} has no weight_map from tensors to files", hint=_ANOTHER)
+    return places
 
 
 def list_tensors(directory: Path) -> dict[str, StoredTensor]:
-    """The tensors of a model by name, from the headers of its files; optimizer states are left out.
+    """The tensors of a model by name, from the headers of its files.
 
     Raises:
-        InputError: If there are no safetensors, or a file is not whole.
+        InputError: If there are no safetensors, a file is not whole, or an index says otherwise.
     """
     found: dict[str, StoredTensor] = {}
-    for path in sorted(directory.glob("*.safetensors")):
-        try:
-            with safe_open(path, framework="pt") as file:
-                for name in file.keys():  # noqa: SIM118
-                    part = file.get_slice(name)
-                    found[name] = StoredTensor(path, part.get_dtype(), tuple(part.get_shape()))
-        except (SafetensorError, OSError) as error:
-            raise InputError(
-                f"{path} is no whole safetensors file: {error}",
-                hint="use another copy of the model",
-            ) from error
-    found = {name: stored for name, stored in found.items() if "/" not in name}  # not moments
-    if not found:
-        raise InputError(f"{directory} has no model.safetensors", hint="tissu models list")
+    paths = weight_files(directory)
+    for path in paths:
+        for name, stored in _read_header(path).items():
+            if name in found:
+                raise InputError(
+                    f"{path} holds {name}, and so does {found[name].file.name}", hint=_ANOTHER
+                )
+            found[name] = stored
+    if paths[0].name != WEIGHTS_FILE:
+        _check_index(_read_index(directory / INDEX_FILE), found, directory / INDEX_FILE)
     return found
+
+
+def _check_index(places: dict[str, str], found: dict[str, StoredTensor], index: Path) -> None:
+    for name in sorted({*places, *found}):
+        stored = found.get(name)
+        if stored is None or stored.file.name != places.get(name):
+            where = "no file" if stored is None else stored.file.name
+            said = places.get(name, "no file")
+            raise InputError(f"{index} has {name} in {said}, and it is in {where}", hint=_ANOTHER)
+
+
+def _read_header(path: Path) -> dict[str, StoredTensor]:
+    try:
+        # Numpy's way maps nothing into memory, so that a file may be larger than it.
+        with safe_open(path, framework="numpy") as file:
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            return {
+                name: StoredTensor(path, part.get_dtype(), tuple(part.get_shape()))
+                for name, part in parts.items()
+            }
+    except (SafetensorError, OSError) as error:
+        raise _not_whole(path, error) from error
+
+
+def _not_whole(path: Path, error: Exception) -> InputError:
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                return InputError(
+                    f"{path} is a Git LFS pointer, {path.stat().st_size} bytes, not the weights",
+                    hint="git lfs pull, where the model was cloned",
+                )
+    return InputError(f"{path} is no whole safetensors file: {error}", hint=_ANOTHER)

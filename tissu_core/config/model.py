@@ -1,145 +1,28 @@
-"""The shape of a model: what a person asks for, and the resolved architecture.
+"""The resolved architecture of a model.
 
-Field names of ``ModelConfig`` are Hugging Face's where it has one, so that a saved model is read by
-other programs almost without a map.
+Field names are Hugging Face's where it has one, so that a saved model is read by other programs
+almost without a map.
 """
 
 from dataclasses import dataclass, fields
 
-from tissu_core.config.fields import check, setting
+from tissu_core.config.rope import RopeScaling, is_positive
 from tissu_core.errors import ConfigError
 
-HEAD_DIM = 64
-PRESETS: dict[str, tuple[int, int]] = {  # name: (layers, width)
-    "nano": (3, 192),
-    "micro": (4, 256),
-    "small": (6, 384),
-    "base": (12, 768),
-}
 NORMS = ("rmsnorm", "layernorm")
-FEED_FORWARDS = ("swiglu", "gelu", "gelu_tanh", "relu", "relu2")
+GATED = ("swiglu", "geglu_tanh")
+FEED_FORWARDS = (*GATED, "gelu", "gelu_tanh", "relu", "relu2")
 POSITIONS = ("rope", "alibi", "learned", "sinusoidal")
-INIT_SCHEMES = (
-    "identity",
-    "gpt2",
-    "xavier_uniform",
-    "xavier_normal",
-    "kaiming_uniform",
-    "kaiming_normal",
-)
+BIASED = ("qkv", "o", "mlp")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelShape:
-    """The shape a person asks for; what is left out, tissu chooses for corpus and machine."""
+@dataclass(frozen=True, slots=True)
+class LayerKind:
+    """What one layer may do otherwise than its neighbours."""
 
-    preset: str = setting(
-        "auto",
-        "size of the model; auto fits corpus, machine and budget",
-        flag="--preset",
-        choices=("auto", *PRESETS),
-        panel="Model",
-    )
-    depth: int | None = setting(
-        None,
-        "one dial for the size: N layers, N x 64 wide",
-        flag="--depth",
-        minimum=1,
-        maximum=128,
-        panel="Model",
-    )
-    num_hidden_layers: int | None = setting(
-        None, "transformer blocks", flag="--layers", minimum=1, maximum=512, panel="Model"
-    )
-    hidden_size: int | None = setting(
-        None, "channels of the residual stream", flag="--width", minimum=2, panel="Model"
-    )
-    num_attention_heads: int | None = setting(
-        None, "query heads; must divide --width", flag="--heads", minimum=1, panel="Model"
-    )
-    num_key_value_heads: int | None = setting(
-        None,
-        "key and value heads; must divide --heads",
-        flag="--kv-heads",
-        minimum=1,
-        panel="Model",
-    )
-    context_tokens: int | None = setting(
-        None,
-        "the longest text the model reads at once",
-        flag="--context",
-        unit="tokens",
-        minimum=8,
-        maximum=1 << 20,
-        panel="Model",
-    )
-    vocab_size: int | None = setting(
-        None,
-        "size of the vocabulary to learn",
-        flag="--vocab-size",
-        unit="tokens",
-        minimum=272,
-        maximum=1 << 20,
-        panel="Model",
-    )
-    norm: str = setting(
-        "rmsnorm", "normalisation", flag="--norm", choices=NORMS, panel="Architecture"
-    )
-    feed_forward: str = setting(
-        "swiglu",
-        "feed-forward block; relu2 is the square of relu",
-        flag="--ffn",
-        choices=FEED_FORWARDS,
-        panel="Architecture",
-    )
-    position_embedding: str = setting(
-        "rope",
-        "how positions are told",
-        flag="--pos",
-        choices=POSITIONS,
-        panel="Architecture",
-    )
-    sliding_window: int | None = setting(
-        None,
-        "each token attends to this many, itself included; the default is all before it",
-        flag="--window",
-        unit="tokens",
-        minimum=1,
-        panel="Architecture",
-    )
-    tie_word_embeddings: bool = setting(
-        False,
-        "embedding and head share one matrix",
-        flag="--tie-embeddings",
-        panel="Architecture",
-    )
-    qk_norm: bool | None = setting(
-        None,
-        "normalise queries and keys; the default does where other programs know it (Qwen3's shape)",
-        flag="--qk-norm",
-        panel="Architecture",
-    )
-    use_bias: bool = setting(
-        False, "projections and layer norms have biases", flag="--bias", panel="Architecture"
-    )
-    init: str = setting(
-        "identity",
-        "first weights; identity lets every block begin as one",
-        flag="--init",
-        choices=INIT_SCHEMES,
-        panel="Architecture",
-    )
-    dropout: float = setting(
-        0.0,
-        "share of activations dropped while training",
-        flag="--dropout",
-        minimum=0,
-        maximum=0.9,
-        panel="Model",
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
+    window: int | None
+    """Each token attends to this many, itself included; None is all before it."""
+    has_rope: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,13 +46,39 @@ class ModelConfig:
     tie_word_embeddings: bool = False
     qk_norm: bool = True
     use_bias: bool = False
+    sliding_layers: tuple[int, ...] | None = None
+    """Layers that have the window; None is all of them."""
+    rope_layers: tuple[int, ...] | None = None
+    """Layers that rotate queries and keys; None is all of them."""
+    rope_scaling: RopeScaling | None = None
+    partial_rotary_factor: float = 1.0
+    """Share of a head's channels that is rotated."""
+    projection_bias: tuple[str, ...] = ()
+    """Projections that have biases even where ``use_bias`` gives them none."""
+    has_post_norms: bool = False
+    """Attention and feed-forward have norms behind them too."""
+    attn_logit_softcapping: float | None = None
+    """A tanh keeps the scores of attention within this."""
+    final_logit_softcapping: float | None = None
+    """A tanh keeps the logits of the vocabulary within this."""
+    query_pre_attn_scalar: float | None = None
+    """Scores of attention are divided by the root of this; None is ``head_dim``."""
+    embedding_multiplier: float | None = None
+    """What embeddings are multiplied by on the way in, not where the head is tied to them."""
+    rope_local_base_freq: float | None = None
+    """``rope_theta`` of the layers that have the window; None is the same one."""
+    num_local_experts: int = 0
+    """Feed-forwards of a layer, of which a token uses ``num_experts_per_tok``; 0 is the one."""
+    num_experts_per_tok: int = 0
 
     def __post_init__(self) -> None:
-        for spec in fields(self)[:8]:  # the counts, which may come from a foreign file
-            value = getattr(self, spec.name)
+        counts = [spec.name for spec in fields(self)[:8]]  # which may come from a foreign file
+        counts += [] if self.sliding_window is None else ["sliding_window"]
+        for name in counts:
+            value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise ConfigError(
-                    f"{spec.name} is {value!r}", field=spec.name, hint="use a whole number from 1"
+                    f"{name} is {value!r}", field=name, hint="use a whole number from 1"
                 )
         for name, known in _WORDS.items():
             if getattr(self, name) not in known:
@@ -184,19 +93,83 @@ class ModelConfig:
                 f"{self.num_attention_heads} heads",
                 field="num_key_value_heads",
                 hint="--kv-heads "
-                f"{_largest_divisor(self.num_attention_heads, self.num_key_value_heads)}",
+                f"{largest_divisor(self.num_attention_heads, self.num_key_value_heads)}",
             )
-        if self.position_embedding == "rope" and self.head_dim % 2:
+        layers = range(self.num_hidden_layers)
+        for name, parts in (
+            ("sliding_layers", layers),
+            ("rope_layers", layers),
+            ("projection_bias", BIASED),
+        ):
+            unknown = {*(getattr(self, name) or ())} - {*parts}
+            if unknown:
+                raise ConfigError(
+                    f"{name} names {min(unknown, key=repr)!r}",
+                    field=name,
+                    hint=f"name some of: {', '.join(map(str, parts))}",
+                )
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if not is_positive(value) and not (value is None and name in _OPTIONAL):
+                raise ConfigError(f"{name} is {value!r}", field=name, hint="use a number above 0")
+        self._check_experts()
+        if self.position_embedding == "rope":
+            self._check_rotation()
+
+    def _check_rotation(self) -> None:
+        if self.rotary_dim % 2 or not 0 < self.rotary_dim <= self.head_dim:
             raise ConfigError(
-                f"{self.head_dim} channels a head; rotary positions need an even number",
+                f"{self.rotary_dim} channels a head; rotary positions need an even number",
                 field="num_attention_heads",
                 hint="another --heads or --width, or --pos alibi",
+            )
+        scaling = self.rope_scaling
+        if scaling is not None and scaling.rope_type == "longrope":
+            for name in ("short_factor", "long_factor"):
+                if len(getattr(scaling, name)) != self.rotary_dim // 2:
+                    raise ConfigError(
+                        f"{name} has {len(getattr(scaling, name))} numbers",
+                        field=name,
+                        hint=f"one for each of {self.rotary_dim // 2} frequencies",
+                    )
+
+    def _check_experts(self) -> None:
+        experts, chosen = self.num_local_experts, self.num_experts_per_tok
+        are_whole = type(experts) is int and type(chosen) is int
+        if not (are_whole and (1 <= chosen <= experts or experts == chosen == 0)):
+            raise ConfigError(
+                f"num_experts_per_tok is {chosen!r} of {experts!r} experts",
+                field="num_experts_per_tok",
+                hint="use a whole number from 1 to that of the experts",
             )
 
     @property
     def is_gated(self) -> bool:
         """Whether the feed-forward has a third matrix, the gate."""
-        return self.feed_forward == "swiglu"
+        return self.feed_forward in GATED
+
+    def has_bias(self, projection: str) -> bool:
+        """Whether "qkv", "o" or "mlp" has biases."""
+        return self.use_bias or projection in self.projection_bias
+
+    @property
+    def rotary_dim(self) -> int:
+        """Channels of a head that are rotated."""
+        return int(self.head_dim * self.partial_rotary_factor)
+
+    @property
+    def layer_kinds(self) -> tuple[LayerKind, ...]:
+        """The kind of each layer, from the first."""
+        every = range(self.num_hidden_layers)
+        sliding = every if self.sliding_layers is None else self.sliding_layers
+        rotating = every if self.rope_layers is None else self.rope_layers
+        return tuple(
+            LayerKind(
+                window=self.sliding_window if index in sliding else None,
+                has_rope=self.position_embedding == "rope" and index in rotating,
+            )
+            for index in every
+        )
 
 
 _WORDS = {
@@ -204,81 +177,16 @@ _WORDS = {
     "feed_forward": FEED_FORWARDS,
     "position_embedding": POSITIONS,
 }
+_OPTIONAL = (
+    "attn_logit_softcapping",
+    "final_logit_softcapping",
+    "query_pre_attn_scalar",
+    "embedding_multiplier",
+    "rope_local_base_freq",
+)
+_POSITIVE = ("norm_eps", "rope_theta", "partial_rotary_factor", *_OPTIONAL)
 
 
-def resolve_shape(
-    shape: ModelShape, *, layers: int, width: int, context_tokens: int, vocab_size: int
-) -> ModelConfig:
-    """The architecture of a shape; the four numbers stand in for what the shape leaves open.
-
-    Raises:
-        ConfigError: If heads do not divide the width, or key/value heads the heads.
-    """
-    layers = shape.num_hidden_layers or layers
-    width = shape.hidden_size or width
-    heads = shape.num_attention_heads or max(1, width // HEAD_DIM)
-    if width % heads:
-        raise ConfigError(
-            f"--heads is {heads}, which does not divide the width {width}",
-            field="num_attention_heads",
-            hint=f"--heads {_largest_divisor(width, heads)} --width {width}",
-        )
-    if shape.position_embedding == "rope" and (width // heads) % 2:
-        raise ConfigError(
-            f"width {width} over {heads} heads gives {width // heads} channels a head; rotary "
-            "positions need an even number",
-            field="num_attention_heads",
-            hint=f"--width {width + heads}",
-        )
-    return ModelConfig(
-        vocab_size=vocab_size,
-        hidden_size=width,
-        intermediate_size=_feed_forward_width(width, shape.feed_forward),
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        num_key_value_heads=shape.num_key_value_heads or heads,
-        head_dim=width // heads,
-        max_position_embeddings=shape.context_tokens or context_tokens,
-        norm=shape.norm,
-        norm_eps=1e-6 if shape.norm == "rmsnorm" else 1e-5,
-        feed_forward=shape.feed_forward,
-        position_embedding=shape.position_embedding,
-        sliding_window=shape.sliding_window,
-        tie_word_embeddings=shape.tie_word_embeddings,
-        qk_norm=_is_qwen3(shape) if shape.qk_norm is None else shape.qk_norm,
-        use_bias=shape.use_bias,
-    )
-
-
-def _is_qwen3(shape: ModelShape) -> bool:
-    """Whether a shape with QK-norm is one that other programs know."""
-    words = (shape.norm, shape.feed_forward, shape.position_embedding)
-    return words == ("rmsnorm", "swiglu", "rope") and not shape.use_bias
-
-
-def asked_size(shape: ModelShape) -> tuple[int, int] | None:
-    """Layers and width by explicit shape, depth or preset, in that order; None leaves it open."""
-    size = PRESETS.get(shape.preset)
-    if shape.depth is not None:
-        size = (shape.depth, shape.depth * HEAD_DIM)
-    if shape.num_hidden_layers is None and shape.hidden_size is None:
-        return size
-    layers = shape.num_hidden_layers or (
-        size[0] if size else max(1, (shape.hidden_size or 0) // 64)
-    )
-    return layers, shape.hidden_size or (size[1] if size else layers * HEAD_DIM)
-
-
-def _feed_forward_width(width: int, kind: str) -> int:
-    """4 times the width; with a gate 8/3 in multiples of 64: three matrices then cost what two do.
-
-    Source: Shazeer 2020, arXiv:2002.05202, section 2.
-    """
-    if kind != "swiglu":
-        return 4 * width
-    step = 64 if width >= 128 else 8
-    return max(step, round(width * 8 / 3 / step) * step)
-
-
-def _largest_divisor(number: int, limit: int) -> int:
+def largest_divisor(number: int, limit: int) -> int:
+    """The largest divisor of a number that is not above the limit."""
     return next(d for d in range(min(limit, number), 0, -1) if number % d == 0)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from tissu_core.config.data import DataConfig
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.fields import setting
-from tissu_core.config.model import ModelShape
 from tissu_core.config.objective import ObjectiveConfig
 from tissu_core.config.optimizer import OptimizerConfig
+from tissu_core.config.shape import ModelShape
 from tissu_core.config.training import DeviceConfig, MachineConfig, TrainingConfig
 
 

@@ -110,6 +110,8 @@ def iter_choices(
     history = torch.tensor(list(prompt_ids), dtype=torch.long)
     reading = history
     for number in range(max_tokens):
+        if model.outgrows(cache, len(reading)):
+            cache, reading = model.new_cache(), history
         logits = model(reading[None].to(device), cache, last_only=True)[0, -1].float().cpu()
         if number == 0 and first_allowed:
             logits = _only(logits, first_allowed)

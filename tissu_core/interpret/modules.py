@@ -12,7 +12,8 @@ from tissu_core.events import ModuleCounted
 def count_modules(module: nn.Module) -> list[ModuleCounted]:
     """The module and all below it, in order, with the parameters each holds.
 
-    Paths begin at ``module``, whose own is "". A weight that two share belongs to the first.
+    Paths begin at ``module``, whose own is "". A weight that two share belongs to the first, and
+    what does nothing is left out.
     """
     return _count(module, set())
 
@@ -20,7 +21,11 @@ def count_modules(module: nn.Module) -> list[ModuleCounted]:
 def _count(module: nn.Module, seen: set[int]) -> list[ModuleCounted]:
     own = [p for p in module.parameters(recurse=False) if id(p) not in seen]
     seen |= {id(parameter) for parameter in own}
-    children = [(name, _count(child, seen)) for name, child in module.named_children()]
+    children = [
+        (name, _count(child, seen))
+        for name, child in module.named_children()
+        if not isinstance(child, nn.Identity)
+    ]
     held = sum(p.numel() for p in own) + sum(rows[0].num_parameters for _, rows in children)
     found = [ModuleCounted(path="", kind=type(module).__name__, count=1, num_parameters=held)]
     is_list = isinstance(module, nn.ModuleList)

@@ -14,13 +14,13 @@ from tissu_core.checkpoint.weights import list_tensors
 from tissu_core.errors import ConfigError
 from tissu_core.events import TensorSummarized
 
-# Words for the same part: what people say, and what files of Llama, GPT-2 and MPT say.
+# Words for the same part: what people say, and what files of Llama, GPT-2, MPT and Mixtral say.
 _FUSED = ("qkv", "c_attn", "Wqkv")
 _SYNONYMS = (
     ("model", "transformer"),
     ("layers", "layer", "block", "blocks", "h"),
     ("self_attn", "attn", "attention"),
-    ("mlp", "ffn", "feed_forward"),
+    ("mlp", "ffn", "feed_forward", "block_sparse_moe"),
     ("embed_tokens", "embed", "embedding", "embeddings", "wte"),
     ("embed_positions", "positions", "wpe"),
     ("lm_head", "head"),
@@ -28,9 +28,9 @@ _SYNONYMS = (
     ("k_proj", "k", *_FUSED),
     ("v_proj", "v", *_FUSED),
     ("o_proj", "o", "out_proj", "c_proj"),
-    ("gate_proj", "gate"),
-    ("up_proj", "up", "c_fc"),
-    ("down_proj", "down", "c_proj"),
+    ("gate_proj", "gate", "w1"),
+    ("up_proj", "up", "c_fc", "w3"),
+    ("down_proj", "down", "c_proj", "w2"),
     ("input_layernorm", "ln_1", "norm_1"),
     ("post_attention_layernorm", "ln_2", "norm_2"),
     ("norm", "ln_f", "norm_f"),

@@ -11,9 +11,10 @@ from tissu_core.layers.masks import attention_mask, is_plain_causal
 from tissu_core.layers.norms import build_norm
 from tissu_core.layers.positions import alibi_slopes
 from tissu_core.layers.rope import apply_rope
+from tissu_core.layers.soft_cap import capped_attention
 
 Rope = tuple[Tensor, Tensor]
-"""Cosines and sines of the positions being read, each (T, D/2)."""
+"""Cosines and sines of the positions being read, each (T, R/2) of R rotated channels."""
 
 
 class Attention(nn.Module):
@@ -24,21 +25,29 @@ class Attention(nn.Module):
     Shapes: (B, T, C) to (B, T, C).
     """
 
-    def __init__(self, config: ModelConfig, dropout: float) -> None:
+    def __init__(self, config: ModelConfig, dropout: float, layer_index: int) -> None:
         super().__init__()
-        width, bias, head_dim = config.hidden_size, config.use_bias, config.head_dim
+        width, head_dim = config.hidden_size, config.head_dim
         self.num_heads, self.num_kv_heads = config.num_attention_heads, config.num_key_value_heads
-        self.head_dim, self.window, self.dropout = head_dim, config.sliding_window, dropout
+        self.head_dim, self.dropout = head_dim, dropout
+        kind = config.layer_kinds[layer_index]
+        self.window, self.has_rope = kind.window, kind.has_rope
+        bias = config.has_bias("qkv")
         self.q_proj = nn.Linear(width, self.num_heads * head_dim, bias=bias)
         self.k_proj = nn.Linear(width, self.num_kv_heads * head_dim, bias=bias)
         self.v_proj = nn.Linear(width, self.num_kv_heads * head_dim, bias=bias)
-        self.o_proj = nn.Linear(self.num_heads * head_dim, width, bias=bias)
+        self.o_proj = nn.Linear(self.num_heads * head_dim, width, bias=config.has_bias("o"))
         self.q_norm: nn.Module = nn.Identity()
         self.k_norm: nn.Module = nn.Identity()
         if config.qk_norm:
-            self.q_norm = build_norm(config.norm, head_dim, config.norm_eps, bias=bias)
-            self.k_norm = build_norm(config.norm, head_dim, config.norm_eps, bias=bias)
+            self.q_norm, self.k_norm = (
+                build_norm(config.norm, head_dim, config.norm_eps, bias=config.use_bias)
+                for _ in range(2)
+            )
         has_slopes = config.position_embedding == "alibi"
+        # Attention divides by sqrt(head_dim): the queries make up for the rest.
+        self.query_scale = (head_dim / (config.query_pre_attn_scalar or head_dim)) ** 0.5
+        self.softcap = config.attn_logit_softcapping
         self.slopes = tuple(alibi_slopes(self.num_heads).tolist()) if has_slopes else ()
 
     def forward(self, x: Tensor, rope: Rope | None, cache: LayerCache | None = None) -> Tensor:
@@ -47,8 +56,10 @@ class Attention(nn.Module):
         queries = self.q_norm(self.q_proj(x).view(batch, time, self.num_heads, self.head_dim))
         keys = self.k_norm(self.k_proj(x).view(batch, time, self.num_kv_heads, self.head_dim))
         values = self.v_proj(x).view(batch, time, self.num_kv_heads, self.head_dim).transpose(1, 2)
-        if rope is not None:
+        if self.has_rope and rope is not None:
             queries, keys = apply_rope(queries, *rope), apply_rope(keys, *rope)
+        if self.query_scale != 1:
+            queries = queries * self.query_scale
         queries, keys = queries.transpose(1, 2), keys.transpose(1, 2)
         if cache is not None:
             keys, values = cache.append(keys, values)
@@ -61,7 +72,9 @@ class Attention(nn.Module):
         time, seen = queries.shape[2], keys.shape[2]
         dropout = self.dropout if self.training else 0.0
         is_masked = bool(self.slopes) or not is_plain_causal(time, seen, self.window)
-        if torch.is_grad_enabled() and suits_blocks(queries, keys, dropout, is_masked=is_masked):
+        is_masked |= self.softcap is not None
+        is_training = torch.is_grad_enabled() and self.softcap is None
+        if is_training and suits_blocks(queries, keys, dropout, is_masked=is_masked):
             groups = self.num_heads // self.num_kv_heads
             keys, values = (x.repeat_interleave(groups, dim=1) for x in (keys, values))
             return blocked_causal_attention(queries, keys, values, self.window, self.slopes)
@@ -69,6 +82,8 @@ class Attention(nn.Module):
         if is_masked:
             mask = attention_mask(time, seen, self.window, self.slopes, queries.device)
             mask = mask if mask.dtype == torch.bool else mask.to(queries.dtype)
+        if mask is not None and self.softcap is not None:
+            return capped_attention(queries, keys, values, mask, self.softcap, dropout)
         return F.scaled_dot_product_attention(
             queries,
             keys,

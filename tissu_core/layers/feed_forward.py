@@ -7,18 +7,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class SwiGLU(nn.Module):
-    """(silu(x W_gate) * (x W_up)) W_down. Source: Shazeer 2020, arXiv:2002.05202."""
+class GLU(nn.Module):
+    """(activation(x W_gate) * (x W_up)) W_down. Source: Shazeer 2020, arXiv:2002.05202."""
 
-    def __init__(self, hidden_size: int, intermediate_size: int, *, bias: bool) -> None:
+    def __init__(
+        self, hidden_size: int, intermediate_size: int, activation: str, *, bias: bool
+    ) -> None:
         super().__init__()
         self.gate_proj = nn.Linear(hidden_size, intermediate_size, bias=bias)
         self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=bias)
         self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=bias)
+        self.activation = GATES[activation]
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate, multiply, project back."""
-        down: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        down: Tensor = self.down_proj(self.activation(self.gate_proj(x)) * self.up_proj(x))
         return down
 
 
@@ -50,12 +53,15 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "relu2": relu2,
 }
+GATES: dict[str, Callable[[Tensor], Tensor]] = {
+    "swiglu": F.silu,
+    "geglu_tanh": ACTIVATIONS["gelu_tanh"],  # Gemma's
+}
 
 
 def build_feed_forward(
     kind: str, hidden_size: int, intermediate_size: int, *, bias: bool
-) -> SwiGLU | MLP:
-    """The block for "swiglu" or the name of an activation."""
-    if kind == "swiglu":
-        return SwiGLU(hidden_size, intermediate_size, bias=bias)
-    return MLP(hidden_size, intermediate_size, kind, bias=bias)
+) -> GLU | MLP:
+    """The block for the name of a gate or an activation."""
+    block = GLU if kind in GATES else MLP
+    return block(hidden_size, intermediate_size, kind, bias=bias)

@@ -1,5 +1,7 @@
 """Keys and values of what was read, so that each new token costs one token."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -74,10 +76,10 @@ class LayerCache:
 
 
 class KVCache:
-    """A cache per layer; ``length`` is how many positions were read."""
+    """A cache for each layer's window; ``length`` is how many positions were read."""
 
-    def __init__(self, num_layers: int, capacity: int, window: int | None = None) -> None:
-        self.layers = [LayerCache(capacity, window) for _ in range(num_layers)]
+    def __init__(self, windows: Sequence[int | None], capacity: int) -> None:
+        self.layers = [LayerCache(capacity, window) for window in windows]
 
     @property
     def length(self) -> int:

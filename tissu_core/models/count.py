@@ -1,6 +1,6 @@
 """How large a model is and what a token of it costs, by closed formulas."""
 
-from tissu_core.config.model import ModelConfig
+from tissu_core.config.model import LayerKind, ModelConfig
 
 
 def num_parameters(config: ModelConfig) -> int:
@@ -19,28 +19,29 @@ def train_flops_per_token(config: ModelConfig) -> float:
     """Operations of forward and backward for one token of a full context.
 
     6 per matrix parameter, and 6 T H D per layer for causal attention over T tokens, or over the
-    mean of what a window shows.
+    mean of what the layer's window shows.
     Source: Chowdhery et al. 2022, arXiv:2204.02311, appendix B, halved for causality.
     """
-    matrices = config.num_hidden_layers * _block_matrices(config)
+    used = _block_matrices(config, config.num_experts_per_tok or 1)
+    matrices = config.num_hidden_layers * used
     matrices += config.vocab_size * config.hidden_size
-    attended = _mean_seen(config) * config.num_attention_heads * config.head_dim
-    return 6.0 * matrices + 12.0 * config.num_hidden_layers * attended
+    seen = sum(_mean_seen(kind, config.max_position_embeddings) for kind in config.layer_kinds)
+    return 6.0 * matrices + 12.0 * seen * config.num_attention_heads * config.head_dim
 
 
 def train_bytes(config: ModelConfig, sequences: int) -> float:
     """Rough peak memory of a training step: weights, gradients, moments, activations, logits."""
     tokens = sequences * config.max_position_embeddings
-    per_layer = 14 * config.hidden_size + 6 * config.intermediate_size
+    experts = config.num_experts_per_tok or 1
+    per_layer = 14 * config.hidden_size + 6 * experts * config.intermediate_size
     activations = tokens * config.num_hidden_layers * per_layer * 2
     logits = tokens * config.vocab_size * 2
     return 20.0 * num_parameters(config) + activations + logits
 
 
-def _mean_seen(config: ModelConfig) -> float:
+def _mean_seen(kind: LayerKind, context: int) -> float:
     """Tokens that a token of a full context attends to, itself as half of one."""
-    context = config.max_position_embeddings
-    window = min(config.sliding_window or context, context)
+    window = min(kind.window or context, context)
     return window - window * window / (2 * context)
 
 
@@ -49,19 +50,21 @@ def checkpoint_bytes(config: ModelConfig) -> float:
     return 12.0 * num_parameters(config)
 
 
-def _block_matrices(config: ModelConfig) -> int:
+def _block_matrices(config: ModelConfig, experts: int) -> int:
     queries = config.num_attention_heads * config.head_dim
     keys = config.num_key_value_heads * config.head_dim
     attention = config.hidden_size * (2 * queries + 2 * keys)
-    matrices = 3 if config.is_gated else 2
-    return attention + matrices * config.hidden_size * config.intermediate_size
+    matrices = experts * (3 if config.is_gated else 2)
+    router = config.hidden_size * config.num_local_experts
+    return attention + matrices * config.hidden_size * config.intermediate_size + router
 
 
 def _block_parameters(config: ModelConfig) -> int:
-    norms = 2 * _norm_parameters(config, config.hidden_size)
+    norms = (4 if config.has_post_norms else 2) * _norm_parameters(config, config.hidden_size)
     if config.qk_norm:
         norms += 2 * _norm_parameters(config, config.head_dim)
-    return _block_matrices(config) + norms + _projection_biases(config)
+    matrices = _block_matrices(config, config.num_local_experts or 1)
+    return matrices + norms + _projection_biases(config)
 
 
 def _norm_parameters(config: ModelConfig, size: int) -> int:
@@ -69,22 +72,25 @@ def _norm_parameters(config: ModelConfig, size: int) -> int:
 
 
 def _projection_biases(config: ModelConfig) -> int:
-    if not config.use_bias:
-        return 0
     queries = config.num_attention_heads * config.head_dim
     keys = config.num_key_value_heads * config.head_dim
     ups = config.intermediate_size * (2 if config.is_gated else 1)
-    return queries + 2 * keys + config.hidden_size + ups + config.hidden_size
+    mlps = (config.num_local_experts or 1) * (ups + config.hidden_size)
+    sizes = {"qkv": queries + 2 * keys, "o": config.hidden_size, "mlp": mlps}
+    return sum(size for projection, size in sizes.items() if config.has_bias(projection))
 
 
 def kv_bytes_per_token(config: ModelConfig, bytes_per_value: int = 4) -> int:
     """Cached keys and values of one token in all layers; fp32, as tissu decodes, unless given."""
-    values = 2 * config.num_key_value_heads * config.head_dim
-    return config.num_hidden_layers * values * bytes_per_value
+    return config.num_hidden_layers * _kv_values(config) * bytes_per_value
+
+
+def _kv_values(config: ModelConfig) -> int:
+    return 2 * config.num_key_value_heads * config.head_dim
 
 
 def kv_cache_bytes(config: ModelConfig) -> int:
-    """The largest a cache grows: the whole context, or room for two windows."""
-    window, context = config.sliding_window, config.max_position_embeddings
-    held = context if window is None else min(context, 2 * window)
-    return held * kv_bytes_per_token(config)
+    """The largest a cache grows in fp32: each layer's whole context, or room for two windows."""
+    context = config.max_position_embeddings
+    held = sum(min(context, 2 * (kind.window or context)) for kind in config.layer_kinds)
+    return 4 * held * _kv_values(config)

@@ -5,6 +5,7 @@ without a map.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import torch
@@ -17,29 +18,40 @@ from tissu_core.layers.attention import Attention, Rope
 from tissu_core.layers.feed_forward import build_feed_forward
 from tissu_core.layers.int8 import Int8Linear
 from tissu_core.layers.kv_cache import KVCache, LayerCache
+from tissu_core.layers.moe import MixtureOfExperts
 from tissu_core.layers.norms import build_norm
 from tissu_core.layers.positions import sinusoids
 from tissu_core.layers.rope import rope_tables
+from tissu_core.layers.soft_cap import soft_cap
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + feed_forward(norm(x))."""
+    """x + attention(norm(x)), then x + feed_forward(norm(x)); Gemma norms what is added, too."""
 
-    def __init__(self, config: ModelConfig, dropout: float) -> None:
+    def __init__(self, config: ModelConfig, dropout: float, layer_index: int) -> None:
         super().__init__()
-        width, bias = config.hidden_size, config.use_bias
-        self.input_layernorm = build_norm(config.norm, width, config.norm_eps, bias=bias)
-        self.self_attn = Attention(config, dropout)
-        self.post_attention_layernorm = build_norm(config.norm, width, config.norm_eps, bias=bias)
-        self.mlp = build_feed_forward(
-            config.feed_forward, width, config.intermediate_size, bias=bias
+        width, eps = config.hidden_size, config.norm_eps
+        norm = partial(build_norm, config.norm, width, eps, bias=config.use_bias)
+        self.input_layernorm = norm()
+        self.self_attn = Attention(config, dropout, layer_index)
+        self.post_attention_layernorm = norm()
+        self.mlp: nn.Module = build_feed_forward(
+            config.feed_forward, width, config.intermediate_size, bias=config.has_bias("mlp")
         )
+        if config.num_local_experts:
+            self.mlp = MixtureOfExperts(config)
+        self.attention_output_norm: nn.Module = nn.Identity()
+        self.mlp_output_norm: nn.Module = nn.Identity()
+        if config.has_post_norms:
+            self.attention_output_norm, self.mlp_output_norm = norm(), norm()
         self.dropout = dropout
 
     def forward(self, x: Tensor, rope: Rope | None, cache: LayerCache | None) -> Tensor:
         """Mix over time, then over channels."""
-        x = x + self._drop(self.self_attn(self.input_layernorm(x), rope, cache))
-        return x + self._drop(self.mlp(self.post_attention_layernorm(x)))
+        mixed = self.self_attn(self.input_layernorm(x), rope, cache)
+        x = x + self._drop(self.attention_output_norm(mixed))
+        mixed = self.mlp(self.post_attention_layernorm(x))
+        return x + self._drop(self.mlp_output_norm(mixed))
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training) if self.dropout else x
@@ -55,20 +67,25 @@ class Stack(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocab_size, width)
         if config.position_embedding == "learned":
             self.embed_positions = nn.Embedding(config.max_position_embeddings, width)
-        self.layers = nn.ModuleList(Block(config, dropout) for _ in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(
+            Block(config, dropout, index) for index in range(config.num_hidden_layers)
+        )
         self.norm = build_norm(config.norm, width, config.norm_eps, bias=config.use_bias)
         self._tables: tuple[Tensor, ...] = ()
+        self._are_long = False
 
     def forward(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
         """Read ids that follow what the cache holds."""
         start = cache.length if cache is not None else 0
         rows = slice(start, start + ids.shape[1])
-        rope: Rope | None = None
+        ropes: tuple[Rope | None, Rope | None] = None, None
         x: Tensor = self.embed_tokens(ids)
+        if self.config.embedding_multiplier is not None:
+            x = x * self.config.embedding_multiplier
         match self.config.position_embedding:
             case "rope":
-                cos, sin = self.fixed_tables(ids.device)
-                rope = cos[rows], sin[rows]
+                tables = [table[rows] for table in self.fixed_tables(ids.device, rows.stop)]
+                ropes = (tables[0], tables[1]), (tables[-2], tables[-1])
             case "learned":
                 x = x + self.embed_positions.weight[rows]
             case "sinusoidal":
@@ -81,22 +98,36 @@ class Stack(nn.Module):
             x = x.to(torch.get_autocast_dtype(ids.device.type))
         x = F.dropout(x, self.dropout, self.training) if self.dropout else x
         for index, layer in enumerate(self.layers):
+            rope = ropes[cast(Block, layer).self_attn.window is not None]
             x = layer(x, rope, cache.layers[index] if cache is not None else None)
         return cast(Tensor, self.norm(x))
 
-    def fixed_tables(self, device: torch.device) -> tuple[Tensor, ...]:
-        """Cosines and sines of every position, or what is added to its embedding."""
-        if not self._tables or self._tables[0].device != device:
+    def fixed_tables(self, device: torch.device, length: int = 0) -> tuple[Tensor, ...]:
+        """Cosines and sines of every position, or what is added to its embedding.
+
+        Some rotate by the length of the text; layers with a window may have a pair of their own,
+        which comes last.
+        """
+        is_long = self.is_long(length)
+        if not self._tables or self._tables[0].device != device or self._are_long != is_long:
             config, positions = self.config, self.config.max_position_embeddings
+            self._are_long = is_long
             with torch.inference_mode(mode=False):  # training may be next
                 if config.position_embedding == "rope":
-                    self._tables = rope_tables(
-                        positions, config.head_dim, config.rope_theta, device
-                    )
+                    rotated = positions, config.rotary_dim
+                    theta, scaling = config.rope_theta, config.rope_scaling
+                    self._tables = rope_tables(*rotated, theta, device, scaling, is_long=is_long)
+                    if config.rope_local_base_freq is not None:
+                        self._tables += rope_tables(*rotated, config.rope_local_base_freq, device)
                 else:
                     scale = embedding_std(config)
                     self._tables = (scale * sinusoids(positions, config.hidden_size, device),)
         return self._tables
+
+    def is_long(self, length: int) -> bool:
+        """Whether a text of this length is rotated otherwise than a short one, from its start."""
+        scaling = self.config.rope_scaling
+        return scaling is not None and scaling.is_long(length)
 
 
 def embedding_std(config: ModelConfig) -> float:
@@ -126,7 +157,9 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """Logits of the token after each id, or after the last alone."""
         hidden = self.model(ids, cache)
-        return cast(Tensor, self.lm_head(hidden[:, -1:] if last_only else hidden))
+        logits: Tensor = self.lm_head(hidden[:, -1:] if last_only else hidden)
+        cap = self.config.final_logit_softcapping
+        return logits if cap is None else soft_cap(logits, cap)
 
     @property
     def device(self) -> torch.device:
@@ -161,10 +194,12 @@ class Decoder(nn.Module):
         self.config = replace(self.config, max_position_embeddings=tokens)
         self.model.config, self.model._tables = self.config, ()
 
+    def outgrows(self, cache: KVCache, tokens: int) -> bool:
+        """Whether with so many more the cache's keys would be others: the text is read anew."""
+        is_long = self.model.is_long
+        return is_long(cache.length) != is_long(cache.length + tokens)
+
     def new_cache(self) -> KVCache:
         """An empty cache for the model's whole context."""
-        return KVCache(
-            self.config.num_hidden_layers,
-            self.config.max_position_embeddings,
-            self.config.sliding_window,
-        )
+        windows = [kind.window for kind in self.config.layer_kinds]
+        return KVCache(windows, self.config.max_position_embeddings)

@@ -1,6 +1,7 @@
 """Whether training a model fits memory, and which does."""
 
-from tissu_core.config.model import HEAD_DIM, ModelConfig, ModelShape, resolve_shape
+from tissu_core.config.model import ModelConfig
+from tissu_core.config.shape import HEAD_DIM, ModelShape, resolve_shape
 from tissu_core.errors import ResourceError
 from tissu_core.models.count import train_bytes
 

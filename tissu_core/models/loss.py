@@ -11,11 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tissu_core.layers.soft_cap import soft_cap
+
 _CHUNK_BYTES = {"cpu": 4 << 20, "cuda": 256 << 20, "mps": 64 << 20}
 
 
-def linear_nll(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+def linear_nll(
+    hidden: Tensor, weight: Tensor, targets: Tensor, softcap: float | None = None
+) -> Tensor:
     """-log softmax(hidden @ weight.T)[target] of each row, in nats and fp32, for scoring.
+
+    With ``softcap`` the logits are capped as in ``soft_cap``.
 
     Shapes: hidden (N, C), weight (V, C), targets (N,); returns (N,).
     """
@@ -23,7 +29,9 @@ def linear_nll(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     return torch.cat(
         [
             F.cross_entropy(
-                F.linear(hidden[rows], product).float(), targets[rows], reduction="none"
+                _logits(hidden[rows], product, softcap, torch.float32),
+                targets[rows],
+                reduction="none",
             )
             for rows in _chunks(hidden, weight)
         ]
@@ -37,6 +45,7 @@ def linear_nll_sum(
     *,
     label_smoothing: float = 0.0,
     z_loss: float = 0.0,
+    softcap: float | None = None,
 ) -> Tensor:
     """The sum of ``linear_nll``, for training, in fp32 (fp64 of fp64).
 
@@ -48,7 +57,7 @@ def linear_nll_sum(
     Shapes: hidden (N, C), weight (V, C), targets (N,); returns ().
     """
     return _LinearNllSum.apply(  # type: ignore[no-any-return, no-untyped-call]
-        hidden, weight, targets, label_smoothing, z_loss
+        hidden, weight, targets, label_smoothing, z_loss, softcap
     )
 
 
@@ -61,6 +70,7 @@ class _LinearNllSum(torch.autograd.Function):
         targets: Tensor,
         label_smoothing: float,
         z_loss: float,
+        softcap: float | None,
     ) -> Tensor:
         product = weight.to(hidden.dtype)
         dtype = torch.promote_types(hidden.dtype, torch.float32)
@@ -68,9 +78,11 @@ class _LinearNllSum(torch.autograd.Function):
         grad_hidden = torch.empty_like(hidden)
         grad_weight = torch.zeros_like(weight)
         for rows in _chunks(hidden, weight):
-            logits = F.linear(hidden[rows], product).to(dtype)
+            logits = _logits(hidden[rows], product, softcap, dtype)
             loss, delta = _loss_and_delta(logits, targets[rows, None], label_smoothing, z_loss)
             total += loss
+            if softcap is not None:
+                delta *= 1 - (logits / softcap).square()  # the slope of the tanh
             delta = delta.to(hidden.dtype)
             torch.mm(delta, product, out=grad_hidden[rows])
             grad_weight += delta.T @ hidden[rows]
@@ -81,7 +93,12 @@ class _LinearNllSum(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         grad_hidden, grad_weight = ctx.saved_tensors
         hidden = grad_hidden * gradients[0].to(grad_hidden.dtype)
-        return hidden, grad_weight * gradients[0], None, None, None
+        return hidden, grad_weight * gradients[0], None, None, None, None
+
+
+def _logits(hidden: Tensor, weight: Tensor, softcap: float | None, dtype: torch.dtype) -> Tensor:
+    logits = F.linear(hidden, weight).to(dtype)
+    return logits if softcap is None else soft_cap(logits, softcap)
 
 
 def _loss_and_delta(

@@ -51,7 +51,8 @@ def score_windows(model: Decoder, windows: Tensor, token_bytes: Tensor, first: i
         return Score()
     hidden = model.model(windows[:, :-1])[:, first:]
     targets = windows[:, 1 + first :].reshape(-1)
-    nll = linear_nll(hidden.flatten(0, 1), model.head_weight(), targets)
+    softcap = model.config.final_logit_softcapping
+    nll = linear_nll(hidden.flatten(0, 1), model.head_weight(), targets, softcap)
     num_bytes = token_bytes[targets]
     is_text = num_bytes > 0
     return Score(

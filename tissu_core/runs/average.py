@@ -58,8 +58,7 @@ def average_models(models: Sequence[str], out: str = "") -> Iterator[StageAdvanc
             verify(path)
     _check_alike(models, paths)
     from tissu_core.checkpoint.average import iter_average
-    from tissu_core.checkpoint.model_directory import WEIGHTS_FILE
-    from tissu_core.checkpoint.weights import save_tensors
+    from tissu_core.checkpoint.weights import WEIGHTS_FILE, save_tensors
 
     with sealed_directory(target, _facts(paths)) as temporary:
         for pattern in _COPIED:
@@ -101,10 +100,12 @@ def _differs(first: str, other: str, field: str, values: str = "") -> ConfigErro
 
 
 def _facts(paths: Sequence[Path]) -> dict[str, object]:
+    from tissu_core.checkpoint.weights import weight_files
+
     lineage = [
         {
             "path": str(path),
-            "sha256": {file.name: sha256_file(file) for file in path.glob("model*.safetensors")},
+            "sha256": {file.name: sha256_file(file) for file in weight_files(path)},
         }
         for path in paths
     ]

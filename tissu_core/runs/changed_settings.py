@@ -6,8 +6,9 @@ from operator import attrgetter
 from pathlib import Path
 
 from tissu_core.config.fields import iter_settings
-from tissu_core.config.model import ModelConfig, ModelShape, resolve_shape
+from tissu_core.config.model import ModelConfig
 from tissu_core.config.runs import TrainRun
+from tissu_core.config.shape import ModelShape, resolve_shape
 from tissu_core.errors import ConfigError
 from tissu_core.runs.run_directory import RUN_FILE
 

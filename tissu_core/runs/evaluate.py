@@ -39,6 +39,8 @@ def measure_perplexity(
     from tissu_core.runs.loading import load_for_use
 
     loaded, _ = load_for_use(model, machine)
+    if loaded.notice:
+        yield Noticed(level="info", text=loaded.notice)
     if context is not None:
         loaded.model.set_context(context)
     context = loaded.model.config.max_position_embeddings

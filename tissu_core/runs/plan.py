@@ -7,8 +7,9 @@ give the size, the batch and how often the text is seen.
 import math
 from dataclasses import dataclass, replace
 
-from tissu_core.config.model import HEAD_DIM, ModelConfig, ModelShape, asked_size, resolve_shape
+from tissu_core.config.model import ModelConfig
 from tissu_core.config.runs import TrainRun
+from tissu_core.config.shape import HEAD_DIM, ModelShape, asked_size, resolve_shape
 from tissu_core.config.training import TrainingConfig
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.models.count import num_parameters, train_bytes, train_flops_per_token

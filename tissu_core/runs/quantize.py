@@ -41,7 +41,8 @@ def quantize(
         )
     path = find_model(model)
     target = new_model_directory(out, path, "int8")
-    from tissu_core.checkpoint.model_directory import WEIGHTS_FILE, write_model_files
+    from tissu_core.checkpoint.model_directory import write_model_files
+    from tissu_core.checkpoint.weights import WEIGHTS_FILE, weight_files
     from tissu_core.compress.int8 import quantize_int8
     from tissu_core.models.int8 import is_int8
     from tissu_core.runs.loading import load_for_use
@@ -50,6 +51,8 @@ def quantize(
     path = loaded.path
     if is_int8(loaded.model):
         raise InputError(f"{path} is int8 already", hint="name the model it was made from")
+    if loaded.notice:
+        yield Noticed(level="warning", text=loaded.notice)
     before = yield from _measure(loaded, data)
     if before is None:
         yield Noticed(
@@ -60,7 +63,7 @@ def quantize(
     yield StageAdvanced(stage="rounding", done=0, total=0, unit="bits")
     quantize_int8(loaded.model)
     after = yield from _measure(loaded, data)
-    source = {"path": str(path), "sha256": {WEIGHTS_FILE: sha256_file(path / WEIGHTS_FILE)}}
+    source = {"path": str(path), "sha256": {f.name: sha256_file(f) for f in weight_files(path)}}
     facts = {"tissu": __version__, "kind": "model", "method": "int8", "lineage": [source]}
     # Beside the scores of runs stand only scores of the same text.
     score = {} if after is None or data.corpus else {"bits_per_byte": after.bits_per_byte}

@@ -42,6 +42,11 @@ class ChatSession:
         """The longest text the model reads at once."""
         return self._loaded.model.config.max_position_embeddings
 
+    @property
+    def notice(self) -> str:
+        """What a person should know of the model; "" is nothing."""
+        return self._loaded.notice
+
     def user_message(self, text: str) -> Message:
         """A turn of the person. A base model reads turns as lines of one text."""
         return Message(role="user", content=text)

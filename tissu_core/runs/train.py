@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tissu_core import __version__
-from tissu_core.config.model import asked_size, resolve_shape
 from tissu_core.config.runs import TrainRun
+from tissu_core.config.shape import asked_size, resolve_shape
 from tissu_core.data.corpus import PreparationStoppedError
 from tissu_core.data.prepare import prepare
 from tissu_core.data.shards import TokenShards

@@ -96,14 +96,20 @@ def test_a_missing_file_is_named(directory: Path, name: str) -> None:
     [
         ({"model_type": "bert"}, "bert"),
         ({"model_type": "llama"}, "a tensor too many"),
-        ({"attention_bias": True}, "attention_bias"),
-        (
-            {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1},
-            "windows in some layers",
-        ),
+        ({"attention_bias": True}, r"q_proj\.bias"),
+        ({"layer_types": ["full_attention", "chunked_attention"]}, "chunked_attention"),
+        ({"layer_types": ["full_attention"]}, "layer_types"),
         ({"hidden_act": "gelu"}, "hidden_act"),
-        ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, "rope scaling"),
-        ({"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4}}, "rope scaling"),
+        ({"rope_scaling": {"rope_type": "dynamic", "factor": 4.0}}, "dynamic"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "mscale": 2.0}}, "mscale"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": -4.0}}, "factor -4"),
+        ({"rope_scaling": "linear"}, "rope scaling"),
+        ({"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4}}, "factor"),
+        ({"rope_theta": "high"}, "rope_theta"),
+        ({"use_sliding_window": True, "sliding_window": "wide", "max_window_layers": 0}, "wide"),
+        ({"model_type": "smollm3", "no_rope_layer_interval": 0}, "zero"),
+        ({"model_type": "smollm3", "no_rope_layers": [1]}, "no_rope_layers"),
+        ({"rms_norm_eps": 0}, "norm_eps"),
         ({"num_key_value_heads": 3}, "kv-heads"),
         ({"hidden_size": 64}, "the configuration says"),
         ({"num_hidden_layers": 3}, "lacks the tensor"),
@@ -142,6 +148,12 @@ def test_configuration_round_trips() -> None:
 def test_end_tokens_of_the_generation_settings_are_heard(directory: Path) -> None:
     (directory / "generation_config.json").write_text('{"eos_token_id": [3, 5]}')
     assert load_model(directory, CPU).end_ids == {0, 3, 5}
+
+
+def test_end_tokens_of_the_configuration_are_heard(directory: Path) -> None:
+    (directory / "generation_config.json").unlink()
+    change_config(directory, eos_token_id=[7, None, "x"])
+    assert load_model(directory, CPU).end_ids == {0, 7}
 
 
 @pytest.mark.parametrize("name", ["model.pt", "pytorch_model.bin", "last.ckpt", "a.pkl"])

@@ -16,8 +16,8 @@ from tissu_core.config.load import (
     to_table,
     to_toml,
 )
-from tissu_core.config.model import ModelShape
 from tissu_core.config.runs import TrainRun
+from tissu_core.config.shape import ModelShape
 from tissu_core.config.training import TrainingConfig
 from tissu_core.errors import ConfigError, InputError
 

@@ -1,11 +1,6 @@
 import pytest
 
-from tissu_core.config.model import (
-    PRESETS,
-    ModelShape,
-    asked_size,
-    resolve_shape,
-)
+from tissu_core.config.shape import PRESETS, ModelShape, asked_size, resolve_shape
 from tissu_core.errors import ConfigError
 
 

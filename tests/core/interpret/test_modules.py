@@ -20,6 +20,12 @@ def test_the_tree_holds_what_the_formula_says(is_tied: bool) -> None:
     assert not any("[0-4]" not in path and ".0" in path for path in rows)
 
 
+def test_what_does_nothing_is_left_out() -> None:
+    rows = {row.path for row in count_modules(build_empty(make_config(qk_norm=False)))}
+    assert "model.layers.[0-1].self_attn.q_proj" in rows
+    assert not any("q_norm" in row or "output_norm" in row for row in rows)
+
+
 def test_only_neighbours_that_are_alike_are_one() -> None:
     layers = [nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 3), nn.Linear(2, 2), nn.ReLU()]
     (_, *rows) = count_modules(nn.ModuleList(layers))

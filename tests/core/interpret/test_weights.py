@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +107,8 @@ def test_a_tensor_of_one_value_has_one_bin(
 
 def test_only_tensors_that_match_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = {name: torch.randn(2, 2) for name in ("layers.0.mlp.up", "layers.1.mlp.up", "norm")}
-    save_tensors(tmp_path / "model-1.safetensors", {"layers.0.mlp.up": parts["layers.0.mlp.up"]})
-    save_tensors(
-        tmp_path / "model-2.safetensors", parts | {"layers.1.mlp.up/exp_avg": torch.ones(1)}
-    )
+    save_tensors(tmp_path / "model.safetensors", parts)
+    save_tensors(tmp_path / "optimizer.safetensors", {"layers.1.mlp.up/exp_avg": torch.ones(1)})
     read: list[str] = []
 
     class Spy:
@@ -136,9 +135,10 @@ def test_only_tensors_that_match_are_read(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_tensors_of_all_files_are_found(tmp_path: Path) -> None:
-    for layer in (1, 0):
-        file = tmp_path / f"model-{2 - layer}.safetensors"
-        save_tensors(file, {f"layers.{layer}.up": torch.full((2,), float(layer))})
+    places = {f"layers.{layer}.up": f"model-{2 - layer}.safetensors" for layer in (1, 0)}
+    for name, file in places.items():
+        save_tensors(tmp_path / file, {name: torch.full((2,), float(name[7]))})
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
     assert [(s.name, s.mean) for s in summarize(tmp_path, "layers", BINS)] == [
         ("layers.0.up", 0.0),
         ("layers.1.up", 1.0),

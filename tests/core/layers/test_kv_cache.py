@@ -34,7 +34,7 @@ def test_it_grows_with_use_and_not_beyond_its_capacity() -> None:
 
 
 def test_the_length_is_that_of_its_layers() -> None:
-    cache = KVCache(3, 16)
+    cache = KVCache([None] * 3, 16)
     assert cache.length == 0
     for layer in cache.layers:
         layer.append(torch.zeros(1, 1, 5, 2), torch.zeros(1, 1, 5, 2))

@@ -22,6 +22,9 @@ from tissu_core.models.count import (
         {"num_key_value_heads": 4},
         {"num_key_value_heads": 1, "head_dim": 16},
         {"num_hidden_layers": 5, "vocab_size": 1000},
+        {"has_post_norms": True, "feed_forward": "geglu_tanh"},
+        {"num_local_experts": 5, "num_experts_per_tok": 2},
+        {"num_local_experts": 3, "num_experts_per_tok": 1, "use_bias": True, "norm": "layernorm"},
     ],
 )
 def test_parameters_are_those_of_the_module(changes: dict[str, object]) -> None:
@@ -29,8 +32,9 @@ def test_parameters_are_those_of_the_module(changes: dict[str, object]) -> None:
     assert num_parameters(config) == sum(p.numel() for p in build_empty(config).parameters())
 
 
-def test_operations_are_those_that_are_counted() -> None:
-    config = make_config(num_key_value_heads=4)
+@pytest.mark.parametrize("experts", [{}, {"num_local_experts": 6, "num_experts_per_tok": 2}])
+def test_operations_are_those_that_are_counted(experts: dict[str, int]) -> None:
+    config = make_config(num_key_value_heads=4, **experts)
     model = make_model(config)
     ids = random_ids(1, 64)
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
@@ -68,3 +72,12 @@ def test_a_window_bounds_the_cache() -> None:
             layer.append(torch.zeros(1, 2, 1, 8), torch.zeros(1, 2, 1, 8))
     held = [t for layer in cache.layers for t in (layer._keys, layer._values) if t is not None]
     assert kv_cache_bytes(windowed) == sum(t.untyped_storage().nbytes() for t in held)
+
+
+def test_layers_without_the_window_cache_and_read_the_whole_context() -> None:
+    plain = make_config(max_position_embeddings=64)
+    windowed = make_config(max_position_embeddings=64, sliding_window=5)
+    mixed = make_config(max_position_embeddings=64, sliding_window=5, sliding_layers=(1,))
+    assert [cache._room for cache in make_model(mixed).new_cache().layers] == [64, 10]
+    for cost in (kv_cache_bytes, train_flops_per_token):
+        assert 2 * cost(mixed) == cost(plain) + cost(windowed)

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from tests.samples import CPU, make_config, random_ids
-from tissu_core.config.model import INIT_SCHEMES
+from tissu_core.config.shape import INIT_SCHEMES
 from tissu_core.models.build import build_model
 
 WIDE = {"hidden_size": 256, "intermediate_size": 512, "head_dim": 64}

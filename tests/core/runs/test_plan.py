@@ -1,8 +1,8 @@
 import pytest
 
 from tissu_core.config.load import build_config, to_table
-from tissu_core.config.model import ModelShape
 from tissu_core.config.runs import TrainRun
+from tissu_core.config.shape import ModelShape
 from tissu_core.config.training import TrainingConfig
 from tissu_core.errors import ConfigError, InputError, ResourceError
 from tissu_core.models.count import num_parameters, train_bytes

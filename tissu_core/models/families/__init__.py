@@ -9,14 +9,33 @@ from typing import Any
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.models.families.family import Family, UnreadableConfigError
+from tissu_core.models.families.gemma import GEMMA2, GEMMA3, GEMMA3_TEXT
 from tissu_core.models.families.gpt2 import GPT2
-from tissu_core.models.families.llama import LLAMA, MISTRAL, QWEN3
+from tissu_core.models.families.llama import LLAMA, MISTRAL
+from tissu_core.models.families.mixtral import MIXTRAL
 from tissu_core.models.families.mpt import MPT
 from tissu_core.models.families.own import TISSU
+from tissu_core.models.families.phi3 import PHI3
+from tissu_core.models.families.qwen import QWEN2, QWEN3
+from tissu_core.models.families.smollm3 import SMOLLM3
 
 __all__ = ["FAMILIES", "TISSU", "Family", "UnreadableConfigError", "family_for", "family_of"]
 
-FAMILIES: tuple[Family, ...] = (QWEN3, LLAMA, MISTRAL, GPT2, MPT, TISSU)
+FAMILIES: tuple[Family, ...] = (
+    QWEN3,
+    LLAMA,
+    MISTRAL,
+    QWEN2,
+    SMOLLM3,
+    PHI3,
+    GPT2,
+    MPT,
+    GEMMA2,
+    GEMMA3_TEXT,
+    GEMMA3,
+    MIXTRAL,
+    TISSU,
+)
 
 
 def family_for(config: ModelConfig) -> Family:

@@ -1,7 +1,7 @@
-"""What a family of models is: which shapes it expresses, and how its files spell them."""
+"""What a family of models is: how its files spell a shape and the weights."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from tissu_core.config.model import ModelConfig
+from tissu_core.errors import ConfigError
 
 Table = Mapping[str, Any]
 Tensors = dict[str, Tensor]
-_QKV = ("q_proj", "k_proj", "v_proj")
-_FUSED = re.compile(rf"(.*)\.({'|'.join(_QKV)})\.(weight|bias)")
+QKV = ("q_proj", "k_proj", "v_proj")
 
 
 class UnreadableConfigError(Exception):
@@ -26,70 +26,91 @@ class Family:
 
     model_type: str
     architecture: str
-    expresses: Callable[[ModelConfig], bool]
     to_table: Callable[[ModelConfig], dict[str, Any]]
-    """``config.json`` beyond what all families share."""
+    """``config.json`` beyond what all families share; of any shape, expressed or not."""
     from_table: Callable[[Table], ModelConfig]
     """Raises UnreadableConfigError."""
     names: tuple[tuple[str, str], ...] = ()
-    """(tissu's, theirs): parts of tensor names, which replace each other in this order."""
-    fused: str = ""
-    """Their name for queries, keys and values as one matrix; "" where there are three."""
+    """(tissu's, theirs): parts of tensor names; of those at one place the first counts."""
+    fused: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Their name for matrices stored as one, and tissu's for each of them."""
     is_transposed: bool = False
     """Whether matrices of blocks are (inputs, outputs)."""
+    prefix: str = ""
+    """What names begin with, except in some published files."""
+    ignored: tuple[str, ...] = (".rotary_emb.inv_freq",)
+    """Ends of names whose tensors follow from the configuration."""
+    unread: tuple[str, ...] = ()
+    """Beginnings of names whose tensors belong to what is not computed here."""
+    norms_less_one: bool = False
+    """Whether the weights of norms are stored as what is added to 1."""
+
+    def expresses(self, config: ModelConfig) -> bool:
+        """Whether a shape comes back from the family's ``config.json`` as it went in."""
+        try:
+            return self.from_table(self.to_table(config)) == config
+        except (UnreadableConfigError, ConfigError):
+            return False
 
     def to_file(self, tensors: Tensors) -> Tensors:
         """Tissu's tensors under the family's names and layouts."""
-        if self.fused:
-            tensors = self._fuse(tensors)
+        fused = dict(tensors)
+        for theirs, parts in self.fused:
+            for name in tensors:
+                if f".{parts[0]}." in name:
+                    names = [name.replace(parts[0], part) for part in parts]
+                    fused[name.replace(parts[0], theirs)] = torch.cat([fused.pop(n) for n in names])
         return {
-            self._rename(name, backwards=False): self._turned(name, tensor)
-            for name, tensor in tensors.items()
+            self._rename(name, backwards=False): self._converted(name, tensor, backwards=False)
+            for name, tensor in fused.items()
         }
 
     def from_file(self, tensors: Tensors, config: ModelConfig) -> Tensors:
-        """The family's tensors under tissu's names and layouts."""
-        renamed = {self._rename(name, backwards=True): t for name, t in tensors.items()}
-        renamed = {name: self._turned(name, tensor) for name, tensor in renamed.items()}
-        parts = self._split(renamed, config) if self.fused else renamed
-        # Fused Adam on a CPU walks over a parameter's memory as if it were contiguous.
-        return {name: tensor.contiguous() for name, tensor in parts.items()}
+        """The family's tensors under tissu's names and layouts, as views of the same memory."""
+        found: Tensors = {}
+        for stored, tensor in tensors.items():
+            if stored.endswith(self.ignored) or stored.startswith(self.unread):
+                continue
+            is_whole = stored.startswith((self.prefix, "lm_head."))
+            name = self._rename(stored if is_whole else self.prefix + stored, backwards=True)
+            found |= self._split(name, self._converted(name, tensor, backwards=True), config)
+        return found
+
+    def notice(self, names: Iterable[str]) -> str:
+        """What a person should know whose file has tensors of these names; "" is nothing."""
+        stored = tuple(names)
+        parts = [part for part in self.unread if any(name.startswith(part) for name in stored)]
+        found = " and ".join(part.rstrip(".") for part in parts)
+        return f"only the text part of this model is read, not {found}" if found else ""
 
     def _rename(self, name: str, *, backwards: bool) -> str:
-        for ours, theirs in self.names:
-            name = name.replace(theirs, ours) if backwards else name.replace(ours, theirs)
-        return name
+        if not self.names:
+            return name
+        pairs = {b: a for a, b in self.names} if backwards else dict(self.names)
+        parts = "|".join(map(re.escape, pairs))
+        return re.sub(parts, lambda found: pairs[found[0]], name)
 
-    def _turned(self, name: str, tensor: Tensor) -> Tensor:
+    def _converted(self, name: str, tensor: Tensor, *, backwards: bool) -> Tensor:
+        if self.norms_less_one and name.endswith("norm.weight"):
+            return tensor.float() + 1 if backwards else tensor - 1
         is_inner = ".layers." in name and tensor.ndim == 2
         return tensor.T if self.is_transposed and is_inner else tensor
 
-    def _fuse(self, tensors: Tensors) -> Tensors:
-        fused: Tensors = {}
-        for name, tensor in tensors.items():
-            match = _FUSED.fullmatch(name)
-            if match is None:
-                fused[name] = tensor
-            elif match[2] == "q_proj":
-                parts = [tensors[f"{match[1]}.{part}.{match[3]}"] for part in _QKV]
-                fused[f"{match[1]}.{self.fused}.{match[3]}"] = torch.cat(parts)
-        return fused
+    def _split(self, name: str, tensor: Tensor, config: ModelConfig) -> Tensors:
+        """The parts of a tensor that holds several, if it has the rows of all."""
+        for theirs, parts in self.fused:
+            rows = [_outputs(part, config) for part in parts]
+            if f".{theirs}." in name and tensor.shape[0] == sum(rows):
+                names = [name.replace(theirs, part) for part in parts]
+                return dict(zip(names, torch.split(tensor, rows), strict=True))
+        return {name: tensor}
 
-    def _split(self, tensors: Tensors, config: ModelConfig) -> Tensors:
-        heads = (
-            config.num_attention_heads,
-            config.num_key_value_heads,
-            config.num_key_value_heads,
-        )
-        rows = [count * config.head_dim for count in heads]
-        split: Tensors = {}
-        for name, tensor in tensors.items():
-            if f".{self.fused}." not in name or tensor.shape[0] != sum(rows):
-                split[name] = tensor
-                continue
-            for part, piece in zip(_QKV, torch.split(tensor, rows), strict=True):
-                split[name.replace(self.fused, part)] = piece
-        return split
+
+def _outputs(projection: str, config: ModelConfig) -> int:
+    if projection == "q_proj":
+        return config.num_attention_heads * config.head_dim
+    is_inner = projection in ("gate_proj", "up_proj")
+    return config.intermediate_size if is_inner else config.num_key_value_heads * config.head_dim
 
 
 def need_counts(table: Table, *names: str) -> list[int]:

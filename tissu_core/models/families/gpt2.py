@@ -4,6 +4,7 @@ from typing import Any
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.models.families.family import (
+    QKV,
     Family,
     Table,
     UnreadableConfigError,
@@ -18,19 +19,6 @@ _READ = {
 }
 
 
-def _expresses(config: ModelConfig) -> bool:
-    return (
-        config.norm == "layernorm"
-        and config.use_bias
-        and config.position_embedding == "learned"
-        and config.feed_forward in _ACTIVATIONS
-        and not config.qk_norm
-        and config.sliding_window is None
-        and config.num_key_value_heads == config.num_attention_heads
-        and config.head_dim * config.num_attention_heads == config.hidden_size
-    )
-
-
 def _to_table(config: ModelConfig) -> dict[str, Any]:
     return {
         "vocab_size": config.vocab_size,
@@ -39,7 +27,7 @@ def _to_table(config: ModelConfig) -> dict[str, Any]:
         "n_layer": config.num_hidden_layers,
         "n_head": config.num_attention_heads,
         "n_positions": config.max_position_embeddings,
-        "activation_function": _ACTIVATIONS[config.feed_forward],
+        "activation_function": _ACTIVATIONS.get(config.feed_forward),
         "layer_norm_epsilon": config.norm_eps,
         "tie_word_embeddings": config.tie_word_embeddings,
         **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0),
@@ -83,7 +71,6 @@ def _from_table(table: Table) -> ModelConfig:
 GPT2 = Family(
     model_type="gpt2",
     architecture="GPT2LMHeadModel",
-    expresses=_expresses,
     to_table=_to_table,
     from_table=_from_table,
     names=(
@@ -98,6 +85,8 @@ GPT2 = Family(
         (".mlp.up_proj", ".mlp.c_fc"),
         (".mlp.down_proj", ".mlp.c_proj"),
     ),
-    fused="c_attn",
+    fused=(("c_attn", QKV),),
+    prefix="transformer.",
+    ignored=(".attn.bias", ".attn.masked_bias"),
     is_transposed=True,
 )

@@ -1,5 +1,6 @@
-"""Llama, Mistral and Qwen3, whose module names are tissu's own."""
+"""Llama and Mistral, whose module names are tissu's own; others share their fields."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -7,35 +8,19 @@ from tissu_core.config.model import ModelConfig
 from tissu_core.models.families.family import (
     Family,
     Table,
-    UnreadableConfigError,
     need_counts,
     refuse,
 )
+from tissu_core.models.families.rope import read_rope, rope_table
 
-_COUNTS = tuple(spec.name for spec in fields(ModelConfig)[:8])
-
-
-def _is_llama_like(config: ModelConfig) -> bool:
-    words = (config.norm, config.feed_forward, config.position_embedding)
-    return words == ("rmsnorm", "swiglu", "rope")
+COUNTS = tuple(spec.name for spec in fields(ModelConfig)[:8])
 
 
-def _is_qwen3(config: ModelConfig) -> bool:
-    return _is_llama_like(config) and config.qk_norm and not config.use_bias
-
-
-def _is_llama(config: ModelConfig) -> bool:
-    return _is_llama_like(config) and not config.qk_norm and config.sliding_window is None
-
-
-def _is_mistral(config: ModelConfig) -> bool:
-    return _is_llama_like(config) and not config.qk_norm and not config.use_bias
-
-
-def _shared_table(config: ModelConfig) -> dict[str, Any]:
+def llama_table(config: ModelConfig) -> dict[str, Any]:
+    """What Llama and the families that grew from it say alike."""
     return {
-        **{name: getattr(config, name) for name in _COUNTS},
-        "rope_theta": config.rope_theta,
+        **{name: getattr(config, name) for name in COUNTS},
+        **rope_table(config),
         "rms_norm_eps": config.norm_eps,
         "tie_word_embeddings": config.tie_word_embeddings,
         "hidden_act": "silu",
@@ -43,88 +28,70 @@ def _shared_table(config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def _to_qwen3(config: ModelConfig) -> dict[str, Any]:
-    window = config.sliding_window
-    table = {
-        **_shared_table(config),
-        "attention_bias": False,
-        "use_sliding_window": window is not None,
-    }
-    if window is not None:
-        table |= {"sliding_window": window, "max_window_layers": 0}
-    return table
-
-
 def _to_llama(config: ModelConfig) -> dict[str, Any]:
-    biases = {"attention_bias": config.use_bias, "mlp_bias": config.use_bias}
-    return {**_shared_table(config), **biases}
+    return {**llama_table(config), **bias_table(config)}
 
 
 def _to_mistral(config: ModelConfig) -> dict[str, Any]:
-    return {**_shared_table(config), "sliding_window": config.sliding_window}
+    return {**llama_table(config), "sliding_window": config.sliding_window}
 
 
-def _read_shared(table: Table, **rest: Any) -> ModelConfig:
-    rope = table.get("rope_parameters") or table.get("rope_scaling") or {}
-    if rope.get("rope_type", rope.get("type", "default")) != "default":
-        raise UnreadableConfigError("uses rope scaling, which this version does not compute")
+def bias_table(config: ModelConfig) -> dict[str, bool]:
+    """``attention_bias`` and ``mlp_bias``."""
+    return {"attention_bias": config.has_bias("o"), "mlp_bias": config.has_bias("mlp")}
+
+
+def read_biases(table: Table) -> dict[str, Any]:
+    """Fields of ``ModelConfig`` from ``attention_bias`` and ``mlp_bias``."""
+    attention, mlp = bool(table.get("attention_bias")), bool(table.get("mlp_bias"))
+    parts = (("qkv", "o") if attention else ()) + (("mlp",) if mlp else ())
+    is_all = attention and mlp
+    return {"use_bias": is_all, "projection_bias": () if is_all else parts}
+
+
+def read_llama(
+    table: Table,
+    default_theta: float = 10_000.0,
+    rope_types: Sequence[str] = ("linear", "llama3", "yarn"),
+    **rest: Any,
+) -> ModelConfig:
+    """The shape of a family that differs from Llama in ``rest``.
+
+    Raises:
+        UnreadableConfigError: If a count is missing, or something is not computed here.
+    """
+    width, heads = need_counts(table, "hidden_size", "num_attention_heads")
+    said = {name: value for name, value in table.items() if value is not None}
+    table = {"num_key_value_heads": heads, "head_dim": width // heads, **said}
+    counts: dict[str, Any] = dict(zip(COUNTS, need_counts(table, *COUNTS), strict=True))
     refuse(table, hidden_act="silu")
-    counts: dict[str, Any] = dict(zip(_COUNTS, need_counts(table, *_COUNTS), strict=True))
     return ModelConfig(
         **counts,
         norm_eps=table.get("rms_norm_eps", 1e-6),
-        rope_theta=table.get("rope_theta") or rope.get("rope_theta", 10_000.0),
         tie_word_embeddings=bool(table.get("tie_word_embeddings", False)),
-        **rest,
+        **read_rope(table, default_theta, rope_types),
+        **{"qk_norm": False, **rest},
     )
 
 
-def _from_qwen3(table: Table) -> ModelConfig:
-    refuse(table, attention_bias=False)
-    window = table.get("sliding_window") if table.get("use_sliding_window") else None
-    kinds = table.get("layer_types") or []
-    if window is not None and (table.get("max_window_layers") or len(set(kinds)) > 1):
-        raise UnreadableConfigError("has windows in some layers, which this version does not read")
-    return _read_shared(table, qk_norm=True, sliding_window=window)
-
-
-def _with_heads(table: Table) -> Table:
-    """Older files leave out what follows from the heads; Qwen3's always say it."""
-    width, heads = need_counts(table, "hidden_size", "num_attention_heads")
-    derived = {"num_key_value_heads": heads, "head_dim": width // heads}
-    said = {name: value for name, value in table.items() if value is not None}
-    return {**derived, **said}
-
-
 def _from_llama(table: Table) -> ModelConfig:
-    bias = bool(table.get("attention_bias"))
-    refuse(table, mlp_bias=bias, pretraining_tp=1)
-    return _read_shared(_with_heads(table), qk_norm=False, use_bias=bias)
+    refuse(table, pretraining_tp=1)
+    return read_llama(table, **read_biases(table))
 
 
 def _from_mistral(table: Table) -> ModelConfig:
-    window = table.get("sliding_window")
-    return _read_shared(_with_heads(table), qk_norm=False, sliding_window=window)
+    return read_llama(table, sliding_window=table.get("sliding_window", 4096))
 
 
-QWEN3 = Family(
-    model_type="qwen3",
-    architecture="Qwen3ForCausalLM",
-    expresses=_is_qwen3,
-    to_table=_to_qwen3,
-    from_table=_from_qwen3,
-)
 LLAMA = Family(
     model_type="llama",
     architecture="LlamaForCausalLM",
-    expresses=_is_llama,
     to_table=_to_llama,
     from_table=_from_llama,
 )
 MISTRAL = Family(
     model_type="mistral",
     architecture="MistralForCausalLM",
-    expresses=_is_mistral,
     to_table=_to_mistral,
     from_table=_from_mistral,
 )

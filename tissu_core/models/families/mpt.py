@@ -4,26 +4,13 @@ from typing import Any
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.models.families.family import (
+    QKV,
     Family,
     Table,
     UnreadableConfigError,
     need_counts,
     refuse,
 )
-
-
-def _expresses(config: ModelConfig) -> bool:
-    return (
-        config.norm == "layernorm"
-        and not config.use_bias
-        and config.position_embedding == "alibi"
-        and config.feed_forward == "gelu"
-        and config.intermediate_size == 4 * config.hidden_size
-        and not config.qk_norm
-        and config.sliding_window is None
-        and config.num_key_value_heads == config.num_attention_heads
-        and config.head_dim * config.num_attention_heads == config.hidden_size
-    )
 
 
 def _to_table(config: ModelConfig) -> dict[str, Any]:
@@ -75,7 +62,6 @@ def _from_table(table: Table) -> ModelConfig:
 MPT = Family(
     model_type="mpt",
     architecture="MptForCausalLM",
-    expresses=_expresses,
     to_table=_to_table,
     from_table=_from_table,
     names=(
@@ -88,5 +74,5 @@ MPT = Family(
         (".self_attn.", ".attn."),
         (".mlp.", ".ffn."),
     ),
-    fused="Wqkv",
+    fused=(("Wqkv", QKV),),
 )

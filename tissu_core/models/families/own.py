@@ -1,18 +1,27 @@
 """Shapes that only tissu computes: the configuration as it is."""
 
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from tissu_core.config.model import ModelConfig
+from tissu_core.config.rope import RopeScaling
 from tissu_core.models.families.family import Family, Table, UnreadableConfigError
 
 
 def _from_table(table: Table) -> ModelConfig:
-    names = [spec.name for spec in fields(ModelConfig)]
-    missing = next((name for name in names if name not in table), None)
-    if missing is not None:
-        raise UnreadableConfigError(f"lacks {missing}")
-    return ModelConfig(**{name: table[name] for name in names})
+    given: dict[str, Any] = {}
+    for spec in fields(ModelConfig):
+        if spec.name in table:
+            given[spec.name] = _frozen(table[spec.name])
+        elif spec.default is MISSING:
+            raise UnreadableConfigError(f"lacks {spec.name}")
+    return ModelConfig(**given)
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):  # the only one there is
+        return RopeScaling(**{name: _frozen(part) for name, part in value.items()})
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _to_table(config: ModelConfig) -> dict[str, Any]:
@@ -22,7 +31,6 @@ def _to_table(config: ModelConfig) -> dict[str, Any]:
 TISSU = Family(
     model_type="tissu",
     architecture="TissuForCausalLM",
-    expresses=lambda config: True,
     to_table=_to_table,
     from_table=_from_table,
 )

@@ -31,5 +31,6 @@ def next_token(
         targets.flatten(),
         label_smoothing=label_smoothing,
         z_loss=z_loss,
+        softcap=model.config.final_logit_softcapping,
     )
     return LossOutput(loss_sum, targets.numel())
