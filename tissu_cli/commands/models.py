@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,12 +18,13 @@ from tissu_core.runs.catalog import list_models, remove_model, stored_model
 from tissu_core.runs.check_models import ModelChecked, check_models
 from tissu_core.runs.import_model import import_model
 from tissu_core.runs.known_models import KNOWN_MODELS
+from tissu_core.runs.model_store import ModelStored
 from tissu_core.runs.other_programs import scan as scan_programs
-from tissu_core.runs.pull import PullEvent
-from tissu_core.runs.pull import pull as pull_model
 from tissu_core.runs.show_model import show_model
-from tissu_core.runs.stored_model import ModelStored
 from tissu_core.sanitize import sanitize_line
+
+if TYPE_CHECKING:
+    from tissu_core.runs.pull import PullEvent
 
 app = typer.Typer(help="Get, list, check and make models.", no_args_is_help=True)
 
@@ -76,6 +77,8 @@ def pull(
     if name is None:
         _show_known(json=json)
         return
+    from tissu_core.runs.pull import pull as pull_model
+
     try:
         _store(pull_model(name, out), json=json)
     except KeyboardInterrupt:
@@ -97,7 +100,7 @@ def import_(
     _store(import_model(path, out, is_copied=copy), json=json)
 
 
-def _store(events: Iterable[PullEvent], *, json: bool) -> None:
+def _store(events: "Iterable[PullEvent]", *, json: bool) -> None:
     with StatusLine() as status:
         for model in narrated(events, status):
             print_json(asdict(model)) if json else _show_stored(model)

@@ -10,7 +10,6 @@ from tissu_cli.render.status import StatusLine, narrated
 from tissu_cli.settings import is_person_at_stdin
 from tissu_core.runs.catalog import list_models
 from tissu_core.runs.known_models import FIRST_MODEL
-from tissu_core.runs.pull import pull
 
 
 def offer_first_model() -> None:
@@ -30,6 +29,8 @@ def offer_first_model() -> None:
             return
     except EOFError:
         return
+    from tissu_core.runs.pull import pull
+
     with StatusLine() as status:
         for model in narrated(pull(offer.source, offer.name), status):
             say(f"model: {model.path}", "dim")

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 _LOOK_SECONDS = 0.2
+_UNFINISHED = "*.*.incomplete"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,17 +78,9 @@ def iter_fetch(files: RepoFiles) -> Iterator[StageAdvanced]:
     require_room(hub_cache(), sum(files.sizes[name] for name in missing))
     done = total - sum(files.sizes[name] for name in missing)
     for name in missing:
-        worker = _Fetching(files, name)
-        worker.start()
-        while worker.is_alive():
-            worker.join(_LOOK_SECONDS)
-            growing = sum(map(_size, folder.glob("blobs/*.incomplete*")))
-            now = min(done + growing, total)
-            yield StageAdvanced(stage="downloading", done=now, total=total, unit="bytes")
-        if worker.error is not None:
-            raise _explain(files.repo, worker.error) from worker.error
+        for size in _fetch(files, name, folder / "blobs"):
+            yield StageAdvanced(stage="downloading", done=done + size, total=total, unit="bytes")
         done += files.sizes[name]
-        yield StageAdvanced(stage="downloading", done=done, total=total, unit="bytes")
     for name, expected in files.sha256.items():
         yield StageAdvanced(stage="checking", done=0, total=files.sizes[name], unit="bytes")
         found = sha256_file(snapshot / name)
@@ -96,6 +90,26 @@ def iter_fetch(files: RepoFiles) -> Iterator[StageAdvanced]:
                 safe="no model was made of it",
                 hint=f"remove {folder}, and the same command again",
             )
+
+
+def _fetch(files: RepoFiles, name: str, blobs: Path) -> Iterator[int]:
+    """Bring one file; yields how much of it is there."""
+    before = set(blobs.glob(_UNFINISHED))
+    worker = _Fetching(files, name)
+    worker.start()
+    try:
+        while worker.is_alive():
+            worker.join(_LOOK_SECONDS)
+            new = set(blobs.glob(_UNFINISHED)) - before
+            yield min(sum(map(_size, new)), files.sizes[name])
+    finally:
+        if worker.is_alive():  # such a file has a name that no later try goes on with
+            for file in set(blobs.glob(_UNFINISHED)) - before:
+                with suppress(OSError):
+                    file.unlink()
+    if worker.error is not None:
+        raise _explain(files.repo, worker.error) from worker.error
+    yield files.sizes[name]
 
 
 class _Fetching(threading.Thread):

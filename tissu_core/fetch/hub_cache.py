@@ -51,6 +51,13 @@ def cached_snapshot(repo: str, revision: str = "main") -> Path | None:
     return snapshot if is_revision(commit) and snapshot.is_dir() else None
 
 
+def repo_of(snapshot: Path) -> str:
+    """The repository that a folder of the cache is a snapshot of; empty for other folders."""
+    folder = snapshot.parent.parent.name
+    is_one = snapshot.parent.name == "snapshots" and folder.startswith(_PREFIX)
+    return folder.removeprefix(_PREFIX).replace("--", "/", 1) if is_one else ""
+
+
 def cached_repos() -> Iterator[tuple[str, Path]]:
     """Repositories that hold a whole model, and their files of the main branch."""
     for folder in sorted(hub_cache().glob(f"{_PREFIX}*--*")):

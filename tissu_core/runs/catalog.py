@@ -8,9 +8,11 @@ from pathlib import Path
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.errors import BusyError, InputError, IntegrityError, TissuError, nearest
 from tissu_core.fetch.hub_cache import is_repo
+from tissu_core.fetch.model_files import model_in
 from tissu_core.runs.follow import RunFacts, read_facts
 from tissu_core.runs.home import home, models_directory, runs_directory
 from tissu_core.runs.known_models import FIRST_MODEL, known_model
+from tissu_core.runs.model_store import follow, source_of, stored_models
 from tissu_core.runs.other_programs import find_elsewhere, scan
 from tissu_core.runs.run_directory import (
     CHECKPOINTS,
@@ -21,7 +23,6 @@ from tissu_core.runs.run_directory import (
     run_directories,
     run_of,
 )
-from tissu_core.runs.stored_model import follow, source_of, stored_directories
 from tissu_core.storage import MANIFEST, is_sealed, remove_directory
 
 
@@ -86,7 +87,7 @@ def list_models() -> list[ModelEntry]:
         path = _model_of_run(run)
         if path is not None:
             found.append(_entry(run.name, path, "run"))
-    return found + [_stored_entry(path) for path in stored_directories()]
+    return found + [_stored_entry(path) for path in stored_models()]
 
 
 def names_here() -> list[str]:
@@ -115,7 +116,7 @@ def locate_model(given: str | None) -> Path:
     for candidate in (runs_directory() / given, models_directory() / given, path):
         if (candidate / RUN_FILE).is_file():
             return _model_of_run(candidate) or _refuse_unsaved(candidate)
-        if is_sealed(candidate) or (candidate / "config.json").is_file():
+        if is_sealed(candidate) or model_in(candidate) is not None:
             return candidate
     if path.exists():
         return path  # whatever it is, reading it says what is wrong
@@ -149,7 +150,7 @@ def remove_model(name: str) -> Path | None:
         place = follow(path)
     except TissuError:  # what is damaged or gone may go as well
         place = path
-    remove_directory(path)
+    path.unlink() if path.is_file() else remove_directory(path)
     return place if place.exists() else None
 
 
@@ -161,7 +162,7 @@ def stored_model(name: str) -> Path:
     """
     if (runs_directory() / name / RUN_FILE).is_file():
         raise InputError(f"{name!r} is a run", hint=f"tissu runs rm {name}")
-    stored = {path.name: path for path in stored_directories()}
+    stored = {path.name: path for path in stored_models()}
     if name not in stored:
         close = nearest(name, stored)
         raise InputError(
@@ -191,7 +192,7 @@ def _newest_model() -> Path:
         path = _model_of_run(run)
         if path is not None:
             return path
-    stored = stored_directories()
+    stored = stored_models()
     if stored:
         return max(stored, key=lambda path: path.stat().st_mtime)
     raise InputError(

@@ -9,8 +9,8 @@ from tissu_core.errors import TissuError
 from tissu_core.events import StageAdvanced
 from tissu_core.fetch.hub_cache import blob_digest
 from tissu_core.runs.catalog import list_models, locate_model
+from tissu_core.runs.model_store import files_of, promised_hashes
 from tissu_core.runs.other_programs import promised_digest
-from tissu_core.runs.stored_model import files_of, promised_hashes
 from tissu_core.storage import sha256_file
 
 

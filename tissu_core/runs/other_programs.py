@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -35,14 +36,16 @@ class FoundModel:
 
 def scan() -> Iterator[FoundModel]:
     """Every model in the folders of other programs."""
-    for name, path, program in (*_of_hub(), *_of_ollama(), *_of_lm_studio()):
-        files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
-        yield FoundModel(
-            name=name,
-            path=str(path),
-            program=program,
-            num_bytes=sum(file.stat().st_size for file in files),
-        )
+    for program, models in (
+        ("Hugging Face cache", _of_hub()),
+        ("Ollama", _of_ollama()),
+        ("LM Studio", _of_lm_studio()),
+    ):
+        with suppress(OSError):  # a store of another user, who lets nobody in
+            for name, path in models:
+                files = [path] if path.is_file() else [f for f in path.iterdir() if f.is_file()]
+                size = sum(file.stat().st_size for file in files)
+                yield FoundModel(name=name, path=str(path), program=program, num_bytes=size)
 
 
 def find_elsewhere(given: str) -> Path | None:
@@ -76,14 +79,14 @@ def promised_digest(file: Path) -> str:
     return name if file.parent.name == "blobs" and _DIGEST.fullmatch(name) else ""
 
 
-def _of_hub() -> Iterator[tuple[str, Path, str]]:
+def _of_hub() -> Iterator[tuple[str, Path]]:
     for repo, snapshot in cached_repos():
         path = model_in(snapshot)
         if path is not None:
-            yield f"hub:{repo}", path, "Hugging Face cache"
+            yield f"hub:{repo}", path
 
 
-def _of_ollama() -> Iterator[tuple[str, Path, str]]:
+def _of_ollama() -> Iterator[tuple[str, Path]]:
     root = Path(os.environ.get("OLLAMA_MODELS") or user_home() / ".ollama/models")
     manifests = root / "manifests"
     for manifest in sorted(file for file in manifests.rglob("*") if file.is_file()):
@@ -93,7 +96,7 @@ def _of_ollama() -> Iterator[tuple[str, Path, str]]:
             *folders, tag = manifest.relative_to(manifests).parts
             name = "/".join(folders).removeprefix(f"{_OLLAMA_HOST}/")
             name = name.removeprefix(f"{PurePosixPath(_OLLAMA_HOST).parent}/")
-            yield f"ollama:{name}:{tag}", blob, "Ollama"
+            yield f"ollama:{name}:{tag}", blob
 
 
 def _model_layer(manifest: Path) -> str:
@@ -110,10 +113,10 @@ def _model_layer(manifest: Path) -> str:
     return ""
 
 
-def _of_lm_studio() -> Iterator[tuple[str, Path, str]]:
+def _of_lm_studio() -> Iterator[tuple[str, Path]]:
     for folder in (".lmstudio/models", ".cache/lm-studio/models"):
         root = user_home() / folder
         for file in sorted(root.glob("*/*/*.gguf")):
             if file.is_file() and not file.name.startswith("mmproj"):  # eyes of another model
                 name = file.relative_to(root).with_suffix("").as_posix()
-                yield f"lmstudio:{name}", file, "LM Studio"
+                yield f"lmstudio:{name}", file

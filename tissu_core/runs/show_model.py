@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tissu_core.runs.catalog import locate_model
-from tissu_core.runs.stored_model import Source, files_of, follow, promised_hashes, source_of
+from tissu_core.runs.model_store import Source, files_of, follow, promised_hashes, source_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

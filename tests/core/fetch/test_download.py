@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import Answer, Server, serving
-from tissu_core.errors import IntegrityError, NetworkError, ResourceError, TissuError
+from tissu_core.errors import BusyError, IntegrityError, NetworkError, ResourceError, TissuError
 from tissu_core.fetch import download
 from tissu_core.fetch.download import iter_download
 from tissu_core.fetch.web import Web
@@ -81,6 +81,21 @@ def test_a_file_that_never_ends_is_given_up_and_kept(server: Server, part: Path)
     server.answers["/f"].cut_at = None
     fetch(server, part)
     assert ranges(server)[-1] == "bytes=4000-"
+
+
+def test_a_download_that_somebody_ended_is_gone_on_with(
+    server: Server, part: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_CHUNK_BYTES", 1000)
+    web, url = Web(server.url), f"{server.url}/f"
+    events = iter_download(web, url, sha256=SHA256, num_bytes=len(BODY), part=part)
+    while next(events).done < 3000:
+        with pytest.raises(BusyError):
+            fetch(server, part)
+    events.close()
+    fetch(server, part)
+    assert part.read_bytes() == BODY
+    assert ranges(server)[-1] == "bytes=3000-"
 
 
 def test_other_bytes_are_kept_apart_and_never_used(server: Server, part: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from tissu_core import __version__
 from tissu_core.errors import ConfigError, InputError, TissuError
 from tissu_core.events import StageAdvanced
+from tissu_core.fetch.hub_cache import repo_of
 from tissu_core.fetch.model_files import model_in
 from tissu_core.runs.home import models_directory
 from tissu_core.runs.run_directory import check_name
@@ -43,9 +44,9 @@ class ModelStored:
     is_new: bool
 
 
-def stored_directories() -> list[Path]:
+def stored_models() -> list[Path]:
     """Models in the store by name, but those that are still being written."""
-    found = sorted(models_directory().glob("[!.]*/"))
+    found = sorted(models_directory().glob("[!.]*"))
     return [path for path in found if is_sealed(path) or model_in(path) is not None]
 
 
@@ -95,6 +96,15 @@ def promised_hashes(path: Path) -> dict[Path, str]:
     promised = {directory / name: facts["sha256"] for name, facts in files.items()}
     promised |= _linked(directory)
     return {path: promised[path]} if path in promised else promised
+
+
+def name_of(path: Path) -> str:
+    """What a model is called: its name in the store, its repository's, or that of its place."""
+    for directory in stored_models():
+        if path in (_place(directory), model_in(directory)):
+            return directory.name
+    repo = repo_of(path)
+    return repo.rpartition("/")[2] or (path.stem if path.is_file() else path.resolve().name)
 
 
 def new_name(name: str, asked: tuple[str, ...]) -> Path | None:
