@@ -165,6 +165,8 @@ def test_a_directory_is_imported_in_place_or_copied(trained_copy: Copy, tmp_path
     for name in listed:
         assert tissu("generate", name, "-p", "The", "--max-tokens", "3").code == 0
     assert tissu("models", "verify").code == 0
+    mean = tissu("models", "average", "My-model", "twin", "--json")
+    assert mean.json["name"] == "My-model-average"
     assert tissu("models", "rm", "My-model", "--yes").code == 0
     assert snapshot(place) == before, "what is used in place stays"
     shutil.rmtree(place)

@@ -231,7 +231,7 @@ def test_a_model_of_the_hub_is_used_from_its_cache(
     assert pulled.json["path"] == str(place)
     assert {path.name for path in place.iterdir()} == set(MODEL_FILES), "no pickle, no program"
     assert [path.name for path in (tissu.home / "models" / "cloth").iterdir()] == ["tissu.json"]
-    for name in ("cloth", f"hub:org/cloth@{'c' * 40}"):
+    for name in ("cloth", "hub:org/cloth", f"hub:org/cloth@{'c' * 40}"):
         assert tissu("generate", name, "-p", "The", "--max-tokens", "3").code == 0
         assert tissu("models", "verify", name, "--json").json["models"][0]["num_checked"] == 4
     _damage(place / "model.safetensors")

@@ -1,5 +1,6 @@
 """Models of the Hugging Face hub, fetched by its own library into its own cache."""
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -8,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tissu_core.errors import InputError, IntegrityError, NetworkError, TissuError, missing_package
+from tissu_core.errors import (
+    InputError,
+    IntegrityError,
+    NetworkError,
+    ResourceError,
+    TissuError,
+    missing_package,
+)
 from tissu_core.events import StageAdvanced
 from tissu_core.fetch.download import require_room
 from tissu_core.fetch.hub_cache import hub_cache, is_revision, repo_folder
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 _LOOK_SECONDS = 0.2
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 _UNFINISHED = "*.*.incomplete"
 
 
@@ -152,6 +161,11 @@ def _api() -> "HfApi":
 
 def _explain(repo: str, error: Exception) -> TissuError:
     """The library's many errors as one that says whether the hub was there."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        return ResourceError(
+            f"cannot write {hub_cache()}: {error.strerror}",
+            hint="free or mend that disk, or name another with HF_HOME",
+        )
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status is None:
         return NetworkError(

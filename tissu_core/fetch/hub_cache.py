@@ -59,11 +59,13 @@ def repo_of(snapshot: Path) -> str:
 
 
 def cached_repos() -> Iterator[tuple[str, Path]]:
-    """Repositories that hold a whole model, and their files of the main branch."""
+    """Repositories that hold a whole model, and their files of the main branch, or the newest."""
     for folder in sorted(hub_cache().glob(f"{_PREFIX}*--*")):
         repo = folder.name.removeprefix(_PREFIX).replace("--", "/", 1)
-        snapshot = cached_snapshot(repo)
-        if snapshot is not None and is_whole(snapshot):
+        newest = sorted(folder.glob("snapshots/*"), key=_last_changed, reverse=True)
+        found = filter(None, (cached_snapshot(repo), *newest))
+        whole = (path for path in found if is_whole(path))
+        if (snapshot := next(whole, None)) is not None:
             yield repo, snapshot
 
 
@@ -76,3 +78,7 @@ def blob_digest(file: Path) -> str:
     if matched is None:
         return ""
     return f"sha256:{matched[0]}" if matched["sha256"] else f"git:{matched[0]}"
+
+
+def _last_changed(path: Path) -> float:
+    return path.stat().st_mtime

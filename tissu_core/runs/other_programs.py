@@ -18,6 +18,8 @@ from tissu_core.fetch.model_files import is_whole, model_in
 from tissu_core.runs.home import user_home
 
 _OLLAMA_HOST = "registry.ollama.ai/library"
+_OLLAMA_SERVICE = Path("/usr/share/ollama/.ollama/models")
+"""Of the user that Ollama's installer makes on Linux."""
 _MODEL_LAYER = "application/vnd.ollama.image.model"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LARGEST_MANIFEST_BYTES = 1 << 20
@@ -57,9 +59,9 @@ def find_elsewhere(given: str) -> Path | None:
     program, _, name = given.partition(":")
     if program not in ("hub", "ollama", "lmstudio") or not name:
         return None
-    if program == "hub":
-        repo, _, revision = name.partition("@")
-        snapshot = cached_snapshot(repo, revision or "main")
+    repo, at, revision = name.partition("@")
+    if program == "hub" and at:
+        snapshot = cached_snapshot(repo, revision)
         if snapshot is not None and is_whole(snapshot):
             return model_in(snapshot)
     names = {found.name: Path(found.path) for found in scan()}
@@ -87,7 +89,12 @@ def _of_hub() -> Iterator[tuple[str, Path]]:
 
 
 def _of_ollama() -> Iterator[tuple[str, Path]]:
-    root = Path(os.environ.get("OLLAMA_MODELS") or user_home() / ".ollama/models")
+    given = os.environ.get("OLLAMA_MODELS")
+    for root in [Path(given)] if given else [user_home() / ".ollama/models", _OLLAMA_SERVICE]:
+        yield from _of_ollama_store(root)
+
+
+def _of_ollama_store(root: Path) -> Iterator[tuple[str, Path]]:
     manifests = root / "manifests"
     for manifest in sorted(file for file in manifests.rglob("*") if file.is_file()):
         digest = _model_layer(manifest)

