@@ -39,7 +39,8 @@ Model = Annotated[
     str | None,
     typer.Argument(
         metavar="[MODEL]",
-        help="A directory, a run, RUN:STEP, a name in the store; the newest if left out.",
+        help="A directory, a run, RUN:STEP, a name in the store or of `tissu models scan`; the "
+        "newest if left out.",
         show_default=False,
     ),
 ]

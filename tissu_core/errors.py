@@ -8,6 +8,7 @@
       ResourceError                  4   disk, memory or device does not suffice
       BusyError                      5   somebody else is writing there
       IntegrityError                 6   bytes are not what they were when they were written
+      NetworkError                   7   the network gives nothing, or what must not be taken
       DivergedError                  8   the loss is no longer a number
 
 The core raises; one function of the terminal renders. Every error says what and where
@@ -63,6 +64,12 @@ class IntegrityError(TissuError):
     """Bytes are not what they were when they were written."""
 
     code = 6
+
+
+class NetworkError(TissuError):
+    """The network gives nothing, or answers with what must not be taken."""
+
+    code = 7
 
 
 class DivergedError(TissuError):

@@ -242,6 +242,12 @@ def verify(directory: Path, only: Collection[str] = ()) -> dict[str, Any]:
     return manifest
 
 
+def free_bytes(directory: Path) -> int:
+    """Room on the disk of a directory that may not be there yet."""
+    there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    return shutil.disk_usage(there).free
+
+
 def remove_directory(path: Path) -> None:
     """Remove a directory and what is in it; its manifest first, so a half-removed one is unsaved.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tissu_cli.commands.offer import offer_first_model
 from tissu_cli.commands.prompts import clean_argument, read_prompt
 from tissu_cli.commands.signals import Signals
 from tissu_cli.flags import Given, Model, resolve_settings, with_settings
@@ -44,6 +45,8 @@ def chat(
     text = "" if is_conversation else read_prompt(prompt, "tissu chat")
     from tissu_core.runs.session import open_chat
 
+    if model is None:
+        offer_first_model()
     with Signals() as signals:
         session = open_chat(model, run.machine)
         _introduce(session, model)

@@ -13,6 +13,9 @@ from tissu_core.sanitize import sanitize_line
 if TYPE_CHECKING:
     from tissu_core.runs.catalog import ModelEntry, RunEntry
     from tissu_core.runs.follow import RunFacts
+    from tissu_core.runs.known_models import KnownModel
+    from tissu_core.runs.other_programs import FoundModel
+    from tissu_core.runs.show_model import ModelFacts
 
 
 def facts_table(rows: Sequence[tuple[str, object]]) -> Table:
@@ -58,6 +61,42 @@ def models_table(models: "Sequence[ModelEntry]") -> Table:
             Text(sanitize_line(model.path), overflow="fold"),
         )
     return table
+
+
+def known_table(models: "Sequence[KnownModel]") -> Table:
+    """One short name a row."""
+    table = _table("model", "size", "licence", "from")
+    for model in models:
+        sources = ", else ".join(model.sources)
+        table.add_row(model.name, numbers.size(model.num_bytes), model.license, sources)
+    return table
+
+
+def found_table(models: "Sequence[FoundModel]") -> Table:
+    """One model of another program a row."""
+    table = _table("model", "from", "size")
+    for model in models:
+        name = Text(sanitize_line(model.name), overflow="fold")
+        table.add_row(name, model.program, numbers.size(model.num_bytes))
+    return table
+
+
+def model_facts(facts: "ModelFacts") -> Table:
+    """What is known of a model, then its files."""
+    context, template = facts.context_tokens, facts.has_template
+    rows = [
+        ("model", facts.name),
+        ("from", facts.source),
+        ("revision", facts.revision),
+        ("licence", facts.license),
+        ("architecture", facts.architecture),
+        ("context", "" if context is None else f"{context:,} tokens"),
+        ("template", "" if template is None else "yes" if template else "none: a base model"),
+        ("size", numbers.size(facts.num_bytes)),
+        ("path", facts.path),
+        *(("file", f"{file.name}, {numbers.size(file.num_bytes)}") for file in facts.files),
+    ]
+    return facts_table([(name, value) for name, value in rows if value])
 
 
 def _table(*columns: str) -> Table:

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tissu_core.checkpoint.store import CheckpointStore
-from tissu_core.errors import BusyError, InputError, IntegrityError, nearest
+from tissu_core.errors import BusyError, InputError, IntegrityError, TissuError, nearest
+from tissu_core.fetch.hub_cache import is_repo
+from tissu_core.fetch.model_files import model_in
 from tissu_core.runs.follow import RunFacts, read_facts
-from tissu_core.runs.home import models_directory, runs_directory
+from tissu_core.runs.home import home, models_directory, runs_directory
+from tissu_core.runs.known_models import FIRST_MODEL, known_model
+from tissu_core.runs.model_store import follow, source_of, stored_models
+from tissu_core.runs.other_programs import find_elsewhere, scan
 from tissu_core.runs.run_directory import (
     CHECKPOINTS,
     MODEL,
@@ -82,43 +87,89 @@ def list_models() -> list[ModelEntry]:
         path = _model_of_run(run)
         if path is not None:
             found.append(_entry(run.name, path, "run"))
-    return found + [_entry(path.name, path, "store") for path in sorted(_stored_models())]
+    return found + [_stored_entry(path) for path in stored_models()]
 
 
-def _stored_models() -> list[Path]:
-    """Directories in the store, but those that are still being written."""
-    found = [path.parent for path in models_directory().glob("*/config.json")]
-    return [path for path in found if not path.name.startswith(".")]
+def names_here() -> list[str]:
+    """Every MODEL that needs no network: of runs, of the store, of other programs."""
+    return [*(model.name for model in list_models()), *(model.name for model in scan())]
 
 
 def find_model(given: str | None) -> Path:
-    """The model directory for a run, a name in the store, a path, or nothing (the newest).
+    """The model for a run, a name in the store or of another program, a path, or nothing (the
+    newest): a directory, or a file of one.
 
     Of a run: ``model``, else its best checkpoint, else its last; ``RUN:STEP`` is a checkpoint. A
     plain word is a name first, so that a folder of the same name in the way does not hide the run.
 
     Raises:
         InputError: If there is no such model; names the nearest.
-    """
+    """  # noqa: D205
+    return follow(locate_model(given))
+
+
+def locate_model(given: str | None) -> Path:
+    """``find_model`` without following a link of the store to where the files lie."""
     if given is None:
         return _newest_model()
     path = Path(given).expanduser()
     for candidate in (runs_directory() / given, models_directory() / given, path):
         if (candidate / RUN_FILE).is_file():
             return _model_of_run(candidate) or _refuse_unsaved(candidate)
-        if (candidate / "config.json").is_file():
+        if is_sealed(candidate) or model_in(candidate) is not None:
             return candidate
     if path.exists():
         return path  # whatever it is, reading it says what is wrong
+    elsewhere = find_elsewhere(given)
+    if elsewhere is not None:
+        return elsewhere
     run_name, _, step = given.rpartition(":")
     if run_name and step.isdecimal():
         return _checkpoint_of(find_run(run_name), int(step))
-    names = [entry.name for entry in list_models()]
-    close = nearest(given, names)
-    raise InputError(
-        f"there is no model {given!r}: no such run, stored model or directory",
-        hint=f"did you mean {' or '.join(close)}?" if close else "tissu models list",
+    raise _no_model(given)
+
+
+def _no_model(given: str) -> InputError:
+    close = nearest(given, names_here())
+    hint = f"did you mean {' or '.join(close)}?" if close else "tissu models list"
+    if is_repo(given) or known_model(given) is not None:
+        hint = f"tissu models pull {given}"
+    return InputError(
+        f"there is no model {given!r}: no such run, stored model or directory", hint=hint
     )
+
+
+def remove_model(name: str) -> Path | None:
+    """Remove a model from the store; returns where its files stay, if they are used in place.
+
+    Raises:
+        InputError: If the store has no such model.
+    """
+    path = stored_model(name)
+    try:
+        place = follow(path)
+    except TissuError:  # what is damaged or gone may go as well
+        place = path
+    path.unlink() if path.is_file() else remove_directory(path)
+    return place if place.exists() else None
+
+
+def stored_model(name: str) -> Path:
+    """A model's own place in the store.
+
+    Raises:
+        InputError: If the store has no such model.
+    """
+    if (runs_directory() / name / RUN_FILE).is_file():
+        raise InputError(f"{name!r} is a run", hint=f"tissu runs rm {name}")
+    stored = {path.name: path for path in stored_models()}
+    if name not in stored:
+        close = nearest(name, stored)
+        raise InputError(
+            f"the store has no model {name!r}",
+            hint=f"did you mean {' or '.join(close)}?" if close else "tissu models list",
+        )
+    return stored[name]
 
 
 def name_a_good_one(damaged: Path, error: IntegrityError) -> IntegrityError:
@@ -141,10 +192,13 @@ def _newest_model() -> Path:
         path = _model_of_run(run)
         if path is not None:
             return path
-    stored = _stored_models()
+    stored = stored_models()
     if stored:
-        return max(stored, key=lambda path: (path / "config.json").stat().st_mtime)
-    raise InputError(f"there is no model in {runs_directory()}", hint="tissu train --demo")
+        return max(stored, key=lambda path: path.stat().st_mtime)
+    raise InputError(
+        f"there is no model in {home()}",
+        hint=f"tissu models pull {FIRST_MODEL.name}, or make one: tissu train --demo",
+    )
 
 
 def _refuse_unsaved(run: Path) -> Path:
@@ -173,6 +227,14 @@ def _checkpoint_of(run: Path, step: int) -> Path:
     return path
 
 
+def _stored_entry(path: Path) -> ModelEntry:
+    try:
+        source = source_of(path)
+        return _entry(path.name, follow(path), "store" if source is None else source.kind)
+    except TissuError:
+        return _entry(path.name, path, "unreadable")  # models show and verify say why
+
+
 def _entry(name: str, path: Path, source: str) -> ModelEntry:
     score: float | None = None
     with suppress(OSError, ValueError):
@@ -184,7 +246,7 @@ def _entry(name: str, path: Path, source: str) -> ModelEntry:
 
 def _size_of(path: Path) -> int:
     total = 0
-    for file in path.rglob("*"):
+    for file in (path, *path.rglob("*")):
         try:
             total += file.stat().st_size if file.is_file() else 0
         except OSError:

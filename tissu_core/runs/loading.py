@@ -16,7 +16,7 @@ from tissu_core.config.training import DeviceConfig
 from tissu_core.errors import InputError, IntegrityError
 from tissu_core.runs.catalog import find_model, name_a_good_one
 from tissu_core.runtime.device import default_threads, resolve_device
-from tissu_core.storage import read_json
+from tissu_core.storage import is_sealed, read_json, verify
 
 _TRIES = 3
 """A run prunes what a reader has just begun to read; by then its pointer names another."""
@@ -33,6 +33,8 @@ def load_for_use(model: str | None, machine: DeviceConfig) -> tuple[LoadedModel,
     for tries_left in reversed(range(_TRIES)):
         path = find_model(model)
         try:
+            if path.is_file() and is_sealed(path.parent):
+                verify(path.parent, only=(path.name,))
             return load_model(path, device), device
         except (IntegrityError, InputError) as error:
             if tries_left and find_model(model) != path:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tissu_core.errors import ConfigError
 from tissu_core.runs.home import models_directory
+from tissu_core.runs.model_store import name_of
 from tissu_core.runs.run_directory import check_name, run_of
 
 
@@ -22,7 +23,7 @@ def new_model_directory(out: str, source: Path, suffix: str) -> Path:
     if out:
         return new_directory(out)
     run = run_of(source)
-    name = run.name if run is not None else source.resolve().name
+    name = run.name if run is not None else name_of(source)
     return new_directory(models_directory() / f"{name}-{suffix}")
 
 

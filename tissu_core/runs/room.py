@@ -1,10 +1,10 @@
 """Room on the disk for a run's checkpoints, and what to say when there is none."""
 
-import shutil
 from pathlib import Path
 
 from tissu_core.errors import ResourceError
 from tissu_core.runs.run_directory import run_directories
+from tissu_core.storage import free_bytes
 
 _SPARE = 1.2
 """Free space asked for over what checkpoints take: logs and other programs write too."""
@@ -19,7 +19,7 @@ def require_room(directory: Path, checkpoint_bytes: float, num_saved: int) -> No
         ResourceError: If less is free than 1.2 times what is still to be written.
     """
     needed = _SPARE * checkpoint_bytes * max(1, _CHECKPOINTS - num_saved)
-    free = _free_bytes(directory)
+    free = free_bytes(directory)
     if free < needed:
         raise ResourceError(
             f"{directory} has {_gigabytes(free)} free, and its checkpoints need "
@@ -30,18 +30,13 @@ def require_room(directory: Path, checkpoint_bytes: float, num_saved: int) -> No
 
 def with_way_out(error: ResourceError, directory: Path, checkpoint_bytes: float) -> ResourceError:
     """The error of a save that failed, with how much it needs and what could go."""
-    free = _free_bytes(directory)
+    free = free_bytes(directory)
     return ResourceError(
         f"{error.message}; a checkpoint needs {_gigabytes(checkpoint_bytes)}, "
         f"{_gigabytes(free)} are free",
         safe="every earlier checkpoint",
         hint=f"{_way_out(directory)}, then tissu train --resume {directory.name}",
     )
-
-
-def _free_bytes(directory: Path) -> int:
-    there = next(path for path in (directory, *directory.absolute().parents) if path.exists())
-    return shutil.disk_usage(there).free
 
 
 def _way_out(directory: Path) -> str:

@@ -1,0 +1,36 @@
+"""The first model, for somebody who has none."""
+
+import sys
+
+import typer
+
+from tissu_cli.render.console import say
+from tissu_cli.render.numbers import size
+from tissu_cli.render.status import StatusLine, narrated
+from tissu_cli.settings import is_person_at_stdin
+from tissu_core.runs.catalog import list_models
+from tissu_core.runs.known_models import FIRST_MODEL
+
+
+def offer_first_model() -> None:
+    """On a machine without a model, ask whether one may be downloaded; with a yes, do it.
+
+    Where nobody could answer, nothing is asked, and what follows says that there is no model.
+    """
+    if not is_person_at_stdin() or not sys.stderr.isatty() or list_models():
+        return
+    offer = FIRST_MODEL
+    say(
+        f"no model here yet. Download {offer.name} ({size(offer.num_bytes)}, {offer.license}) and "
+        "talk to it? y or Enter: yes; any other key: no"
+    )
+    try:
+        if typer.getchar() not in ("y", "Y", "\r", "\n"):
+            return
+    except EOFError:
+        return
+    from tissu_core.runs.pull import pull
+
+    with StatusLine() as status:
+        for model in narrated(pull(offer.sources[0], offer.name), status):
+            say(f"model: {model.path}", "dim")

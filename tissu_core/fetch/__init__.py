@@ -1,0 +1,1 @@
+"""Models from elsewhere: what the network is asked, and what of its answers is taken."""
