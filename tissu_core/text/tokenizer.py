@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tissu_core.errors import InputError
 from tissu_core.storage import is_sealed, read_json, verify, write_json
 from tissu_core.text.chat_template import Message, render_chat
-from tissu_core.text.special_tokens import END_OF_TEXT, PAD
+from tissu_core.text.special_tokens import CHATML, END_OF_TEXT, PAD, TURN_END, TURN_START
 from tissu_core.text.splits import byte_spellings
 
 if TYPE_CHECKING:
@@ -127,6 +127,29 @@ class Tokenizer:
         ):
             ids += [self.control_tokens[piece]] if is_control else self.encode(piece)
         return ids
+
+    def with_chat_template(self) -> "Tokenizer":
+        """This tokenizer, or if it has no template one with ChatML, whose control tokens it knows.
+
+        Raises:
+            InputError: If it does not know them.
+        """
+        if self.chat_template is not None:
+            return self
+        if not {TURN_START, TURN_END} <= self.control_tokens.keys():
+            raise InputError(
+                f"the model has no chat template, and no tokens {TURN_START} and {TURN_END} to "
+                "converse with",
+                hint="a chat model, or one that tissu trained; or put its chat_template.jinja "
+                "beside its tokenizer",
+            )
+        return Tokenizer(self.backend, {**self.config, "chat_template": CHATML})
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """The ids that end a reply, as far as the tokenizer tells."""
+        turns = {self.control_tokens[TURN_END]} if self.chat_template == CHATML else set()
+        return frozenset({self.end_id} | turns)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, without control tokens; bytes that are no text become U+FFFD."""
