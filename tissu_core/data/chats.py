@@ -28,6 +28,8 @@ class Unusable:
 
     counts: Counter[str] = field(default_factory=Counter)
     firsts: dict[str, str] = field(default_factory=dict)
+    longest: int = 0
+    """Tokens of the longest that was too long."""
 
     def add(self, reason: str, where: str) -> None:
         """Count a line."""
@@ -44,7 +46,9 @@ class Unusable:
         if not num_read:
             raise InputError(
                 f"nothing can be learned from these conversations: {'; '.join(said) or 'no line'}",
-                hint='lines such as {"messages": [{"role": "user", "content": "..."}, '
+                hint=f"--context {self.longest}, or shorter ones"
+                if self.longest
+                else 'lines such as {"messages": [{"role": "user", "content": "..."}, '
                 '{"role": "assistant", "content": "..."}]}',
             )
         if self.counts[_MALFORMED] > BAD_LINE_SHARE * (num_read + self.counts.total()):
@@ -73,9 +77,13 @@ def iter_conversations(
                     continue
                 where = f"{file.source.path}:{number}"
                 try:
-                    ids, is_target = _encode(tokenizer, parse_conversation(line), longest)
+                    ids, is_target = _encode(tokenizer, parse_conversation(line))
                 except UnusableError as error:
                     unusable.add(str(error), where)
+                    continue
+                if longest is not None and len(ids) > longest:
+                    unusable.add(f"longer than {longest:,} tokens", where)
+                    unusable.longest = max(unusable.longest, len(ids))
                     continue
                 yield Document(
                     ids=ids,
@@ -113,13 +121,8 @@ def _parse_turn(turn: dict[str, object]) -> Message:
     return Message(role=role, content=content)  # type: ignore[arg-type]
 
 
-def _encode(
-    tokenizer: Tokenizer, turns: list[Message], longest: int | None
-) -> tuple[list[int], list[bool]]:
+def _encode(tokenizer: Tokenizer, turns: list[Message]) -> tuple[list[int], list[bool]]:
     try:
-        ids, is_target = tokenizer.encode_chat_spans(turns)
+        return tokenizer.encode_chat_spans(turns)
     except InputError as error:
         raise UnusableError(f"refused: {error.message}") from error
-    if longest is not None and len(ids) > longest:
-        raise UnusableError(f"longer than {longest:,} tokens")
-    return ids, is_target
