@@ -21,7 +21,7 @@ from tissu_cli.settings import is_terminal_stdout
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.tokenizer import TokenizerConfig
 from tissu_core.errors import InputError
-from tissu_core.sanitize import sanitize
+from tissu_core.sanitize import sanitize, sanitize_line
 
 _SHOWN_CHARACTERS = 1000
 
@@ -161,6 +161,36 @@ def compare(
         console.print(boundaries(each, is_coloured=is_terminal_stdout()))
         console.print()
     console.print(figures_table([each.figures for each in compared]))
+
+
+@app.command(help="Conversations as the tokens that training reads, and which of them it learns.")
+@with_settings(("data.reading.", ReadingConfig))
+def show(
+    corpus: Annotated[list[str], typer.Argument(help="Files and folders of .jsonl with messages.")],
+    tokenizer: Which = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show so many conversations.")] = 3,
+    ids: Annotated[bool, typer.Option("--ids", help="Show ids beside the tokens.")] = False,
+    json: Json = False,
+    *,
+    given: Given,
+) -> None:
+    from tissu_core.runs.show_tokens import show as show_tokens
+
+    with StatusLine() as status:
+        events = show_tokens(measure_settings(corpus, given).data, tokenizer, limit)
+        shown = narrated(events, status)
+        if json:
+            print_json({"conversations": [asdict(each) for each in shown]})
+            return
+        from tissu_cli.render.tokens import learned
+
+        console = data()
+        for each in shown:
+            console.print(sanitize_line(each.where), style="bold")
+            console.print(learned(each, is_coloured=is_terminal_stdout(), has_ids=ids))
+            count = f"{sum(each.mask):,} of {len(each.mask):,} tokens are learned"
+            console.print(count, style="dim")
+            console.print()
 
 
 def _text_or_file(given: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from rich.text import Text
 from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:
+    from tissu_core.runs.show_tokens import ConversationShown
     from tissu_core.runs.tokenize import TokensCompared
     from tissu_core.runs.tokenizer_figures import TokenizerMeasured
 
@@ -53,4 +54,19 @@ def boundaries(compared: "TokensCompared", *, is_coloured: bool) -> Text:
             drawn.append(safe, style=_STYLES[number % len(_STYLES)])
         else:
             drawn.append(f"|{safe}" if number else safe)
+    return drawn
+
+
+def learned(shown: "ConversationShown", *, is_coloured: bool, has_ids: bool) -> Text:
+    """A conversation in which learned tokens are green, else in brackets; ids stand behind each."""
+    drawn = Text(overflow="fold")
+    for token, id, is_learned in zip(shown.tokens, shown.ids, shown.mask, strict=True):
+        safe = sanitize_line(token)
+        safe = f"{safe}:{id}" if has_ids else safe
+        if not is_coloured:
+            safe = f"[{safe}]" if is_learned else f"|{safe}"
+        safe = safe.replace("\u240a", "\u240a\n")
+        drawn.append(safe, style="bold green" if is_learned else "dim")
+        if has_ids:
+            drawn.append(" ")
     return drawn

@@ -1,6 +1,6 @@
 """A model as a Hugging Face directory: written for other programs, read back by the same names."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,14 +42,31 @@ class LoadedModel:
     """Tokens that end a reply."""
     notice: str = ""
     """What a person should know of what was read; "" is nothing."""
+    family: Family | None = None
+    """Whose layout its files have, if they say."""
 
 
-def write_model_files(directory: Path, model: Decoder, tokenizer: Tokenizer) -> None:
-    """Write what transformers, vLLM and SGLang read: config, weights, tokenizer, generation."""
-    family = TISSU if is_int8(model) else family_for(model.config)
+def write_model_files(
+    directory: Path,
+    model: Decoder,
+    tokenizer: Tokenizer,
+    *,
+    family: Family | None = None,
+    end_ids: Collection[int] = (),
+) -> None:
+    """Write what transformers, vLLM and SGLang read: config, weights, tokenizer, generation.
+
+    Without ``family`` it is the first that expresses the shape; ``end_ids`` end a reply beside
+    those that the tokenizer tells.
+    """
+    family = TISSU if is_int8(model) else family or family_for(model.config)
     table = to_hugging_face(model.config, tokenizer.end_id, family)
     write_json(directory / CONFIG_FILE, table | ({"quantization": INT8} if is_int8(model) else {}))
-    ends = {"bos_token_id": tokenizer.end_id, "eos_token_id": tokenizer.end_id}
+    all_ends = sorted({*tokenizer.end_ids, *end_ids})
+    ends = {
+        "bos_token_id": tokenizer.end_id,
+        "eos_token_id": all_ends if len(all_ends) > 1 else tokenizer.end_id,
+    }
     write_json(directory / GENERATION_FILE, {**ends, "do_sample": True, "temperature": 0.8})
     weights = model.state_dict()
     if model.config.tie_word_embeddings:
@@ -92,9 +109,9 @@ def load_model(directory: Path, device: torch.device) -> LoadedModel:
     )
     share_tied(model)
     tokenizer = Tokenizer.load(directory)
-    end_ids = frozenset({tokenizer.end_id, *_declared_ends(directory)})
+    end_ids = tokenizer.end_ids | {*_declared_ends(directory)}
     model = model.to(device).eval()
-    return LoadedModel(model, tokenizer, directory, end_ids, family.notice(stored))
+    return LoadedModel(model, tokenizer, directory, end_ids, family.notice(stored), family)
 
 
 def _require_room(tensors: Iterable[StoredTensor], directory: Path, device: torch.device) -> None:

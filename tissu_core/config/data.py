@@ -101,6 +101,20 @@ class DataConfig:
         panel="Data",
     )
     reading: ReadingConfig = field(default_factory=ReadingConfig)
+    format: str | None = setting(
+        None,
+        "what is read of the files: text, chats (.jsonl with messages), or auto, which takes what "
+        "there is; the default is text, and auto with --from",
+        flag="--format",
+        choices=("auto", "text", "chats"),
+        panel="Data",
+    )
+    conversation_tokens: int | None = setting(
+        None,
+        "the longest conversation that is read; longer ones are left out; the default is --context",
+        unit="tokens",
+        minimum=8,
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -43,6 +43,7 @@ _REPLACES: dict[str, set[str]] = {
     "model.hidden_size": _HEADS,
     "model.vocab_size": _TOKENIZER,
     "data.tokenizer": {"data.tokenizer_sha256", "model.vocab_size"},
+    "tuning.origin": {"tuning.origin_sha256"},
     "optimizer.name": {"optimizer.learning_rate", "optimizer.weight_decay"},
     "training.grad_accum": {"training.micro_batch"},
     "training.micro_batch": {"training.grad_accum"},

@@ -11,17 +11,17 @@ from tissu_core.errors import ConfigError
 class OptimizerConfig:
     """The optimizer, its learning rate and the schedule over the run."""
 
-    name: str = setting(
-        "muon",
+    name: str | None = setting(
+        None,
         "muon (matrices by Muon, the rest by AdamW), adamw, rmsprop, adam, or sgd with Nesterov "
-        "momentum 0.9",
+        "momentum 0.9; the default is muon, and adamw with --from",
         flag="--optimizer",
         choices=("muon", "adamw", "rmsprop", "adam", "sgd"),
         panel="Optimizer",
     )
     learning_rate: float | None = setting(
         None,
-        "peak learning rate; the default depends on optimizer and width",
+        "peak learning rate; the default depends on optimizer and width; with --from it is a tenth",
         flag="--lr",
         exclusive_minimum=0,
         maximum=10,

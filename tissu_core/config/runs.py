@@ -9,6 +9,7 @@ from tissu_core.config.objective import ObjectiveConfig
 from tissu_core.config.optimizer import OptimizerConfig
 from tissu_core.config.shape import ModelShape
 from tissu_core.config.training import DeviceConfig, MachineConfig, TrainingConfig
+from tissu_core.config.tuning import TuningConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class TrainRun:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     machine: MachineConfig = field(default_factory=MachineConfig)
+    tuning: TuningConfig = field(default_factory=TuningConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

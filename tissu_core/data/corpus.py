@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -12,15 +13,16 @@ from tissu_core.data.characters import Note
 from tissu_core.data.documents import iter_documents
 from tissu_core.data.fingerprint import Remembered, TextFile, iter_text_files
 from tissu_core.data.packed import NotTextError
-from tissu_core.data.sources import identity_of, iter_sources
-from tissu_core.errors import InputError, IntegrityError
+from tissu_core.data.sources import Skipped, identity_of, iter_sources
+from tissu_core.errors import ConfigError, InputError, IntegrityError
 from tissu_core.events import FileSkipped, Noticed, StageAdvanced
 
 PrepareEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed
 Stop: TypeAlias = Callable[[], bool]
 
 _TICK_SECONDS = 0.1
-_BAD_LINE_SHARE = 0.01
+BAD_LINE_SHARE = 0.01
+_CHATS = "chats: lines with messages instead of a text"
 _OTHER_ENCODING = "--encoding NAME, such as latin-1, or --on-bad replace"
 
 
@@ -33,8 +35,11 @@ def read_corpus(
 ) -> Generator[PrepareEvent, None, list[TextFile]]:
     """The text files of a corpus, each read to its end once in its life.
 
+    They are of one kind: texts, or conversations if ``data.format`` asks for them or finds them.
+
     Raises:
         InputError: If a path is missing, nothing is text, or too much is of another encoding.
+        ConfigError: If the kind is to be found, and both are there.
         PreparationStoppedError: If ``stop`` turns true.
     """
     files: list[TextFile] = []
@@ -53,6 +58,7 @@ def read_corpus(
     remembered = Remembered(cache / "files.json")
     for found in iter_text_files(sources, data.reading, remembered, tick):
         tick()
+        found = _of_kind(data.format or "text", found)
         if isinstance(found, TextFile):
             files.append(found)
         else:
@@ -69,10 +75,31 @@ def read_corpus(
     if not files and not lost_bytes:
         raise _nothing_to_read(data.corpus, skips)
     _judge_lost(lost_bytes, files, data.reading.max_undecodable, first_lost)
+    _refuse_mixed(files)
     yield from _notices(files)
     done = len(files) + skips.total()
     yield StageAdvanced(stage="reading", done=done, total=done, unit="files")
     return files
+
+
+def _of_kind(wanted: str, found: TextFile | Skipped) -> TextFile | Skipped:
+    if isinstance(found, TextFile) and wanted == "text" and found.is_chats:
+        return Skipped(found.source.path, _CHATS)
+    if isinstance(found, TextFile) and wanted == "chats" and not found.is_chats:
+        return Skipped(found.source.path, "text, where conversations are read")
+    return found
+
+
+def _refuse_mixed(files: list[TextFile]) -> None:
+    chats = [file for file in files if file.is_chats]
+    texts = [file for file in files if not file.is_chats]
+    if chats and texts:
+        raise ConfigError(
+            f"{len(chats)} files hold conversations, first {chats[0].source.path}, and "
+            f"{len(texts)} hold text, first {texts[0].source.path}: a run learns one of them",
+            field="format",
+            hint="--format chats, or --format text",
+        )
 
 
 def _nothing_to_read(corpus: Sequence[str], skips: Counter[str]) -> InputError:
@@ -81,7 +108,9 @@ def _nothing_to_read(corpus: Sequence[str], skips: Counter[str]) -> InputError:
         f"no text in {', '.join(corpus)}: {skips.total()} files and folders seen"
         + (f" ({reasons})" if reasons else "")
         + ", none of them UTF-8 text, .jsonl, .parquet, or text or .jsonl as .gz or .zst",
-        hint="name a folder with text files",
+        hint="a model learns to converse on these: tissu train CHATS --from MODEL"
+        if _CHATS in skips
+        else "name a folder with text files",
     )
 
 
@@ -116,17 +145,29 @@ def iter_corpus(
     bad_lines = bad_lines or BadLines()
     for number, file in enumerate(files):
         path = file.source.path
-        changed = IntegrityError(
-            f"{path} changed while the corpus was prepared",
-            hint="run the same command again when nothing writes there",
-        )
-        try:
+        with unchanged(file):
             for text in iter_documents(path, file.reading, partial(bad_lines.add, path)):
                 yield text, number
-            if identity_of(path.stat()) != file.source.identity:
-                raise changed
-        except (OSError, NotTextError) as error:
-            raise changed from error
+
+
+@contextmanager
+def unchanged(file: TextFile) -> Iterator[None]:
+    """Read a file again, which must be what it was when it was hashed.
+
+    Raises:
+        IntegrityError: If it is not.
+    """
+    path = file.source.path
+    changed = IntegrityError(
+        f"{path} changed while the corpus was prepared",
+        hint="run the same command again when nothing writes there",
+    )
+    try:
+        yield
+        if identity_of(path.stat()) != file.source.identity:
+            raise changed
+    except (OSError, NotTextError) as error:
+        raise changed from error
 
 
 class BadLines:
@@ -147,7 +188,7 @@ class BadLines:
         Raises:
             InputError: If they are more than one in a hundred.
         """
-        if self.count > _BAD_LINE_SHARE * (num_documents + self.count):
+        if self.count > BAD_LINE_SHARE * (num_documents + self.count):
             raise InputError(
                 f"{self.count:,} JSONL lines are no object with a text, first {self.first}",
                 hint='write each line as {"text": "..."}, or name its key with --text-column',

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from tissu_core.config.data import ReadingConfig
 from tissu_core.data.characters import Note, iter_characters
-from tissu_core.data.json_lines import DEFAULT_KEY, iter_json_texts, refuse_chats
+from tissu_core.data.json_lines import DEFAULT_KEY, holds_chats, iter_json_texts, iter_lines
 from tissu_core.data.packed import PACKINGS, open_plain
 from tissu_core.data.parquet import iter_parquet_texts
 
@@ -70,6 +70,12 @@ def iter_documents(
             yield from _iter_pieces([text])
 
 
+def iter_conversation_lines(path: Path, reading: ReadingConfig) -> Iterator[str | None]:
+    """The lines of a file of conversations; None for one too long to be held."""
+    with open_plain(path) as file:
+        yield from iter_lines(iter_characters(file, reading))
+
+
 def _iter_checked(path: Path, reading: ReadingConfig, notes: Counter[Note]) -> Iterator[str]:
     line = 0
     with open_plain(path) as file:
@@ -80,7 +86,9 @@ def _iter_checked(path: Path, reading: ReadingConfig, notes: Counter[Note]) -> I
                     notes[Note.LONG_LINE] = 1
                 line = len(chunk) - 1 - chunk.rindex("\n") if newline else line + len(chunk)
             elif number == 0:
-                refuse_chats(chunk.partition("\n")[0], reading.text_column or DEFAULT_KEY)
+                first_line = chunk.partition("\n")[0]
+                if holds_chats(first_line, reading.text_column or DEFAULT_KEY):
+                    notes[Note.CHATS] = 1
             yield chunk
 
 

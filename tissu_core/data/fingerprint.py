@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from tissu_core.config.data import ReadingConfig
-from tissu_core.data.characters import UndecodableError
+from tissu_core.data.characters import Note, UndecodableError
 from tissu_core.data.documents import check_text, kind_of
 from tissu_core.data.packed import PACKINGS, NotTextError
 from tissu_core.data.sources import Skipped, SourceFile
 from tissu_core.storage import write_text
 
-_FORMAT = 2
+_FORMAT = 3
 _NO_NOTES: Mapping[str, int] = {}
 
 
@@ -27,6 +27,11 @@ class TextFile:
     reading: ReadingConfig
     notes: Mapping[str, int]
     """What is worth saying of it, and how often."""
+
+    @property
+    def is_chats(self) -> bool:
+        """Whether it holds conversations instead of texts."""
+        return Note.CHATS in self.notes
 
 
 class Remembered:

@@ -4,8 +4,6 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 
-from tissu_core.data.packed import NotTextError
-
 LONGEST_LINE = 16 << 20
 """Characters; a line is held whole to be parsed, several times over."""
 DEFAULT_KEY = "text"
@@ -15,7 +13,7 @@ def iter_json_texts(
     chunks: Iterable[str], key: str, on_bad_line: Callable[[int], None]
 ) -> Iterator[str]:
     """The text of each line; ``on_bad_line`` is told the number of one that has none."""
-    for number, line in enumerate(_iter_lines(chunks), 1):
+    for number, line in enumerate(iter_lines(chunks), 1):
         text = None if line is None else _text_of(line, key)
         if text:
             yield text
@@ -23,21 +21,16 @@ def iter_json_texts(
             on_bad_line(number)
 
 
-def refuse_chats(first_line: str, key: str) -> None:
-    """Say of a file of chats that it is one.
-
-    Raises:
-        NotTextError: If the line holds messages and no text.
-    """
+def holds_chats(first_line: str, key: str) -> bool:
+    """Whether a file that begins so holds messages instead of texts."""
     try:
         record = json.loads(first_line)
     except (ValueError, RecursionError):
-        return
-    if isinstance(record, dict) and "messages" in record and key not in record:
-        raise NotTextError("chats: lines with messages instead of a text")
+        return False
+    return isinstance(record, dict) and "messages" in record and key not in record
 
 
-def _iter_lines(chunks: Iterable[str]) -> Iterator[str | None]:
+def iter_lines(chunks: Iterable[str]) -> Iterator[str | None]:
     """Lines without their ends; None for one too long to be held."""
     parts: list[str] = []
     size = 0

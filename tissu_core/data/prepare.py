@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from tissu_core.config.data import DataConfig
+from tissu_core.data.chats import Unusable, iter_conversations
 from tissu_core.data.corpus import (
     BadLines,
     PreparationStoppedError,
@@ -15,7 +16,7 @@ from tissu_core.data.corpus import (
     read_corpus,
 )
 from tissu_core.data.fingerprint import TextFile, corpus_key
-from tissu_core.data.shards import SOURCES_FILE, ShardWriter, TokenShards
+from tissu_core.data.shards import SOURCES_FILE, Document, ShardWriter, TokenShards
 from tissu_core.data.vocabulary import Vocabulary, choose_vocab_size, given_vocabulary
 from tissu_core.errors import InputError
 from tissu_core.events import Noticed, StageAdvanced
@@ -48,6 +49,7 @@ def prepare(
     given = instead or given_vocabulary(data, vocab_size)
     files = yield from read_corpus(data, cache, stop)
     vocabulary = given or Vocabulary(vocab_size or choose_vocab_size(num_bytes_of(files)))
+    vocabulary = vocabulary.fitted(files, data)
     directory = shards_directory(cache, files, vocabulary)
     if is_sealed(directory):
         yield Noticed(
@@ -61,7 +63,7 @@ def prepare(
             vocabulary.given.save(temporary)
         else:
             yield from learn_tokenizer(files, vocabulary.vocab_size, "qwen2", temporary, stop)
-        facts |= yield from _tokenize(files, temporary, stop)
+        facts |= yield from _tokenize(files, vocabulary, temporary, stop)
     return TokenShards(directory)
 
 
@@ -110,26 +112,28 @@ def learn_tokenizer(
 
 
 def _tokenize(
-    files: list[TextFile], directory: Path, stop: Stop
+    files: list[TextFile], vocabulary: Vocabulary, directory: Path, stop: Stop
 ) -> Generator[PrepareEvent, None, dict[str, object]]:
     tokenizer = Tokenizer.load(directory)
-    writer = ShardWriter(directory, tokenizer.vocab_size)
+    writer = ShardWriter(directory, tokenizer.vocab_size, has_targets=files[0].is_chats)
     total = num_bytes_of(files)
-    bad_lines = BadLines()
-    ticks, read, text_bytes = Ticks(), 0, 0
-    for texts, sources in _iter_text_batches(iter_corpus(files, bad_lines)):
-        for ids, source in zip(tokenizer.encode_batch(texts), sources, strict=True):
-            writer.append([tokenizer.end_id, *ids], source)
-        read += sum(map(len, texts))
-        text_bytes += sum(len(text.encode()) for text in texts)
+    left_out = Unusable() if files[0].is_chats else BadLines()
+    ticks, read = Ticks(), 0
+    if isinstance(left_out, Unusable):
+        documents = iter_conversations(files, tokenizer, vocabulary.longest_chat, left_out)
+    else:
+        documents = _iter_texts(files, tokenizer, left_out)
+    for document in documents:
+        writer.append(document.ids, document.source, document.is_target)
+        read += document.num_bytes
         if stop():
             raise PreparationStoppedError
         if ticks.is_due():
             yield StageAdvanced(
-                stage="tokenising", done=min(text_bytes, total), total=total, unit="bytes"
+                stage="tokenising", done=min(read, total), total=total, unit="bytes"
             )
     writer.close()
-    yield from bad_lines.judge(writer.num_documents)
+    yield from left_out.judge(writer.num_documents)
     if not writer.num_documents:
         raise InputError("the files hold no letter of text", hint="name a folder with text files")
     known = {
@@ -142,9 +146,19 @@ def _tokenize(
         "dtype": writer.dtype.name,
         "num_tokens": writer.num_tokens,
         "num_documents": writer.num_documents,
-        "text_bytes": text_bytes,
+        "text_bytes": read,
         "vocab_size": tokenizer.vocab_size,
     }
+
+
+def _iter_texts(
+    files: list[TextFile], tokenizer: Tokenizer, bad_lines: BadLines
+) -> Iterator[Document]:
+    for texts, sources in _iter_text_batches(iter_corpus(files, bad_lines)):
+        for text, ids, source in zip(texts, tokenizer.encode_batch(texts), sources, strict=True):
+            yield Document(
+                ids=[tokenizer.end_id, *ids], source=source, num_bytes=len(text.encode())
+            )
 
 
 def _iter_text_batches(

@@ -2,7 +2,8 @@
 
 A sealed directory: ``tokens.bin`` (little-endian uint16 or uint32; each document led by the
 end-of-text token), ``documents.bin`` (int64 pairs: first token, number of the source file),
-``sources.json`` (paths and hashes), and the tokenizer's files.
+``sources.json`` (paths and hashes), and the tokenizer's files. Of conversations, ``targets.bin``
+(uint8) has a 1 for each token that is to be learned; of text all are.
 """
 
 from collections.abc import Sequence
@@ -19,9 +20,11 @@ from tissu_core.storage import read_json, read_manifest
 TOKENS_FILE = "tokens.bin"
 DOCUMENTS_FILE = "documents.bin"
 SOURCES_FILE = "sources.json"
+TARGETS_FILE = "targets.bin"
 
 Ids = npt.NDArray[np.integer[Any]]
 Offsets = npt.NDArray[np.int64]
+Targets = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,9 @@ class TokenShards:
         ends = np.append(starts[1:], len(self.tokens))
         self.documents = Spans(starts, ends - starts)
         self._sources = pairs[:, 1]
+        self.targets: Targets | None = None
+        if TARGETS_FILE in self.facts["files"]:
+            self.targets = np.memmap(directory / TARGETS_FILE, dtype=np.uint8, mode="r")
 
     def _check_sizes(self, files: dict[str, dict[str, Any]]) -> None:
         for name, facts in files.items():
@@ -73,7 +79,7 @@ class TokenShards:
         """Training and validation spans, disjoint; validation is whole documents where it can be.
 
         Documents are drawn by a fixed seed until the share is reached. When none fits (one long
-        document), the end of the longest is held out.
+        document), the end of the longest is held out; conversations are never cut.
         """
         lengths = self.documents.lengths
         wanted = max(1, round(int(lengths.sum()) * validation_fraction))
@@ -84,9 +90,11 @@ class TokenShards:
                 chosen[index] = True
                 total += int(lengths[index])
         starts = self.documents.starts
-        if total >= wanted / 2:
-            return Spans(starts[~chosen], lengths[~chosen]), Spans(starts[chosen], lengths[chosen])
-        return self._cut_longest(wanted)
+        if self.targets is not None and not chosen.any():
+            chosen[lengths.argmin()] = True
+        elif self.targets is None and total < wanted / 2:
+            return self._cut_longest(wanted)
+        return Spans(starts[~chosen], lengths[~chosen]), Spans(starts[chosen], lengths[chosen])
 
     def _cut_longest(self, wanted: int) -> tuple[Spans, Spans]:
         starts, lengths = self.documents.starts, self.documents.lengths.copy()
@@ -97,24 +105,44 @@ class TokenShards:
         return Spans(starts, lengths), Spans(end, np.array([held]))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A document as ids."""
+
+    ids: list[int]
+    source: int
+    """The number of its file."""
+    num_bytes: int
+    is_target: list[bool] | None = None
+    """Which ids are to be learned; None is all."""
+    where: str = ""
+    """The line of its file, of a conversation."""
+
+
 class ShardWriter:
     """Writes documents of ids into the files of a token directory."""
 
-    def __init__(self, directory: Path, vocab_size: int) -> None:
+    def __init__(self, directory: Path, vocab_size: int, *, has_targets: bool = False) -> None:
         self.dtype = np.dtype("uint16" if vocab_size <= 1 << 16 else "uint32")
         self._tokens = (directory / TOKENS_FILE).open("wb")
         self._documents = (directory / DOCUMENTS_FILE).open("wb")
+        self._targets = (directory / TARGETS_FILE).open("wb") if has_targets else None
         self.num_tokens = 0
         self.num_documents = 0
 
-    def append(self, ids: Sequence[int], source: int) -> None:
+    def append(
+        self, ids: Sequence[int], source: int, is_target: Sequence[bool] | None = None
+    ) -> None:
         """Add a document."""
         self._documents.write(np.array([self.num_tokens, source], dtype="<i8").tobytes())
         self._tokens.write(np.array(ids, dtype=self.dtype.newbyteorder("<")).tobytes())
+        if self._targets is not None:
+            self._targets.write(np.array(is_target, dtype=np.uint8).tobytes())
         self.num_tokens += len(ids)
         self.num_documents += 1
 
     def close(self) -> None:
-        """Close both files."""
-        self._tokens.close()
-        self._documents.close()
+        """Close the files."""
+        for file in (self._tokens, self._documents, self._targets):
+            if file is not None:
+                file.close()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tissu_core.config.data import DataConfig
+from tissu_core.data.fingerprint import TextFile
 from tissu_core.errors import ConfigError, InputError, IntegrityError
 from tissu_core.text.tokenizer import TOKENIZER_FILE, Tokenizer
 
@@ -23,13 +24,37 @@ class Vocabulary:
 
     vocab_size: int
     given: Tokenizer | None = None
+    longest_chat: int = 0
+    """Tokens that a conversation may have; 0 where text is read."""
+
+    def fitted(self, files: list[TextFile], data: DataConfig) -> "Vocabulary":
+        """The vocabulary for these files: of conversations, with a template to write them in.
+
+        Raises:
+            ConfigError: If conversations are to be learned by a model that has not learned to read.
+            InputError: If the tokenizer has no template, and not the tokens of ChatML.
+        """
+        if not files[0].is_chats:
+            return self
+        if self.given is None or data.conversation_tokens is None:
+            raise ConfigError(
+                "conversations teach a model that has learned to read, and none is named",
+                field="format",
+                hint="tissu train CHATS --from MODEL",
+            )
+        return Vocabulary(
+            self.vocab_size, self.given.with_chat_template(), data.conversation_tokens
+        )
 
     @property
     def key(self) -> str:
         """What of it shapes the tokens."""
         if self.given is None:
             return f"vocabulary {self.vocab_size}"
-        return f"tokenizer {self.given.sha256} end {self.given.end_id}"
+        key = f"tokenizer {self.given.sha256} end {self.given.end_id}"
+        if self.longest_chat:
+            key += f" chats {self.longest_chat} {self.given.chat_template}"
+        return key
 
 
 def vocabulary_of(directory: Path) -> Vocabulary:

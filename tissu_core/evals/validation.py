@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from tissu_core.data.batches import iter_validation_windows
+from tissu_core.data.chat_batches import iter_chat_windows
 from tissu_core.data.shards import Spans, TokenShards
 from tissu_core.events import StageAdvanced
 from tissu_core.models.decoder import Decoder
@@ -22,18 +23,18 @@ def iter_validation_score(
     max_tokens: int,
     batch_sequences: int,
     precision: str,
+    context: int,
 ) -> Iterator[StageAdvanced | Score]:
-    """Score up to ``max_tokens`` of ``spans``: progress, then the score."""
+    """Score up to ``max_tokens`` of ``spans``, cut into windows: progress, then the score."""
     device = next(iter(model.state_dict().values())).device
     token_bytes = torch.tensor(tokenizer.token_bytes(), device=device)
     total, done, score = min(max_tokens, spans.num_tokens), 0, Score()
-    for windows in iter_validation_windows(
-        shards.tokens,
-        spans,
-        context=model.config.max_position_embeddings,
-        max_tokens=max_tokens,
-        batch_sequences=batch_sequences,
-    ):
+    cut = {"context": context, "max_tokens": max_tokens, "batch_sequences": batch_sequences}
+    if shards.targets is None:
+        all_windows = iter_validation_windows(shards.tokens, spans, **cut)
+    else:
+        all_windows = iter_chat_windows(shards.tokens, shards.targets, spans, **cut)
+    for windows in all_windows:
         ids = torch.from_numpy(windows).to(device)
         with autocast(device, precision):
             score += score_windows(model, ids, token_bytes)

@@ -44,7 +44,7 @@ def match_names(query: str, names: Sequence[str]) -> list[str]:
 
     A part matches itself, a synonym, or the beginning of a name's part. The whole query must match
     consecutive parts, so that ``layer.0`` is not ``layers.10``. ``*`` and ``?`` stand for letters
-    of a part, ``**`` for any parts, and ``[0-11]`` for the numbers in a range.
+    of a part, ``**`` for any parts, and ``[0-11]`` or ``0-11`` for the numbers in a range.
 
     Raises:
         ConfigError: If none does; names the nearest.
@@ -74,7 +74,7 @@ def _leads(wanted: list[str], parts: list[str]) -> bool:
 
 
 def _part_matches(wanted: str, part: str) -> bool:
-    bounds = re.fullmatch(r"\[(\d+)-(\d+)\]", wanted)
+    bounds = re.fullmatch(r"\[?(\d+)-(\d+)\]?", wanted)
     if bounds:
         return part.isdecimal() and int(bounds[1]) <= int(part) <= int(bounds[2])
     if wanted.isdecimal() or part.isdecimal():

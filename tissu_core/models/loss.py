@@ -76,7 +76,7 @@ class _LinearNllSum(torch.autograd.Function):
         dtype = torch.promote_types(hidden.dtype, torch.float32)
         total = torch.zeros((), dtype=dtype, device=hidden.device)
         grad_hidden = torch.empty_like(hidden)
-        grad_weight = torch.zeros_like(weight)
+        grad_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
         for rows in _chunks(hidden, weight):
             logits = _logits(hidden[rows], product, softcap, dtype)
             loss, delta = _loss_and_delta(logits, targets[rows, None], label_smoothing, z_loss)
@@ -85,7 +85,8 @@ class _LinearNllSum(torch.autograd.Function):
                 delta *= 1 - (logits / softcap).square()  # the slope of the tanh
             delta = delta.to(hidden.dtype)
             torch.mm(delta, product, out=grad_hidden[rows])
-            grad_weight += delta.T @ hidden[rows]
+            if grad_weight is not None:
+                grad_weight += delta.T @ hidden[rows]
         ctx.save_for_backward(grad_hidden, grad_weight)
         return total
 
@@ -93,7 +94,9 @@ class _LinearNllSum(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         grad_hidden, grad_weight = ctx.saved_tensors
         hidden = grad_hidden * gradients[0].to(grad_hidden.dtype)
-        return hidden, grad_weight * gradients[0], None, None, None, None
+        if grad_weight is not None:
+            grad_weight = grad_weight * gradients[0]
+        return hidden, grad_weight, None, None, None, None
 
 
 def _logits(hidden: Tensor, weight: Tensor, softcap: float | None, dtype: torch.dtype) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.loss import linear_nll
+from tissu_core.models.targets import read_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,19 @@ class Score:
 def score_windows(model: Decoder, windows: Tensor, token_bytes: Tensor, first: int = 0) -> Score:
     """Score tokens ``first`` + 1 and later of each window; control tokens are read, not scored.
 
+    Nor are tokens that are no targets, which a window has as their complement.
+
     Shapes: windows (B, T+1); token_bytes (V,), bytes of each id's text, 0 for control tokens.
     """
     if windows.shape[1] < 2 + first:
         return Score()
+    is_target = windows[:, 1 + first :].reshape(-1) >= 0
+    windows = read_ids(windows)
     hidden = model.model(windows[:, :-1])[:, first:]
     targets = windows[:, 1 + first :].reshape(-1)
     softcap = model.config.final_logit_softcapping
     nll = linear_nll(hidden.flatten(0, 1), model.head_weight(), targets, softcap)
-    num_bytes = token_bytes[targets]
+    num_bytes = token_bytes[targets] * is_target
     is_text = num_bytes > 0
     return Score(
         float((nll * is_text).cpu().double().sum()), int(is_text.sum()), int(num_bytes.sum())

@@ -1,10 +1,11 @@
 """How the parts of a training run are made, new or as a checkpoint holds them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from tissu_core.checkpoint.model_directory import load_model
+from tissu_core.checkpoint.model_directory import LoadedModel, load_model
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.checkpoint.training_state import (
     TrainState,
@@ -15,8 +16,8 @@ from tissu_core.config.runs import TrainRun
 from tissu_core.data.shards import TokenShards
 from tissu_core.errors import ConfigError, IntegrityError
 from tissu_core.models.build import build_model
-from tissu_core.models.decoder import Decoder
 from tissu_core.runs.assembly import Assembly
+from tissu_core.runs.frozen import freeze_matching
 from tissu_core.runs.stored_run import DataSeam
 from tissu_core.text.tokenizer import Tokenizer
 from tissu_core.training.optim import build_optimizer
@@ -39,7 +40,28 @@ def assemble_new(
         init=run.model.init,
     )
     tokenizer = Tokenizer.load(shards.directory)
-    return _assembly(run, steps, model, tokenizer, shards, directory, TrainState())
+    loaded = LoadedModel(model, tokenizer, directory, tokenizer.end_ids)
+    return _assembly(run, steps, loaded, shards, directory, TrainState())
+
+
+def assemble_tuned(
+    run: TrainRun,
+    steps: int,
+    loaded: LoadedModel,
+    shards: TokenShards,
+    directory: Path,
+    device: torch.device,
+) -> Assembly:
+    """A run at step 0 with the weights of a model that has learned before."""
+    tokenizer = Tokenizer.load(shards.directory)  # with the template its conversations are in
+    loaded = replace(
+        loaded,
+        model=loaded.model.to(device),
+        tokenizer=tokenizer,
+        end_ids=loaded.end_ids | tokenizer.end_ids,
+    )
+    loaded.model.set_dropout(run.model.dropout)
+    return _assembly(run, steps, loaded, shards, directory, TrainState())
 
 
 def assemble_saved(
@@ -57,7 +79,7 @@ def assemble_saved(
     loaded.model.set_dropout(run.model.dropout)
     _check_tokenizer(loaded.tokenizer, shards, checkpoint)
     state, moments = read_training_state(checkpoint)
-    assembly = _assembly(run, steps, loaded.model, loaded.tokenizer, shards, directory, state)
+    assembly = _assembly(run, steps, loaded, shards, directory, state)
     try:
         assembly.optimizer.load_state_tensors(moments)
     except KeyError as error:
@@ -91,18 +113,20 @@ def _check_tokenizer(tokenizer: Tokenizer, shards: TokenShards, checkpoint: Path
 def _assembly(
     run: TrainRun,
     steps: int,
-    model: Decoder,
-    tokenizer: Tokenizer,
+    loaded: LoadedModel,
     shards: TokenShards,
     directory: Path,
     state: TrainState,
 ) -> Assembly:
-    assert run.optimizer.learning_rate is not None and run.optimizer.weight_decay is not None
+    model, optimizing = loaded.model, run.optimizer
+    assert optimizing.name and optimizing.learning_rate is not None
+    assert optimizing.weight_decay is not None
+    freeze_matching(model, run.tuning.freeze)
     optimizer = build_optimizer(
         model,
-        name=run.optimizer.name,
-        learning_rate=run.optimizer.learning_rate,
-        weight_decay=run.optimizer.weight_decay,
+        name=optimizing.name,
+        learning_rate=optimizing.learning_rate,
+        weight_decay=optimizing.weight_decay,
         width=model.config.hidden_size,
     )
     if run.machine.compile:
@@ -112,10 +136,12 @@ def _assembly(
         run=run,
         steps=steps,
         model=model,
-        tokenizer=tokenizer,
+        tokenizer=loaded.tokenizer,
         optimizer=optimizer,
         shards=shards,
         store=CheckpointStore(directory / "checkpoints", run.training.keep),
         state=state,
         device=model.device,
+        end_ids=loaded.end_ids,
+        family=loaded.family,
     )

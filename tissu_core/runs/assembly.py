@@ -19,6 +19,7 @@ from tissu_core.checkpoint.training_state import (
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.data.batches import BatchOrder, Windows
+from tissu_core.data.chat_batches import ChatOrder
 from tissu_core.data.shards import TokenShards
 from tissu_core.decoding.generate import generate
 from tissu_core.errors import ResourceError
@@ -32,11 +33,13 @@ from tissu_core.events import (
 )
 from tissu_core.models.count import checkpoint_bytes
 from tissu_core.models.decoder import Decoder
+from tissu_core.models.families import Family
 from tissu_core.models.score import Score
 from tissu_core.runs.room import with_way_out
 from tissu_core.runs.stored_run import DataSeam
 from tissu_core.runtime.compiler import uncompiled
 from tissu_core.runtime.seeds import derive_seed
+from tissu_core.text.chat_template import Message
 from tissu_core.text.tokenizer import Tokenizer
 from tissu_core.training.objectives.next_token import next_token
 from tissu_core.training.optim import Optimizer
@@ -63,6 +66,15 @@ class Assembly:
     state: TrainState
     device: torch.device
     seam: DataSeam = field(default_factory=DataSeam)
+    end_ids: frozenset[int] = frozenset()
+    """Tokens that end a reply."""
+    family: Family | None = None
+    """Whose layout the model is saved in; None is the first that expresses it."""
+
+    @property
+    def context(self) -> int:
+        """Tokens of a window; a model that was trained before may read more at once."""
+        return self.run.model.context_tokens or self.model.config.max_position_embeddings
 
     def trainer(self, clock: Callable[[], float]) -> Trainer:
         """The loop over these parts."""
@@ -81,11 +93,13 @@ class Assembly:
             patience=training.patience,
             seed=training.seed,
             precision=self.run.machine.precision,
+            is_scored_first=bool(self.run.tuning.origin),
         )
         order = self._order()
         parts = LoopParts(
             objective=partial(
                 next_token,
+                is_masked=self.shards.targets is not None,
                 label_smoothing=self.run.objective.label_smoothing,
                 z_loss=self.run.objective.z_loss,
             ),
@@ -106,20 +120,22 @@ class Assembly:
         return windows.pin_memory() if self.device.type == "cuda" else windows
 
     def _order(self) -> BatchOrder:
-        training, context = self.run.training, self.model.config.max_position_embeddings
+        training, context = self.run.training, self.context
         assert training.batch_tokens
         batch_sequences = max(1, training.batch_tokens // context)
         step, seam = min(self.state.step, self.seam.step), self.seam  # a fallback may lie before it
         train_spans, _ = self.shards.split(self.run.data.validation_fraction)
-        return BatchOrder(
-            self.shards.tokens,
-            train_spans,
-            context=context,
-            batch_sequences=batch_sequences,
-            seed=training.seed,
-            first_step=step,
-            first_window=max(0, seam.window - (seam.step - step) * batch_sequences),
-        )
+        settings = {
+            "context": context,
+            "batch_sequences": batch_sequences,
+            "seed": training.seed,
+            "first_step": step,
+            "first_window": max(0, seam.window - (seam.step - step) * batch_sequences),
+        }
+        tokens, targets = self.shards.tokens, self.shards.targets
+        if targets is None:
+            return BatchOrder(tokens, train_spans, **settings)
+        return ChatOrder(tokens, targets, train_spans, **settings)
 
     def evaluate(self) -> Iterator[StageAdvanced | Score]:
         """Score the validation text: progress, then the score."""
@@ -135,6 +151,7 @@ class Assembly:
                 max_tokens=training.eval_tokens,
                 batch_sequences=self.state.micro_batch or training.micro_batch,
                 precision=self.run.machine.precision,
+                context=self.context,
             )
 
     def _as_written(self) -> AbstractContextManager[object]:
@@ -149,7 +166,9 @@ class Assembly:
         """
 
         def write(directory: Path) -> None:
-            write_model_files(directory, self.model, self.tokenizer)
+            write_model_files(
+                directory, self.model, self.tokenizer, family=self.family, end_ids=self.end_ids
+            )
             write_training_state(directory, state, self.optimizer.state_tensors())
 
         facts = {**self.facts(), "kind": "checkpoint", "step": state.step}
@@ -191,7 +210,13 @@ class Assembly:
             "corpus": list(self.run.data.corpus),
             "tokens": self.shards.directory.name,
             "text_bytes": self.shards.facts["text_bytes"],
+            **self._lineage(),
         }
+
+    def _lineage(self) -> dict[str, object]:
+        tuning = self.run.tuning
+        source = {"path": tuning.origin, "sha256": tuning.origin_sha256}
+        return {"method": "tuning", "lineage": [source]} if tuning.origin else {}
 
     def mark_best(self, step: int) -> None:
         """Let ``best`` name a step; where the disk does not take it, the state still knows."""
@@ -205,23 +230,35 @@ class Assembly:
             max_tokens=_SAMPLE_TOKENS, seed=derive_seed(self.run.training.seed, "sample", step)
         )
         text = ""
-        ends = frozenset({self.tokenizer.end_id})
+        is_text = self.shards.targets is None
         with self._as_written():
             for event in generate(
-                self.model, self.tokenizer, ids, config, end_ids=ends, is_healed=True
+                self.model,
+                self.tokenizer,
+                ids,
+                config,
+                end_ids=self.end_ids,
+                is_healed=is_text,
             ):
                 if isinstance(event, GenerationFinished):
                     text = event.text
         return SampleGenerated(step=step, prompt=prompt, text=text)
 
     def _sample_prompt(self) -> tuple[str, list[int]]:
-        end = self.tokenizer.end_id
-        if self.run.training.sample_prompt:
-            ids = self.tokenizer.encode(self.run.training.sample_prompt)
+        given, targets = self.run.training.sample_prompt, self.shards.targets
+        _, spans = self.shards.split(self.run.data.validation_fraction)
+        begin, end = int(spans.starts[0]), self.tokenizer.end_id
+        if targets is not None and given:
+            ids = self.tokenizer.encode_chat([Message(role="user", content=given)])
+            return given, ids[-(self.context // 2) :]
+        if targets is not None:  # a question that was asked, up to its answer
+            answer = begin + int(targets[begin : begin + int(spans.lengths[0])].argmax())
+            ids = [int(id) for id in self.shards.tokens[begin:answer][-(self.context // 2) :]]
+            return self.tokenizer.decode(ids), ids
+        if given:
+            ids = self.tokenizer.encode(given)
         else:
-            _, spans = self.shards.split(self.run.data.validation_fraction)
-            begin = int(spans.starts[0])
             ids = [int(id) for id in self.shards.tokens[begin : begin + _PROMPT_TOKENS]]
             ids = [id for id in ids if id != end]
-        ids = ids[: self.model.config.max_position_embeddings // 2]
+        ids = ids[: self.context // 2]
         return self.tokenizer.decode(ids), [end, *ids]

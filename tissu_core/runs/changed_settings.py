@@ -10,6 +10,7 @@ from tissu_core.config.model import ModelConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.config.shape import ModelShape, resolve_shape
 from tissu_core.errors import ConfigError
+from tissu_core.runs.inherited_shape import compare_shape
 from tissu_core.runs.run_directory import RUN_FILE
 
 Settle = Callable[[TrainRun], TrainRun]
@@ -58,11 +59,14 @@ def refuse_other_shape(run: TrainRun, directory: Path, checkpoint: Path) -> None
     from tissu_core.runs.loading import read_model_config
 
     saved = read_model_config(checkpoint)
-    wanted = shape_of(run.model, saved.vocab_size)
-    pairs = {
-        spec.name: (getattr(wanted, spec.name), getattr(saved, spec.name))
-        for spec in fields(ModelConfig)
-    }
+    if run.tuning.origin:
+        pairs = compare_shape(run.model, saved)
+    else:
+        wanted = shape_of(run.model, saved.vocab_size)
+        pairs = {
+            spec.name: (getattr(wanted, spec.name), getattr(saved, spec.name))
+            for spec in fields(ModelConfig)
+        }
     differing = [
         f"{_ASKED_AS.get(name, name)} {asked} / {found}"
         for name, (asked, found) in pairs.items()

@@ -98,7 +98,7 @@ def inspect_schedule(config: OptimizerConfig, steps: int) -> list[ScheduledStep]
     from tissu_core.training.optim import default_learning_rate
     from tissu_core.training.schedules import build_schedule
 
-    peak = config.learning_rate or default_learning_rate(config.name, _WIDTH)
+    peak = config.learning_rate or default_learning_rate(config.name or "muon", _WIDTH)
     schedule, last = build_schedule(config, steps), steps - 1
     count = min(steps, _MOST_STEPS)
     shown = [round(i * last / max(1, count - 1)) for i in range(count)]

@@ -19,6 +19,7 @@ MEMORISING_PASSES = 4.0
 """Text seen up to four times teaches nearly as much as new text; Muennighoff et al. 2023,
 arXiv:2305.16264, figure 1."""
 _LARGEST_DEFAULT_PASSES = 8.0
+_LARGEST_TUNING_PASSES = 3.0
 _DEFAULT_SECONDS = {"cpu": 600.0, "mps": 900.0, "cuda": 1800.0}
 _EFFICIENCY = {"cpu": 0.55, "mps": 0.35, "cuda": 0.35}
 """Share of a large matrix product's speed that a training step reaches."""
@@ -49,8 +50,14 @@ class Plan:
     reasons: tuple[str, ...]
 
 
-def make_plan(run: TrainRun, machine: Machine, train_tokens: int, vocab_size: int) -> Plan:
-    """Resolve what the run leaves open.
+def make_plan(
+    run: TrainRun,
+    machine: Machine,
+    train_tokens: int,
+    vocab_size: int,
+    given: ModelConfig | None = None,
+) -> Plan:
+    """Resolve what the run leaves open; ``given`` is the model it goes on from.
 
     Raises:
         ConfigError: If shape settings contradict each other.
@@ -61,13 +68,18 @@ def make_plan(run: TrainRun, machine: Machine, train_tokens: int, vocab_size: in
     reasons: list[str] = []
     context = _choose_context(run.model, machine, train_tokens, vocab_size)
     budget = _token_budget(training, train_tokens)
-    model, why = _choose_model(run, machine, context, vocab_size, train_tokens, budget)
+    if given is None:
+        model, why = _choose_model(run, machine, context, vocab_size, train_tokens, budget)
+    else:
+        model = replace(given, max_position_embeddings=min(context, given.max_position_embeddings))
+        context, why = model.max_position_embeddings, f"goes on from {run.tuning.origin}"
     if train_bytes(model, 1) > machine.free_bytes:
         raise too_large(model, machine.free_bytes)
     reasons.append(why)
     speed = machine.flops * _EFFICIENCY[machine.device] / train_flops_per_token(model)
     if budget is None:
-        budget, why = _budget_from_time(training, machine, speed, train_tokens)
+        passes = _LARGEST_DEFAULT_PASSES if given is None else _LARGEST_TUNING_PASSES
+        budget, why = _budget_from_time(training, machine, speed, passes * train_tokens)
         reasons.append(why)
     sequences = _choose_batch(training, context, budget, train_tokens)
     step_tokens = sequences * context
@@ -98,7 +110,7 @@ def _token_budget(training: TrainingConfig, train_tokens: int) -> float | None:
 
 
 def _budget_from_time(
-    training: TrainingConfig, machine: Machine, speed: float, train_tokens: int
+    training: TrainingConfig, machine: Machine, speed: float, most_tokens: float
 ) -> tuple[float, str]:
     if training.minutes is not None:
         return speed * _training_seconds(
@@ -106,10 +118,9 @@ def _budget_from_time(
         ), f"{training.minutes:g} minutes asked for"
     tokens = speed * _training_seconds(training, machine)
     minutes = _DEFAULT_SECONDS[machine.device] / 60
-    if tokens <= _LARGEST_DEFAULT_PASSES * train_tokens:
+    if tokens <= most_tokens:
         return tokens, f"about {minutes:g} minutes on this machine; --minutes or --steps changes it"
-    tokens = _LARGEST_DEFAULT_PASSES * train_tokens
-    return tokens, f"{_LARGEST_DEFAULT_PASSES:g} passes over the text; --epochs changes it"
+    return most_tokens, "as many passes over the text as still teach; --epochs changes it"
 
 
 def _training_seconds(training: TrainingConfig, machine: Machine) -> float:

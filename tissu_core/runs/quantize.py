@@ -118,6 +118,7 @@ def _measure(
         max_tokens=spans.num_tokens,
         batch_sequences=stored.run.training.micro_batch or 1,
         precision="fp32",
+        context=stored.run.model.context_tokens or 0,
     ):
         if isinstance(found, Score):
             return found

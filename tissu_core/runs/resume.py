@@ -4,11 +4,13 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tissu_core.checkpoint.store import CheckpointStore, FallbackOfferedError
 from tissu_core.config.runs import TrainRun
 from tissu_core.data.corpus import PreparationStoppedError
 from tissu_core.data.shards import TokenShards
+from tissu_core.data.vocabulary import vocabulary_of
 from tissu_core.events import Noticed, Planned, RunResumed, TrainEvent
 from tissu_core.models.count import checkpoint_bytes
 from tissu_core.runs.changed_settings import Settle, override, refuse_other_shape, shape_of
@@ -24,6 +26,9 @@ from tissu_core.runs.run_loop import (
 from tissu_core.runs.stored_run import DataSeam, StoredRun, read_run, write_run
 from tissu_core.runs.stored_tokens import find_tokens, without_gone_text
 from tissu_core.storage import read_manifest
+
+if TYPE_CHECKING:
+    from tissu_core.runs.origin import Origin
 
 
 def resume(
@@ -56,9 +61,13 @@ def resume(
         yield from _never_finished(store, checkpoint)
         if checkpoint is not None:
             refuse_other_shape(stored.run, directory, checkpoint)
+        origin = _origin_of(run) if checkpoint is None else None
+        learned = vocabulary_of(checkpoint) if checkpoint else None
+        if origin is not None:
+            learned = origin.vocabulary
         try:
             shards = yield from find_tokens(
-                stored, checkpoint, stop.is_set, log, is_change_accepted=is_data_change_accepted
+                stored, learned, stop.is_set, log, is_change_accepted=is_data_change_accepted
             )
         except PreparationStoppedError:
             yield Noticed(level="info", text="stopped before the first step; nothing changed")
@@ -66,13 +75,22 @@ def resume(
         if changes:
             yield log(Noticed(level="warning", text=f"settings changed: {', '.join(changes)}"))
         if changes or shards.directory.name != stored.tokens_key:
-            stored, planned = _plan_again(stored, run, shards, checkpoint)
+            stored, planned = _plan_again(stored, run, shards, checkpoint, origin)
             write_run(directory, stored)
             yield log(planned)
         else:
             events = read_events(directory)
             yield from [event for event in events if isinstance(event, Planned)][-1:]
-        yield from _resume_at(directory, stored, shards, checkpoint, stop, log)
+        yield from _resume_at(directory, stored, shards, checkpoint or origin, stop, log)
+
+
+def _origin_of(run: TrainRun) -> "Origin | None":
+    """The model that a run goes on from, if it does, of which nothing was saved yet."""
+    if not run.tuning.origin:
+        return None
+    from tissu_core.runs.origin import open_origin
+
+    return open_origin(run)
 
 
 def _choose_checkpoint(
@@ -100,12 +118,20 @@ def _never_finished(store: CheckpointStore, checkpoint: Path | None) -> Iterator
 
 
 def _plan_again(
-    stored: StoredRun, run: TrainRun, shards: TokenShards, checkpoint: Path | None
+    stored: StoredRun,
+    run: TrainRun,
+    shards: TokenShards,
+    checkpoint: Path | None,
+    origin: "Origin | None",
 ) -> tuple[StoredRun, Planned]:
     """What follows from changed settings or a changed text, which all is said and stored."""
+    from tissu_core.runs.loading import read_model_config
     from tissu_core.runs.train import plan_run
 
-    plan, planned = plan_run(run, shards)
+    given = origin.loaded.model.config if origin else None
+    if run.tuning.origin and checkpoint is not None:
+        given = read_model_config(checkpoint)
+    plan, planned = plan_run(run, shards, given)
     step = read_manifest(checkpoint)["step"] if checkpoint is not None else 0
     key, seam = shards.directory.name, stored.seam
     if key != stored.tokens_key:
@@ -122,31 +148,27 @@ def _resume_at(
     directory: Path,
     stored: StoredRun,
     shards: TokenShards,
-    checkpoint: Path | None,
+    start: "Path | Origin | None",
     stop: threading.Event,
     log: Log,
 ) -> Iterator[TrainEvent]:
-    from tissu_core.runs.assemble import assemble_new, assemble_saved
+    """Go on from a checkpoint, or begin with the model that was named, or with fresh weights."""
+    from tissu_core.runs.assemble import assemble_new, assemble_saved, assemble_tuned
     from tissu_core.runtime.device import resolve_device
 
     run, steps = stored.run, stored.steps
     set_up_machine(run)
     device = resolve_device(run.machine.device)
-    if checkpoint is None:
-        yield log(Noticed(level="warning", text="nothing was saved yet; the run begins at step 0"))
-        config = shape_of(run.model, shards.facts["vocab_size"])
-        assembly = assemble_new(run, config, steps, shards, directory, device)
+    if isinstance(start, Path):
+        yield from map(log, _other_torch(start))
+        assembly = assemble_saved(run, steps, shards, directory, start, device, seam=stored.seam)
     else:
-        yield from map(log, _other_torch(checkpoint))
-        assembly = assemble_saved(
-            run,
-            steps,
-            shards,
-            directory,
-            checkpoint,
-            device,
-            seam=stored.seam,
-        )
+        yield log(Noticed(level="warning", text="nothing was saved yet; the run begins at step 0"))
+        if start is None:
+            config = shape_of(run.model, shards.facts["vocab_size"])
+            assembly = assemble_new(run, config, steps, shards, directory, device)
+        else:
+            assembly = assemble_tuned(run, steps, start.loaded, shards, directory, device)
     num_saved = len(assembly.store.steps())
     require_room(directory, checkpoint_bytes(assembly.model.config), num_saved)
     step = assembly.state.step

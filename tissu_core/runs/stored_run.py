@@ -16,8 +16,8 @@ _STEPS_FIELD, _DATA_FIELD, _SEAM_FIELD = STORED_FACTS
 class DataSeam:
     """Where the order of the data was last begun or bent: steps before it read it otherwise."""
 
-    text_from_step: int = 0
-    """The step that first saw the text as it is now; scores from before are of another."""
+    text_from_step: int = -1
+    """Scores of this step and those before are of another text than it is now."""
     step: int = 0
     window: int = 0
     """``step`` begins with this window, and batches have been of one size since."""

@@ -9,7 +9,7 @@ from tissu_core.data.corpus import Stop, read_corpus
 from tissu_core.data.fingerprint import TextFile, compare_files
 from tissu_core.data.prepare import prepare, shards_directory
 from tissu_core.data.shards import SOURCES_FILE, TokenShards
-from tissu_core.data.vocabulary import Vocabulary, given_vocabulary, vocabulary_of
+from tissu_core.data.vocabulary import Vocabulary, given_vocabulary
 from tissu_core.errors import ConfigError, IntegrityError
 from tissu_core.events import Noticed, TrainEvent
 from tissu_core.runs.home import cache_directory
@@ -21,11 +21,17 @@ _SHOWN_CHANGES = 5
 
 
 def find_tokens(
-    stored: StoredRun, checkpoint: Path | None, stop: Stop, log: Log, *, is_change_accepted: bool
+    stored: StoredRun,
+    learned: Vocabulary | None,
+    stop: Stop,
+    log: Log,
+    *,
+    is_change_accepted: bool,
 ) -> Generator[TrainEvent, None, TokenShards]:
     """The tokens a run began with: they are what bit-equal resume rests on.
 
-    Of a text that changed, if that is accepted, the tokens of the checkpoint's tokenizer.
+    Of a text that changed, if that is accepted, the tokens of the vocabulary that the model has
+    ``learned``, which is that of its checkpoint or of the model it goes on from.
 
     Raises:
         IntegrityError: If the text is not what it was; names the files.
@@ -33,7 +39,7 @@ def find_tokens(
     data, cache = stored.run.data, cache_directory()
     cached = cache / "tokens" / stored.tokens_key
     has_tokenizer = Path(data.tokenizer).exists()  # "" is the working directory: none was given
-    read = [*data.corpus, *([data.tokenizer] if checkpoint is None and data.tokenizer else [])]
+    read = [*data.corpus, *([data.tokenizer] if learned is None and data.tokenizer else [])]
     gone = [path for path in read if not Path(path).exists()]
     if gone and is_sealed(cached):
         yield Noticed(
@@ -49,10 +55,11 @@ def find_tokens(
         )
     asked = stored.run.model.vocab_size
     assert asked
-    vocabularies = [given_vocabulary(data, asked) or Vocabulary(asked)] if has_tokenizer else []
-    if checkpoint is not None:
-        vocabularies.append(vocabulary_of(checkpoint))
+    vocabularies = [learned] if learned is not None else []
+    if has_tokenizer and not stored.run.tuning.origin:
+        vocabularies.insert(0, given_vocabulary(data, asked) or Vocabulary(asked))
     files = yield from read_corpus(data, cache, stop)
+    vocabularies = [vocabulary.fitted(files, data) for vocabulary in vocabularies]
     for vocabulary in vocabularies:
         if shards_directory(cache, files, vocabulary) == cached:
             if is_sealed(cached):

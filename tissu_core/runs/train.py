@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tissu_core import __version__
+from tissu_core.config.model import ModelConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.config.shape import asked_size, resolve_shape
+from tissu_core.data.chat_batches import pack
 from tissu_core.data.corpus import PreparationStoppedError
 from tissu_core.data.prepare import prepare
-from tissu_core.data.shards import TokenShards
+from tissu_core.data.shards import Spans, TokenShards
 from tissu_core.data.sources import check_paths
 from tissu_core.data.vocabulary import given_vocabulary
-from tissu_core.errors import ConfigError
+from tissu_core.errors import ConfigError, InputError
 from tissu_core.events import (
     Noticed,
     Planned,
@@ -32,6 +35,9 @@ from tissu_core.runs.run_loop import logging_to, run_to_end, set_up_machine
 from tissu_core.runs.stored_run import StoredRun, write_run
 from tissu_core.text.tokenizer import Tokenizer
 
+if TYPE_CHECKING:
+    from tissu_core.runs.origin import Origin
+
 
 def train(
     run: TrainRun, stop: threading.Event, *, is_dry_run: bool = False
@@ -46,24 +52,35 @@ def train(
     if not run.data.corpus:
         raise ConfigError("no corpus was named", field="corpus", hint="tissu train FOLDER")
     directory = new_run_directory(run)
-    _check_shape(run)
-    run = _with_tokenizer(run)
     check_paths(run.data.corpus)
+    origin: Origin | None = None
+    if run.tuning.origin:
+        from tissu_core.runs.origin import open_origin, settle
+
+        origin = open_origin(run)
+        run = settle(run, origin)
+    else:
+        _check_shape(run)
+        run = _with_tokenizer(run)
     try:
         with _importing_torch():
             shards = yield from prepare(
-                run.data, run.model.vocab_size, cache_directory(), stop.is_set
+                run.data,
+                run.model.vocab_size,
+                cache_directory(),
+                stop.is_set,
+                origin.vocabulary if origin else None,
             )
     except PreparationStoppedError:
         yield Noticed(level="info", text="stopped before the first step; nothing was saved")
         return
-    plan, planned = plan_run(run, shards)
+    plan, planned = plan_run(run, shards, origin.loaded.model.config if origin else None)
     notices = list(_warnings(plan, shards))
     if is_dry_run:
         yield from notices
         yield planned
         return
-    from tissu_core.runs.assemble import assemble_new
+    from tissu_core.runs.assemble import assemble_new, assemble_tuned
     from tissu_core.runtime.device import resolve_device
 
     require_room(directory, checkpoint_bytes(plan.model), num_saved=0)
@@ -79,14 +96,12 @@ def train(
             tokens_key=shards.directory.name,
         )
         write_run(directory, stored)
-        assembly = assemble_new(
-            plan.run,
-            plan.model,
-            plan.steps,
-            shards,
-            directory,
-            resolve_device(plan.run.machine.device),
-        )
+        device = resolve_device(plan.run.machine.device)
+        if origin is None:
+            assembly = assemble_new(plan.run, plan.model, plan.steps, shards, directory, device)
+        else:
+            loaded = origin.loaded
+            assembly = assemble_tuned(plan.run, plan.steps, loaded, shards, directory, device)
         yield from run_to_end(directory, assembly, stop, log)
 
 
@@ -110,8 +125,10 @@ def _check_shape(run: TrainRun) -> None:
         resolve_shape(run.model, layers=layers, width=width, context_tokens=context, vocab_size=512)
 
 
-def plan_run(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
-    """Choose what is open, for this machine and these tokens."""
+def plan_run(
+    run: TrainRun, shards: TokenShards, given: ModelConfig | None = None
+) -> tuple[Plan, Planned]:
+    """Choose what is open, for this machine and these tokens; ``given`` goes on learning."""
     from tissu_core.runtime.device import (
         default_threads,
         describe_device,
@@ -136,18 +153,23 @@ def plan_run(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
         free_bytes=free_bytes(device),
     )
     train_spans, validation_spans = shards.split(run.data.validation_fraction)
-    plan = make_plan(run, machine, train_spans.num_tokens, shards.facts["vocab_size"])
+    num_tokens = train_spans.num_tokens
+    if shards.targets is not None:
+        run, num_tokens = _fit_windows(run, shards, train_spans)
+    plan = make_plan(run, machine, num_tokens, shards.facts["vocab_size"], given)
+    name = run.optimizer.name or "muon"
     rate = run.optimizer.learning_rate or default_learning_rate(
-        run.optimizer.name, plan.model.hidden_size
+        name, plan.model.hidden_size, is_tuning=given is not None
     )
     decay = run.optimizer.weight_decay
     if decay is None:
-        decay = default_weight_decay(run.optimizer.name)
+        decay = default_weight_decay(name)
     plan = replace(
         plan,
         run=replace(
             plan.run,
-            optimizer=replace(run.optimizer, learning_rate=rate, weight_decay=decay),
+            optimizer=replace(run.optimizer, name=name, learning_rate=rate, weight_decay=decay),
+            data=replace(run.data, format="text" if shards.targets is None else "chats"),
             # What was asked of the tokenizer, which a small text may not fill: it is in the key.
             model=replace(plan.run.model, vocab_size=shards.facts["asked_vocab_size"]),
         ),
@@ -164,12 +186,30 @@ def plan_run(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
         is_timed=run.training.minutes is not None,
         minutes=run.training.minutes or plan.seconds / 60,
         passes=plan.passes,
-        optimizer=run.optimizer.name,
+        optimizer=name,
         learning_rate=rate,
         device=describe_device(device),
         precision=precision,
         reasons=plan.reasons,
     )
+
+
+def _fit_windows(run: TrainRun, shards: TokenShards, spans: Spans) -> tuple[TrainRun, int]:
+    """Windows that hold the longest conversation, and the tokens of a pass with their empty rests.
+
+    Raises:
+        InputError: If there is one conversation, and none to measure on.
+    """
+    if not len(spans.lengths):
+        raise InputError(
+            "there is one conversation, and another is needed to measure on",
+            hint="name more conversations",
+        )
+    longest = int(shards.documents.lengths.max()) - 1
+    context = run.model.context_tokens or max(8, 1 << (longest - 1).bit_length())
+    context = min(context, run.data.conversation_tokens or context)
+    model = replace(run.model, context_tokens=context)
+    return replace(run, model=model), len(pack(spans.lengths, context + 1)) * context + 1
 
 
 def _warnings(plan: Plan, shards: TokenShards) -> Iterator[Noticed]:
@@ -187,7 +227,9 @@ def _warnings(plan: Plan, shards: TokenShards) -> Iterator[Noticed]:
             "--epochs or --patience 3 help",
         )
     from tissu_core.models.families import TISSU, family_for
+    from tissu_core.runs.frozen import frozen_notices
 
+    yield from frozen_notices(plan.model, plan.run.tuning.freeze)
     if family_for(plan.model) is TISSU:
         yield Noticed(
             level="warning",

@@ -5,6 +5,13 @@ PAD = "<|pad|>"
 TURN_START = "<|im_start|>"
 TURN_END = "<|im_end|>"
 
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n"
+    "{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""The template by which models that tissu trained learn to converse."""
+
 SPECIAL_TOKENS: tuple[str, ...] = (
     END_OF_TEXT,
     PAD,

@@ -1,15 +1,16 @@
 """A tokenizer as the files of a Hugging Face directory hold it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tissu_core.errors import InputError
 from tissu_core.storage import is_sealed, read_json, verify, write_json
-from tissu_core.text.chat_template import Message, render_chat
-from tissu_core.text.special_tokens import END_OF_TEXT, PAD
+from tissu_core.text.chat_template import Message, Piece, render_chat, render_chat_spans
+from tissu_core.text.special_tokens import CHATML, END_OF_TEXT, PAD, TURN_END, TURN_START
 from tissu_core.text.splits import byte_spellings
 
 if TYPE_CHECKING:
@@ -119,14 +120,86 @@ class Tokenizer:
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """Ids of a conversation in the model's template, ready for the reply."""
+        pieces = self.chat_pieces(messages)
+        return [id for ids in self.encode_pieces(pieces) for id in ids]
+
+    def encode_chat_spans(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
+        """Ids of a whole conversation, and which of them the assistant writes.
+
+        Raises:
+            InputError: As ``render_chat_spans``.
+        """
+        pieces = [*render_chat_spans(self._template(), messages, *self._controls())]
+        marked = [
+            (id, piece.is_assistant)
+            for piece, ids in zip(pieces, self.encode_pieces(pieces), strict=True)
+            for id in ids
+        ]
+        return [id for id, _ in marked], [is_assistant for _, is_assistant in marked]
+
+    def chat_pieces(self, messages: Sequence[Message]) -> list[Piece]:
+        """The prompt that a conversation makes, control tokens told from text."""
+        return [*render_chat(self._template(), messages, *self._controls())]
+
+    def encode_pieces(self, pieces: Sequence[Piece]) -> Iterator[list[int]]:
+        """Ids of each piece; only the first is the beginning of a text."""
+        for number, piece in enumerate(pieces):
+            if piece.is_control:
+                yield [self.control_tokens[piece.text]]
+            elif number == 0:
+                yield self.encode(piece.text)
+            else:
+                with self._inside_text():
+                    yield self.encode(piece.text)
+
+    def _template(self) -> str:
         if self.chat_template is None:
             raise InputError("this model has no chat template", hint="tissu generate")
-        ids: list[int] = []
-        for piece, is_control in render_chat(
-            self.chat_template, messages, tuple(self.control_tokens), self.config
+        return self.chat_template
+
+    def _controls(self) -> tuple[tuple[str, ...], dict[str, Any]]:
+        return tuple(self.control_tokens), self.config
+
+    @contextmanager
+    def _inside_text(self) -> Iterator[None]:
+        """SentencePiece puts a space before the first word of a text, and of nothing else."""
+        from tokenizers import pre_tokenizers
+
+        metaspace = self.backend.pre_tokenizer
+        if (
+            not isinstance(metaspace, pre_tokenizers.Metaspace)
+            or metaspace.prepend_scheme != "first"
         ):
-            ids += [self.control_tokens[piece]] if is_control else self.encode(piece)
-        return ids
+            yield
+            return
+        metaspace.prepend_scheme = "never"
+        try:
+            yield
+        finally:
+            metaspace.prepend_scheme = "first"
+
+    def with_chat_template(self) -> "Tokenizer":
+        """This tokenizer, or if it has no template one with ChatML, whose control tokens it knows.
+
+        Raises:
+            InputError: If it does not know them.
+        """
+        if self.chat_template is not None:
+            return self
+        if not {TURN_START, TURN_END} <= self.control_tokens.keys():
+            raise InputError(
+                f"the model has no chat template, and no tokens {TURN_START} and {TURN_END} to "
+                "converse with",
+                hint="a chat model, or one that tissu trained; or put its chat_template.jinja "
+                "beside its tokenizer",
+            )
+        return Tokenizer(self.backend, {**self.config, "chat_template": CHATML})
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """The ids that end a reply, as far as the tokenizer tells."""
+        turn_end = self.control_tokens.get(TURN_END, self.end_id)
+        return frozenset({self.end_id, turn_end if self.chat_template == CHATML else self.end_id})
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, without control tokens; bytes that are no text become U+FFFD."""

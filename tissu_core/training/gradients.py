@@ -9,6 +9,7 @@ from torch import Tensor
 from tissu_core.events import Noticed
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.fit import too_large
+from tissu_core.models.targets import num_targets
 from tissu_core.runtime.memory import free_bytes, is_out_of_memory, release_cached
 from tissu_core.runtime.precision import autocast, device_of_fp64
 from tissu_core.training.objectives.next_token import LossOutput
@@ -17,7 +18,7 @@ Objective = Callable[[Decoder, Tensor], LossOutput]
 
 
 class Gradients:
-    """Computes a step's gradient in micro-batches that fit memory."""
+    """Computes a step's gradient in micro-batches that fit memory; the mean is over targets."""
 
     def __init__(
         self, model: Decoder, objective: Objective, micro_batch: int, precision: str
@@ -61,13 +62,13 @@ class Gradients:
         return loss
 
     def _add_up(self, windows: Tensor) -> Tensor:
-        num_targets = windows[:, 1:].numel()
+        count = max(1, num_targets(windows))
         loss = torch.zeros((), dtype=torch.float64, device=device_of_fp64(self._device))
         for micro in torch.split(windows, self.micro_batch):
             with autocast(self._device, self._precision):
                 output = self._objective(self._model, micro.to(self._device, non_blocking=True))
-            (output.loss_sum / num_targets).backward()  # type: ignore[no-untyped-call]
-            loss += output.loss_sum.detach().to(loss.device) / num_targets
+            (output.loss_sum / count).backward()  # type: ignore[no-untyped-call]
+            loss += output.loss_sum.detach().to(loss.device) / count
         return loss
 
     def clip(self, largest_value: float, largest_norm: float) -> Tensor:

@@ -11,6 +11,7 @@ from tissu_core.training.rmsprop import RMSprop
 
 MATRICES_RATE = {"muon": 0.03, "adamw": 3e-3, "adam": 3e-3, "rmsprop": 2e-3, "sgd": 0.2}
 """Peak rate of a model 256 wide, chosen in docs/recipes.md."""
+_TUNING_SHARE = 0.1
 _DECOUPLED_DECAY = {"muon": 0.1, "adamw": 0.1}
 _BETAS = (0.9, 0.95)
 _MOMENTS = {
@@ -87,8 +88,8 @@ def build_optimizer(
 ) -> Optimizer:
     """The optimizer for a model; ``learning_rate`` is that of the inner matrices.
 
-    Norm weights and embeddings are not decayed. With Muon, embeddings and head have Adam rates of
-    their own that fall with the square root of the width.
+    Frozen parameters are left out. Norm weights and embeddings are not decayed. With Muon,
+    embeddings and head have Adam rates of their own that fall with the square root of the width.
     """
     matrices, embedding, head, vectors = _sort_parameters(model)
     device = next(model.parameters()).device
@@ -96,9 +97,9 @@ def build_optimizer(
     if name != "muon":
         decayed = {"params": [*matrices, *head], "lr": learning_rate, "weight_decay": weight_decay}
         plain = {"params": [*embedding, *vectors], "lr": learning_rate, "weight_decay": 0.0}
-        return Optimizer(model, [_build_plain(name, [decayed, plain])])
+        return Optimizer(model, [_build_plain(name, _filled([decayed, plain]))])
     muon = Muon(
-        matrices,
+        [{"params": matrices}],
         lr=learning_rate,
         weight_decay=weight_decay,
         dtype=_product_dtype(device),
@@ -109,13 +110,22 @@ def build_optimizer(
         {"params": head, "lr": 0.008 * width_factor * ratio, "weight_decay": 0.0},
         {"params": vectors, "lr": 0.01 * ratio, "weight_decay": 0.0},
     ]
-    adam = _adamw([group for group in groups if group["params"]], eps=1e-10)
-    return Optimizer(model, [muon, adam])
+    adam = [_adamw(filled, eps=1e-10)] if (filled := _filled(groups)) else []
+    return Optimizer(model, [muon, *adam])
 
 
-def default_learning_rate(name: str, width: int) -> float:
-    """Peak rate of the matrices: Muon's holds for all widths, the others' fall with the width."""
-    return MATRICES_RATE[name] * (1.0 if name == "muon" else (width / 256) ** -0.5)
+def default_learning_rate(name: str, width: int, *, is_tuning: bool = False) -> float:
+    """Peak rate of the matrices: Muon's holds for all widths, the others' fall with the width.
+
+    A model that has learned before moves by a share of it, or it forgets what it knew.
+    """
+    rate = MATRICES_RATE[name] * (1.0 if name == "muon" else (width / 256) ** -0.5)
+    return rate * (_TUNING_SHARE if is_tuning else 1.0)
+
+
+def _filled(groups: list[dict[str, object]]) -> list[dict[str, object]]:
+    """The groups that have parameters: of others, all are frozen, or belong to another."""
+    return [group for group in groups if group["params"]]
 
 
 def default_weight_decay(name: str) -> float:
@@ -161,6 +171,8 @@ def _sort_parameters(
 ) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
     matrices, embedding, head, vectors = [], [], [], []
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if parameter.ndim < 2:
             vectors.append(parameter)
         elif "embed_" in name:

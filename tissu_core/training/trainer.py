@@ -58,6 +58,8 @@ class LoopSettings:
     patience: int
     seed: int
     precision: str
+    is_scored_first: bool = False
+    """Whether the model is scored before the first step: it has learned before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,8 @@ class Trainer:
     def run(self, should_stop: Callable[[], bool]) -> Iterator[LoopEvent]:
         """Train until the budget, the patience or the person ends it; saved at the end."""
         last_scored = -1
+        if self.settings.is_scored_first and self.state.step == 0 and not should_stop():
+            yield from self._save_and_evaluate()
         while not self._is_finished(should_stop):
             yield from self._step()
             step = self.state.step

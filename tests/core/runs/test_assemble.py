@@ -45,7 +45,7 @@ def make_run(**changes: int) -> TrainRun:
     } | changes
     return TrainRun(
         data=DataConfig(validation_fraction=0.2),
-        optimizer=OptimizerConfig(learning_rate=0.01, weight_decay=0.1),
+        optimizer=OptimizerConfig(name="muon", learning_rate=0.01, weight_decay=0.1),
         training=TrainingConfig(**training),  # type: ignore[arg-type]
         machine=MachineConfig(device="cpu", precision="fp32", threads=1),
     )

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from tests.samples import CHATML
 from tissu_core.errors import InputError
-from tissu_core.text.chat_template import Message, render_chat
+from tissu_core.text.chat_template import Message, Piece, render_chat
 from tissu_core.text.special_tokens import SPECIAL_TOKENS
 from tissu_core.text.tokenizer import Tokenizer
 
@@ -39,7 +39,7 @@ def chat(tiny_tokenizer: Tokenizer) -> Tokenizer:
     return Tokenizer(tiny_tokenizer.backend, {**tiny_tokenizer.config, "chat_template": CHATML})
 
 
-def render(template: str, *messages: Message) -> list[tuple[str, bool]]:
+def render(template: str, *messages: Message) -> list[Piece]:
     return list(render_chat(template, messages, SPECIAL_TOKENS, {"eos_token": "<|endoftext|>"}))
 
 
@@ -77,24 +77,25 @@ def test_no_message_adds_a_control_token_or_loses_a_letter(
 
 def test_a_message_is_no_template() -> None:
     pieces = render(CHATML, user("{{ 7 * 7 }} {% for x in y %}"))
-    assert ("user\n{{ 7 * 7 }} {% for x in y %}", False) in pieces
+    assert Piece("user\n{{ 7 * 7 }} {% for x in y %}", is_control=False) in pieces
 
 
 def test_named_tokens_of_the_configuration_are_known_to_the_template() -> None:
     assert render("a{{ eos_token }}b", user("")) == [
-        ("a", False),
-        ("<|endoftext|>", True),
-        ("b", False),
+        Piece("a", is_control=False),
+        Piece("<|endoftext|>", is_control=True),
+        Piece("b", is_control=False),
     ]
 
 
 def test_the_longest_control_token_wins() -> None:
     tokens = ("<a>", "<a><b>")
-    assert list(render_chat("<a><b><a>", [], tokens, {})) == [("<a><b>", True), ("<a>", True)]
+    pieces = list(render_chat("<a><b><a>", [], tokens, {}))
+    assert pieces == [Piece("<a><b>", is_control=True), Piece("<a>", is_control=True)]
 
 
 def test_without_control_tokens_all_is_text() -> None:
-    assert list(render_chat("<a>", [], (), {})) == [("<a>", False)]
+    assert list(render_chat("<a>", [], (), {})) == [Piece("<a>", is_control=False)]
 
 
 @pytest.mark.parametrize(
