@@ -4,7 +4,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from tissu_core.config.fields import describe
-from tissu_core.config.model import ModelConfig, ModelShape, asked_size
+from tissu_core.config.model import ModelConfig
+from tissu_core.config.shape import ModelShape, asked_size
 from tissu_core.errors import ConfigError
 
 _ASKED = {spec.name: spec for spec in fields(ModelShape)}
