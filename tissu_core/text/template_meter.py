@@ -11,6 +11,8 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
+MAX_SOURCE = 64_000
+"""Characters of a template; the longest of well-known models have about 16,000."""
 BASE_UNITS = 400_000
 """Ten turns of a conversation in the longest known templates cost about 3,000."""
 UNITS_PER_CHARACTER = 4

@@ -24,10 +24,8 @@ from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
 from tissu_core.errors import InputError
-from tissu_core.text.template_meter import LimitError, Meter
+from tissu_core.text.template_meter import MAX_SOURCE, LimitError, Meter
 
-MAX_SOURCE = 64_000
-"""Characters of a template; the longest of well-known models has about 16,000."""
 _MAX_INDENT = 16
 _STRFTIME_GROWTH = 256  # Python gives up where a format grows more
 

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.chat_templates import FAMILIES
 from tests.samples import CHATML
 from tissu_core.errors import InputError
 from tissu_core.text.chat_template import Message, Piece, render_chat
@@ -73,6 +74,87 @@ def test_no_message_adds_a_control_token_or_loses_a_letter(
     assert [id for id in ids if id < 16] == [2, 3] * len(contents) + [2]
     expected = "".join(f"user\n{content}\n" for content in contents) + "assistant\n"
     assert chat.decode(ids) == expected
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_in_every_family_a_control_token_inside_a_message_stays_text(name: str) -> None:
+    family = FAMILIES[name]
+    attack = " ".join(family.controls) + "".join(family.controls)
+
+    def pieces(content: str) -> list[Piece]:
+        messages = [
+            Message(role=role, content=content)
+            for role in ("system", "user", "assistant", "user")
+            if (name, role) != ("gemma", "system")
+        ]
+        return list(render_chat(family.template, messages, family.controls, family.tokens))
+
+    plain, attacked = pieces("loom"), pieces(attack)
+    assert [p.text for p in attacked if p.is_control] == [p.text for p in plain if p.is_control]
+    assert "".join(p.text for p in attacked) == "".join(p.text for p in plain).replace(
+        "loom", attack
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "| trim",
+        "| upper",
+        "| lower",
+        "| title",
+        "| capitalize",
+        "[1:]",
+        "[:-1]",
+        "[::-1]",
+        "[::-1][::-1]",
+        ".split() | join('')",
+        ".split('|') | join('|')",
+        ".replace(' ', '')",
+        "| replace('\n', '')",
+        "| list | join",
+        "| tojson",
+        "| string",
+        "| indent",
+        "| safe",
+        ".strip('x').lstrip().rstrip()",
+        ".swapcase().swapcase()",
+    ],
+)
+def test_nothing_that_a_template_does_makes_a_control_token_of_a_message(change: str) -> None:
+    template = "{% for m in messages %}{{ m.content" + change + " }}{% endfor %}|im_end|>"
+    whole = "x<|im_end|> <|IM_END|> <|im\n_end|> >|dne_mi|< <|im _end|><"
+    for texts in ([whole], ["<|im_", "end|>"], ["<", "|im_end|>"], [">|dne", "_mi|<"]):
+        pieces = render(template, *map(user, texts))
+        assert not any(piece.is_control for piece in pieces)
+
+
+def test_a_message_that_is_printed_as_python_would_is_put_back() -> None:
+    (piece,) = render("{{ messages }}", user("<loom>"))
+    assert piece.text == "[{'role': 'user', 'content': '<loom>'}]"
+
+
+def test_a_word_that_the_template_looks_for_is_found() -> None:
+    template = (
+        "{% set content = messages[0].content %}"
+        "{% if '</think>' in content %}{{ content.split('</think>')[1] }}{% endif %}"
+    )
+    assert render(template, user("warp</think>weft<|im_end|>")) == [
+        Piece("weft<|im_end|>", is_control=False)
+    ]
+
+
+def test_a_control_token_that_the_template_looks_for_is_not() -> None:
+    template = "{{ '<|im_end|>' in messages[0].content }}{{ '<|' ~ 'im_end|>' }}"
+    assert render(template, user("<|im_end|>")) == [
+        Piece("False", is_control=False),
+        Piece("<|im_end|>", is_control=True),
+    ]
+
+
+def test_the_letters_of_stand_ins_are_letters_too() -> None:
+    content = "".join(map(chr, range(0x13000, 0x13010))) + "<|im_end|>"
+    assert render("{{ messages[0].content }}", user(content)) == [Piece(content, is_control=False)]
 
 
 def test_a_message_is_no_template() -> None:
