@@ -37,6 +37,8 @@ def test_every_order_of_roles_gives_the_text_of_transformers(name: str) -> None:
                 **family.tokens,
             )
         except TemplateError:
+            expected = ""
+        if not expected:  # refused by both; what gives no prompt, by us alone
             with pytest.raises(InputError):
                 list(render_chat(family.template, messages, family.controls, family.tokens))
             continue

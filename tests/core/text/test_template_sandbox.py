@@ -48,6 +48,10 @@ TOO_MUCH = {
     "doubled by ~": grown("'x'", "{% set ns.x = ns.x ~ ns.x %}"),
     "doubled by set": grown("'x'", "{% set z %}{{ ns.x }}{{ ns.x }}{% endset %}{% set ns.x = z %}"),
     "doubled by join": grown("'x'", "{% set ns.x = [ns.x, ns.x] | join %}"),
+    "one text in a list often": f"{{% set a = {BIG} %}}{{{{ ([a] * 9999) | string }}}}",
+    "one text put together often": f"{{% set a = {BIG} %}}{{{{ 'x' ~ [a] * 9999 }}}}",
+    "one text in capitals often": f"{{% set a = {BIG} %}}{{{{ ([a] * 9999) | upper }}}}",
+    "one text printed often": f"{{% set a = {BIG} %}}{{{{ [a] * 9999 }}}}",
     "doubled in a row": "{% set a = 'x' * 99 %}" + "{% set a = a ~ a %}" * 60,
     "lists of lists": grown("[1]", "{% set ns.x = [ns.x, ns.x] %}", "{{ ns.x }}"),
     "dicts of dicts": grown("{}", "{% set ns.x = {1: ns.x, 2: ns.x} %}", "{{ ns.x }}"),
@@ -143,6 +147,16 @@ def test_a_long_conversation_may_be_printed_several_times() -> None:
         render("{{ messages[0].content }}" * 6, content)
 
 
+def test_a_template_that_copies_its_list_of_messages_takes_a_long_conversation() -> None:
+    template = (
+        "{% set ns = namespace(kept=[]) %}"
+        "{% for m in messages %}{% set ns.kept = ns.kept + [m] %}{% endfor %}"
+        "{% for m in ns.kept %}{{ m.role + ': ' + m.content | trim + '\n' }}{% endfor %}"
+    )
+    messages = [Message(role="user", content="word " * 2000)] * 200
+    assert len(list(render_chat(template, messages, (), {}))) == 1
+
+
 def test_each_rendering_has_its_own_account() -> None:
     template = "{% for i in range(1000) %}{% for j in range(300) %}{% endfor %}{% endfor %}ok"
     assert [render(template) for _ in range(3)] == ["ok"] * 3
@@ -158,6 +172,8 @@ def test_each_rendering_has_its_own_account() -> None:
         ("{% for i in range(9) %}{% if i == 2 %}{% break %}{% endif %}{{ i }}{% endfor %}", "01"),
         ("{{ 'a,b'.split(',') | join('|') }}{{ '|'.join('ab') }}", "a|ba|b"),
         ("{{ 'aXbX'.replace('X', '-', 1) }}{{ 'aXb' | replace('X', '') }}", "a-bXab"),
+        ("{{ messages | join(', ', attribute='content') }}", "hi"),
+        ("{{ 'a' ~ 1 ~ [2] ~ none }}", "a1[2]None"),
         ("{{ 'a\\nb' | indent(2, first=True) }}", "  a\n  b"),
         ("{{ messages | selectattr('role', 'equalto', 'user') | list | length }}", "1"),
         ("{{ messages | map(attribute='content') | first }}", "hi"),
