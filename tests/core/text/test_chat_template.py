@@ -1,9 +1,11 @@
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tokenizers import AddedToken, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer as Backend
 
 from tests.chat_templates import FAMILIES
-from tests.samples import CHATML
+from tests.samples import CHATML, STORY
 from tissu_core.errors import InputError
 from tissu_core.text.chat_template import Message, Piece, render_chat
 from tissu_core.text.special_tokens import SPECIAL_TOKENS
@@ -207,3 +209,21 @@ def test_a_template_may_refuse_a_conversation() -> None:
 def test_a_model_without_template_says_so(tiny_tokenizer: Tokenizer) -> None:
     with pytest.raises(InputError, match="no chat template"):
         tiny_tokenizer.encode_chat([user("Hello")])
+
+
+@pytest.mark.parametrize("scheme", ["first", "always", "never"])
+def test_only_the_first_piece_begins_a_text(scheme: str) -> None:
+    """The ids are those of the whole prompt at once, where its control tokens are found in it."""
+    backend = Backend(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme)  # type: ignore[arg-type]
+    controls = [AddedToken("<s>", special=True), AddedToken("</s>", special=True)]
+    backend.train_from_iterator([STORY], trainers.BpeTrainer(vocab_size=300, show_progress=False))
+    backend.add_special_tokens(controls)
+    template = "{{ prefix_token }}[{{ messages[0].content }}]</s>the{{ messages[0].content }}"
+    for prefix in ("", "<s>", "the "):
+        chat = Tokenizer(backend, {"chat_template": template, "prefix_token": prefix})
+        ids = chat.encode_chat([user("the weaver")])
+        backend.encode_special_tokens = False
+        whole = backend.encode(f"{prefix}[the weaver]</s>thethe weaver", add_special_tokens=False)
+        assert ids == whole.ids
+        assert backend.pre_tokenizer.prepend_scheme == scheme
