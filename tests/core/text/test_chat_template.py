@@ -197,7 +197,7 @@ def test_without_control_tokens_all_is_text() -> None:
 )
 def test_a_broken_or_hostile_template_is_refused(template: str) -> None:
     with pytest.raises(InputError, match="chat template"):
-        render(template, user("x"))
+        render(template + "end", user("x"))
 
 
 def test_a_template_may_refuse_a_conversation() -> None:

@@ -117,13 +117,13 @@ WAYS_OUT = {
 @pytest.mark.parametrize("name", TOO_MUCH)
 def test_what_would_grow_without_bound_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="chat template fails"):
-        render(TOO_MUCH[name])
+        render(TOO_MUCH[name] + "end")
 
 
 @pytest.mark.parametrize("name", WAYS_OUT)
 def test_what_leads_out_of_the_sandbox_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="chat template fails"):
-        render(WAYS_OUT[name])
+        render(WAYS_OUT[name] + "end")
 
 
 def test_time_that_no_step_counts_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
