@@ -76,7 +76,6 @@ TOO_MUCH = {
     "deep JSON": grown(
         "['x'] * 9999", "{% set ns.x = [ns.x] %}", "{{ ns.x | tojson(indent=16) }}", turns=900
     ),
-    "sorts": "{% for i in range(9999) %}{% set x = range(9999) | sort %}{% endfor %}",
     "mapped often": "{{ range(99999)" + " | map('upper')" * 100 + " | list }}",
     "strftime": "{{ strftime_now('%c' * 1000000) }}",
     "long source": "x" * 70_000,
