@@ -55,7 +55,10 @@ def render_chat(
             does more work than a conversation needs.
     """
     chat = _Rendering(template, messages, control_tokens, config)
-    yield from chat.pieces(chat.render(chat.messages, is_prompt=True), [])
+    prompt = chat.render(chat.messages, is_prompt=True)
+    if not prompt:
+        raise _failed("it gives an empty prompt")
+    yield from chat.pieces(prompt, [])
 
 
 def render_chat_spans(
@@ -136,7 +139,7 @@ class _Rendering:
         except InputError:
             raise
         except Exception as error:
-            raise _failed(error) from error
+            raise _failed(_reason(error)) from error
 
     def pieces(self, rendered: str, spans: Sequence[tuple[int, int]]) -> Iterator[Piece]:
         """What was rendered, cut at control tokens and at the borders of spans."""
@@ -171,17 +174,20 @@ class _Rendering:
             raise _unclear("no control token ends a reply")
         end = 0
         for i, before, after in zip(replies, around, around[1:], strict=False):
-            start = end + len(before)
             prompt = self.render(self.messages[:i], is_prompt=True)
-            begin = len(prompt) if rendered.startswith(prompt) else start
-            if rendered[end:start] != before:
-                raise _unclear("the text around a reply changes with it")
-            is_last = i == replies[-1]
-            end = rendered.rfind(after) if is_last else rendered.find(after, start)
-            if end < start or (is_last and end + len(after) != len(rendered)):
-                raise _unclear("the text around a reply changes with it")
-            closing = self._controls.search(rendered, end)
-            yield begin, closing.end() if closing and closing[0] == turn_end[0] else end
+            if rendered.startswith(prompt):
+                start = len(prompt)
+            elif rendered.startswith(before, end):  # history lacks what a prompt begins with
+                start = end + len(before)
+            else:
+                raise _unclear("the text before a reply changes with it")
+            closing = self._controls.search(after)
+            ending = after[: closing.end()] if closing else after
+            end = rendered.find(ending, start)
+            if end < 0:
+                raise _unclear("the text after a reply changes with it")
+            is_closed = closing is not None and closing[0] == turn_end[0]
+            yield start, end + len(ending) if is_closed else end
 
 
 @functools.lru_cache(maxsize=8)
@@ -191,7 +197,7 @@ def _compiled(template: str) -> "Sandbox":
     try:
         return Sandbox(template)
     except Exception as error:
-        raise _failed(error) from error
+        raise _failed(_reason(error)) from error
 
 
 def _named_token(entry: tuple[str, Any]) -> tuple[str, str]:
@@ -201,11 +207,14 @@ def _named_token(entry: tuple[str, Any]) -> tuple[str, str]:
     return name, value if name.endswith("_token") and isinstance(value, str) else ""
 
 
-def _failed(error: Exception) -> InputError:
-    reason = str(error).split("\n")[0] or type(error).__name__
+def _reason(error: Exception) -> str:
+    return str(error).split("\n")[0] or type(error).__name__
+
+
+def _failed(reason: str) -> InputError:
     return InputError(
         f"the model's chat template fails: {reason}",
-        hint="use the model as a base model with tissu generate",
+        hint="use the model as a base model with tissu generate, or tissu chat --template FILE",
     )
 
 

@@ -11,12 +11,15 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
+MAX_SOURCE = 64_000
+"""Characters of a template; the longest of well-known models have about 16,000."""
 BASE_UNITS = 400_000
 """Ten turns of a conversation in the longest known templates cost about 3,000."""
 UNITS_PER_CHARACTER = 4
 """Printing a conversation costs one unit a character; three are left to trim and to join it."""
 _SECONDS = 2.0
 _CHARACTERS_PER_UNIT = 8  # of text that is made; of text that is printed, one
+_HELD_PER_UNIT = 64  # of text that a list holds, and does not copy
 _INTEGER_BITS = 64
 
 
@@ -50,11 +53,11 @@ class Meter:
         """Pay for text that will be made."""
         self.spend(num_characters // _CHARACTERS_PER_UNIT)
 
-    def weigh(self, value: Value, times: int = 1) -> Value:
+    def weigh(self, value: Value, times: int = 1, *, is_spelled: bool = False) -> Value:
         """Pay for a value with all that is in it, ``times`` over.
 
-        A list that holds the same list twice is paid as what it would print, so nothing that was
-        paid can print more than that.
+        A list that holds the same list twice is paid as if it held two, as it would be compared
+        and printed. ``is_spelled``: it will be made text, with all that is in it.
 
         Raises:
             LimitError: If it weighs more than is left, or is a number of more than 64 bits.
@@ -65,7 +68,9 @@ class Meter:
             self.spend(times)
             match item:
                 case str():
-                    self.spend_text(len(item) * times)
+                    is_made = is_spelled or item is value
+                    per_unit = _CHARACTERS_PER_UNIT if is_made else _HELD_PER_UNIT
+                    self.spend(len(item) * times // per_unit)
                 case int() if item.bit_length() > _INTEGER_BITS:
                     raise LimitError(f"it makes a number of more than {_INTEGER_BITS} bits")
                 case Mapping():

@@ -18,24 +18,22 @@ from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension, LoopControlExtension
 from jinja2.filters import FILTERS, do_indent, do_join
 from jinja2.parser import Parser
-from jinja2.runtime import Context, Undefined
+from jinja2.runtime import Context, Undefined, markup_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
 from tissu_core.errors import InputError
-from tissu_core.text.template_meter import LimitError, Meter
+from tissu_core.text.template_meter import MAX_SOURCE, LimitError, Meter
 
-MAX_SOURCE = 64_000
-"""Characters of a template; the longest of well-known models has about 16,000."""
 _MAX_INDENT = 16
 _STRFTIME_GROWTH = 256  # Python gives up where a format grows more
 
 _FILTERS = (
-    "abs capitalize count d default dictsort e escape first float forceescape int items last "
-    "length lower map max min reject rejectattr reverse safe select selectattr sort string title "
-    "trim unique upper"
+    "abs count d default dictsort first float int items last length map max min reject rejectattr "
+    "reverse select selectattr sort unique"
 )
+_TEXT_FILTERS = "capitalize e escape forceescape lower safe string title trim upper"
 _STRING_METHODS = (
     "capitalize casefold count endswith find index isalnum isalpha isdecimal isdigit islower "
     "isnumeric isspace istitle isupper join lower lstrip partition removeprefix removesuffix "
@@ -72,6 +70,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.finalize = self._print
         self.filters = {
             **{name: self._weighed(FILTERS[name]) for name in _FILTERS.split()},
+            **{name: self._weighed_text(FILTERS[name]) for name in _TEXT_FILTERS.split()},
+            "concatenated": lambda values: self.meter.weigh(markup_join(map(self._text, values))),
             "indent": self._indent,
             "join": self._join,
             "list": self._list,
@@ -131,7 +131,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if isinstance(owner, str) and name == "replace":
             return __self._replace(owner, *args)
         if isinstance(owner, str) and name == "join":
-            return __self._join(__context.eval_ctx, *args, owner)
+            return __self._join(__context.eval_ctx, args[0], owner)
         return __self.meter.weigh(super().call(__context, __obj, *args, **kwargs))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -146,9 +146,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     @pass_context  # so that it is never called while compiling
     def _print(self, _context: Context, value: Any) -> str:
-        if not isinstance(value, str):
-            value = str(self.meter.weigh(value))
-        return self.meter.print(value)
+        return self.meter.print(self._text(value))
+
+    def _text(self, value: Any) -> str:
+        """A value as text, paid before it is spelled."""
+        if isinstance(value, str):
+            return value
+        return str(self.meter.weigh(value, is_spelled=True))
 
     def _weighed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -160,24 +164,33 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
         return call
 
+    def _weighed_text(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return self._weighed(
+            lambda value, *args, **more: function(self._text(value), *args, **more)
+        )
+
     def _replace(self, given: Any, old: str, new: str, count: int | None = None) -> str:
-        text = str(self.meter.weigh(given))
+        text = self._text(given)
         self.meter.spend_text(text.count(old) * len(new))
         return self.meter.weigh(text.replace(old, new, -1 if count is None else count))
 
     @pass_eval_context
     def _join(
-        self, context: nodes.EvalContext, items: Iterable[Any], between: str = "", *by: Any
+        self,
+        context: nodes.EvalContext,
+        given: Iterable[Any],
+        between: str = "",
+        attribute: str | None = None,
     ) -> str:
-        items = self._list(items)
-        self.meter.spend_text(len(items) * len(str(between)))
-        return str(self.meter.weigh(do_join(context, items, between, *by)))
+        items = self.meter.weigh(self._list(given), is_spelled=True)
+        self.meter.spend_text(len(items) * len(between))
+        return str(self.meter.weigh(do_join(context, items, between, attribute)))
 
     def _list(self, items: Iterable[Any]) -> list[Any]:
         return list(self.meter.weighed(items))
 
     def _indent(self, given: Any, width: int | str = 4, *flags: bool, **more: bool) -> str:
-        text = str(self.meter.weigh(given))
+        text = self._text(given)
         growth = width if isinstance(width, int) else len(width)
         self.meter.spend_text((text.count("\n") + 1) * growth)
         return str(self.meter.weigh(do_indent(text, width, *flags, **more)))
@@ -187,7 +200,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if indent is not None and indent > _MAX_INDENT:
             raise LimitError(f"it indents JSON by {indent}")
         encoder = json.JSONEncoder(indent=indent, **{**options, "ensure_ascii": False})
-        return "".join(self.meter.weighed(encoder.iterencode(self.meter.weigh(value))))
+        return "".join(
+            self.meter.weighed(encoder.iterencode(self.meter.weigh(value, is_spelled=True)))
+        )
 
     def _strftime_now(self, form: str) -> str:
         self.meter.spend_text(_STRFTIME_GROWTH * len(form))
@@ -217,7 +232,11 @@ class _Metering(NodeTransformer):
         self.generic_visit(node)
         return node if getattr(node, "ctx", "load") == "store" else _filtered(node, "weighed")
 
-    visit_Concat = visit_List = visit_Tuple = visit_Dict = _weighed
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
+        self.generic_visit(node)
+        return _filtered(nodes.List(node.nodes, lineno=node.lineno), "concatenated")
+
+    visit_List = visit_Tuple = visit_Dict = _weighed
 
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
         self.generic_visit(node)

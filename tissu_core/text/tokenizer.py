@@ -12,13 +12,18 @@ from tissu_core.storage import is_sealed, read_json, verify, write_json
 from tissu_core.text.chat_template import Message, Piece, render_chat, render_chat_spans
 from tissu_core.text.special_tokens import CHATML, END_OF_TEXT, PAD, TURN_END, TURN_START
 from tissu_core.text.splits import byte_spellings
+from tissu_core.text.template_files import (
+    CHAT_TEMPLATE_FILE,
+    default_template,
+    named_templates,
+    template_files,
+)
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
 
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
-CHAT_TEMPLATE_FILE = "chat_template.jinja"
 
 
 class Tokenizer:
@@ -30,7 +35,8 @@ class Tokenizer:
         self.backend.no_truncation()  # a foreign file may ask for either
         self.backend.no_padding()
         self.config = config or _default_config()
-        self.chat_template: str | None = self.config.get("chat_template")
+        self.chat_templates = named_templates(self.config.get("chat_template"))
+        self.chat_template = default_template(self.chat_templates)
 
     @classmethod
     def load(cls, directory: Path) -> "Tokenizer":
@@ -46,7 +52,7 @@ class Tokenizer:
         if not path.is_file():
             raise InputError(f"{directory} has no {TOKENIZER_FILE}", hint="name a model directory")
         if is_sealed(directory):
-            verify(directory, only=(TOKENIZER_FILE, TOKENIZER_CONFIG_FILE))
+            verify(directory, only=(TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE))
         try:
             backend = Backend.from_file(str(path))
         except Exception as error:
@@ -55,12 +61,7 @@ class Tokenizer:
             ) from error
         config_path = directory / TOKENIZER_CONFIG_FILE
         config = read_json(config_path) if config_path.is_file() else None
-        tokenizer = cls(backend, config)
-        template = directory / CHAT_TEMPLATE_FILE
-        if template.is_file():
-            tokenizer.chat_template = template.read_text("utf-8")
-            tokenizer.config["chat_template"] = tokenizer.chat_template
-        return tokenizer
+        return cls(backend, _with_template_files(config or _default_config(), directory))
 
     def save(self, directory: Path, context_tokens: int | None = None) -> None:
         """Write the files that transformers' ``AutoTokenizer`` reads."""
@@ -236,6 +237,16 @@ class Tokenizer:
     def token_bytes(self) -> list[int]:
         """How many bytes of text each id stands for; 0 for control tokens."""
         return [len(piece) for piece in self.pieces]
+
+
+def _with_template_files(config: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """A configuration that also holds the templates of files, as a copy of the model needs it."""
+    files = template_files(directory)
+    if not files:
+        return config
+    named = named_templates(config.get("chat_template")) | files
+    listed = [{"name": name, "template": template} for name, template in named.items()]
+    return {**config, "chat_template": listed if len(listed) > 1 else default_template(named)}
 
 
 def _default_config() -> dict[str, Any]:
