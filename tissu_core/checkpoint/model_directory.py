@@ -17,6 +17,7 @@ from tissu_core.checkpoint.weights import (
 )
 from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError, InputError, ResourceError
+from tissu_core.events import Noticed
 from tissu_core.models.build import build_empty
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.families import TISSU, Family, UnreadableConfigError, family_for, family_of
@@ -40,8 +41,8 @@ class LoadedModel:
     path: Path
     end_ids: frozenset[int]
     """Tokens that end a reply."""
-    notice: str = ""
-    """What a person should know of what was read; "" is nothing."""
+    notices: tuple[Noticed, ...] = ()
+    """What a person should know of what was read."""
 
 
 def write_model_files(directory: Path, model: Decoder, tokenizer: Tokenizer) -> None:
@@ -94,7 +95,7 @@ def load_model(directory: Path, device: torch.device) -> LoadedModel:
     tokenizer = Tokenizer.load(directory)
     end_ids = frozenset({tokenizer.end_id, *_declared_ends(directory)})
     model = model.to(device).eval()
-    return LoadedModel(model, tokenizer, directory, end_ids, family.notice(stored))
+    return LoadedModel(model, tokenizer, directory, end_ids, family.notices(stored))
 
 
 def _require_room(tensors: Iterable[StoredTensor], directory: Path, device: torch.device) -> None:
