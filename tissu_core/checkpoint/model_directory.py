@@ -52,9 +52,8 @@ def write_model_files(directory: Path, model: Decoder, tokenizer: Tokenizer) -> 
     write_json(directory / CONFIG_FILE, table | ({"quantization": INT8} if is_int8(model) else {}))
     ends = {"bos_token_id": tokenizer.end_id, "eos_token_id": tokenizer.end_id}
     write_json(directory / GENERATION_FILE, {**ends, "do_sample": True, "temperature": 0.8})
-    weights = model.state_dict()
-    if model.config.tie_word_embeddings:
-        weights = {n: t for n, t in weights.items() if n not in _tied_names(model)}
+    tied = _tied_names(model)
+    weights = {name: t for name, t in model.state_dict().items() if name not in tied}
     save_tensors(directory / WEIGHTS_FILE, family.to_file(weights))
     tokenizer.save(directory, model.config.max_position_embeddings)
 
@@ -78,20 +77,7 @@ def load_model(directory: Path, device: torch.device) -> LoadedModel:
     _require_room(list_tensors(directory).values(), directory, device)
     stored = {n: t for path in weight_files(directory) for n, t in load_tensors(path).items()}
     family = family_of(table)
-    tensors = family.from_file(stored, config)
-    if config.tie_word_embeddings:
-        names = _tied_names(model)
-        tensors |= {name: tensors[tied] for name, tied in names.items() if tied in tensors}
-    _check_tensors(model, tensors, directory)
-    model.load_state_dict(
-        # Fused Adam on a CPU walks over a parameter's memory as if it were contiguous.
-        {
-            n: t.float().contiguous() if t.is_floating_point() else t.contiguous()
-            for n, t in tensors.items()
-        },
-        assign=True,
-    )
-    share_tied(model)
+    _fill(model, family.from_file(stored, config), directory)
     tokenizer = Tokenizer.load(directory)
     end_ids = frozenset({tokenizer.end_id, *_declared_ends(directory)})
     model = model.to(device).eval()
@@ -150,10 +136,25 @@ def build_layers(table: dict[str, Any], config: ModelConfig, directory: Path) ->
     return use_int8_layers(build_empty(config))
 
 
-def _tied_names(model: Decoder) -> dict[str, str]:
-    """Names of a tied head's tensors, and those of the embedding's."""
-    names = [name for name in model.state_dict() if name.startswith("lm_head.")]
-    return {name: name.replace("lm_head", "model.embed_tokens") for name in names}
+def _tied_names(model: Decoder) -> set[str]:
+    """Names of the head's tensors where they are the embedding's."""
+    is_tied = model.config.tie_word_embeddings
+    return {name for name in model.state_dict() if is_tied and name.startswith("lm_head.")}
+
+
+def _fill(model: Decoder, tensors: dict[str, torch.Tensor], directory: Path) -> None:
+    """Give an empty model its weights, in fp32 but for whole numbers."""
+    tied = _tied_names(model)
+    tensors = {name: tensor for name, tensor in tensors.items() if name not in tied}
+    layers = {name: layer for name, layer in model.state_dict().items() if name not in tied}
+    _check_tensors(layers, tensors, directory)
+    widened = {
+        # Fused Adam on a CPU walks over a parameter's memory as if it were contiguous.
+        name: (tensor.float() if tensor.is_floating_point() else tensor).contiguous()
+        for name, tensor in tensors.items()
+    }
+    model.load_state_dict(widened, strict=not tied, assign=True)
+    share_tied(model)
 
 
 def to_hugging_face(
@@ -186,8 +187,9 @@ def from_hugging_face(table: dict[str, Any], directory: Path) -> ModelConfig:
         raise InputError(f"{path}: {error}", hint="use another model") from error
 
 
-def _check_tensors(model: Decoder, tensors: dict[str, torch.Tensor], directory: Path) -> None:
-    layers = model.state_dict()
+def _check_tensors(
+    layers: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], directory: Path
+) -> None:
     expected = {name: tuple(tensor.shape) for name, tensor in layers.items()}
     for name, shape in expected.items():
         if name not in tensors:
