@@ -102,8 +102,8 @@ def chat(
 def _introduce(session: "ChatSession", model: str | None) -> None:
     if model is None:
         say(f"model: {session.path}", "dim")
-    if session.notice:
-        say(session.notice, "dim")
+    for notice in session.notices:
+        say(notice.text, "dim")
     if not session.has_template:
         say("this is a base model: it continues your text rather than answering it", "dim")
 

@@ -17,6 +17,7 @@ from tissu_core.checkpoint.weights import (
 )
 from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError, InputError, ResourceError
+from tissu_core.events import Noticed
 from tissu_core.models.build import build_empty
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.families import TISSU, Family, UnreadableConfigError, family_for, family_of
@@ -40,8 +41,8 @@ class LoadedModel:
     path: Path
     end_ids: frozenset[int]
     """Tokens that end a reply."""
-    notice: str = ""
-    """What a person should know of what was read; "" is nothing."""
+    notices: tuple[Noticed, ...] = ()
+    """What a person should know of what was read."""
     family: Family | None = None
     """Whose layout its files have, if they say."""
 
@@ -68,9 +69,8 @@ def write_model_files(
         "eos_token_id": all_ends if len(all_ends) > 1 else tokenizer.end_id,
     }
     write_json(directory / GENERATION_FILE, {**ends, "do_sample": True, "temperature": 0.8})
-    weights = model.state_dict()
-    if model.config.tie_word_embeddings:
-        weights = {n: t for n, t in weights.items() if n not in _tied_names(model)}
+    tied = _tied_names(model)
+    weights = {name: t for name, t in model.state_dict().items() if name not in tied}
     save_tensors(directory / WEIGHTS_FILE, family.to_file(weights))
     tokenizer.save(directory, model.config.max_position_embeddings)
 
@@ -94,24 +94,11 @@ def load_model(directory: Path, device: torch.device) -> LoadedModel:
     _require_room(list_tensors(directory).values(), directory, device)
     stored = {n: t for path in weight_files(directory) for n, t in load_tensors(path).items()}
     family = family_of(table)
-    tensors = family.from_file(stored, config)
-    if config.tie_word_embeddings:
-        names = _tied_names(model)
-        tensors |= {name: tensors[tied] for name, tied in names.items() if tied in tensors}
-    _check_tensors(model, tensors, directory)
-    model.load_state_dict(
-        # Fused Adam on a CPU walks over a parameter's memory as if it were contiguous.
-        {
-            n: t.float().contiguous() if t.is_floating_point() else t.contiguous()
-            for n, t in tensors.items()
-        },
-        assign=True,
-    )
-    share_tied(model)
+    _fill(model, family.from_file(stored, config), directory)
     tokenizer = Tokenizer.load(directory)
     end_ids = tokenizer.end_ids | {*_declared_ends(directory)}
     model = model.to(device).eval()
-    return LoadedModel(model, tokenizer, directory, end_ids, family.notice(stored), family)
+    return LoadedModel(model, tokenizer, directory, end_ids, family.notices(stored), family)
 
 
 def _require_room(tensors: Iterable[StoredTensor], directory: Path, device: torch.device) -> None:
@@ -166,10 +153,25 @@ def build_layers(table: dict[str, Any], config: ModelConfig, directory: Path) ->
     return use_int8_layers(build_empty(config))
 
 
-def _tied_names(model: Decoder) -> dict[str, str]:
-    """Names of a tied head's tensors, and those of the embedding's."""
-    names = [name for name in model.state_dict() if name.startswith("lm_head.")]
-    return {name: name.replace("lm_head", "model.embed_tokens") for name in names}
+def _tied_names(model: Decoder) -> set[str]:
+    """Names of the head's tensors where they are the embedding's."""
+    is_tied = model.config.tie_word_embeddings
+    return {name for name in model.state_dict() if is_tied and name.startswith("lm_head.")}
+
+
+def _fill(model: Decoder, tensors: dict[str, torch.Tensor], directory: Path) -> None:
+    """Give an empty model its weights, in fp32 but for whole numbers."""
+    tied = _tied_names(model)
+    tensors = {name: tensor for name, tensor in tensors.items() if name not in tied}
+    layers = {name: layer for name, layer in model.state_dict().items() if name not in tied}
+    _check_tensors(layers, tensors, directory)
+    widened = {
+        # Fused Adam on a CPU walks over a parameter's memory as if it were contiguous.
+        name: (tensor.float() if tensor.is_floating_point() else tensor).contiguous()
+        for name, tensor in tensors.items()
+    }
+    model.load_state_dict(widened, strict=not tied, assign=True)
+    share_tied(model)
 
 
 def to_hugging_face(
@@ -202,8 +204,9 @@ def from_hugging_face(table: dict[str, Any], directory: Path) -> ModelConfig:
         raise InputError(f"{path}: {error}", hint="use another model") from error
 
 
-def _check_tensors(model: Decoder, tensors: dict[str, torch.Tensor], directory: Path) -> None:
-    layers = model.state_dict()
+def _check_tensors(
+    layers: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], directory: Path
+) -> None:
     expected = {name: tuple(tensor.shape) for name, tensor in layers.items()}
     for name, shape in expected.items():
         if name not in tensors:

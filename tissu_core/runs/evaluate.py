@@ -39,8 +39,7 @@ def measure_perplexity(
     from tissu_core.runs.loading import load_for_use
 
     loaded, _ = load_for_use(model, machine)
-    if loaded.notice:
-        yield Noticed(level="info", text=loaded.notice)
+    yield from loaded.notices
     if context is not None:
         loaded.model.set_context(context)
     context = loaded.model.config.max_position_embeddings

@@ -51,8 +51,7 @@ def quantize(
     path = loaded.path
     if is_int8(loaded.model):
         raise InputError(f"{path} is int8 already", hint="name the model it was made from")
-    if loaded.notice:
-        yield Noticed(level="warning", text=loaded.notice)
+    yield from loaded.notices
     before = yield from _measure(loaded, data)
     if before is None:
         yield Noticed(

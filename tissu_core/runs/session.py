@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.training import DeviceConfig
 from tissu_core.errors import InputError
-from tissu_core.events import ChatEvent, ContextTrimmed, GenerateEvent
+from tissu_core.events import ChatEvent, ContextTrimmed, GenerateEvent, Noticed
 from tissu_core.runs.catalog import find_model
 from tissu_core.text.chat_template import Message, Piece
 from tissu_core.text.template_files import read_template
@@ -45,9 +45,9 @@ class ChatSession:
         return self._loaded.model.config.max_position_embeddings
 
     @property
-    def notice(self) -> str:
-        """What a person should know of the model; "" is nothing."""
-        return self._loaded.notice
+    def notices(self) -> tuple[Noticed, ...]:
+        """What a person should know of the model."""
+        return self._loaded.notices
 
     def user_message(self, text: str) -> Message:
         """A turn of the person. A base model reads turns as lines of one text."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError
+from tissu_core.events import Noticed
 
 Table = Mapping[str, Any]
 Tensors = dict[str, Tensor]
@@ -76,12 +77,13 @@ class Family:
             found |= self._split(name, self._converted(name, tensor, backwards=True), config)
         return found
 
-    def notice(self, names: Iterable[str]) -> str:
-        """What a person should know whose file has tensors of these names; "" is nothing."""
+    def notices(self, names: Iterable[str]) -> tuple[Noticed, ...]:
+        """What a person should know whose file has tensors of these names."""
         stored = tuple(names)
         parts = [part for part in self.unread if any(name.startswith(part) for name in stored)]
         found = " and ".join(part.rstrip(".") for part in parts)
-        return f"only the text part of this model is read, not {found}" if found else ""
+        text = f"only the text part of this model is read, not {found}"
+        return (Noticed(level="info", text=text),) if found else ()
 
     def _rename(self, name: str, *, backwards: bool) -> str:
         if not self.names:
