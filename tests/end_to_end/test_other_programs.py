@@ -217,7 +217,8 @@ def test_what_is_no_model_is_not_imported(
 
 
 def test_a_gguf_is_imported_by_its_name(tissu: Tissu, tmp_path: Path) -> None:
-    file = put(tmp_path / "Tale-Q4.gguf", b"GGUF")
+    blob, file = put(tmp_path / "0123abcd", b"GGUF"), tmp_path / "Tale-Q4.gguf"
+    file.symlink_to(blob)
     assert tissu("models", "import", file).code == 0
     assert tissu("models", "show", "Tale-Q4", "--json").json["path"] == str(file)
     assert tissu("models", "verify", "Tale-Q4").code == 0

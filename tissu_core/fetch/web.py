@@ -67,16 +67,21 @@ class Web:
         Raises:
             NetworkError: Naming the address.
         """
-        parts = urlsplit(url)
-        if self._is_of_index(parts):
-            return
-        is_weaker = parts.scheme != "https" and parts.scheme != self._index.scheme
-        if is_weaker or not parts.hostname or not _is_public(parts.hostname):
+        try:
+            is_allowed = self._is_allowed(urlsplit(url))
+        except ValueError:  # a port or a host that is none
+            is_allowed = False
+        if not is_allowed:
             raise NetworkError(
-                f"{self._index.hostname} leads to {without_password(url)}, which is not a public "
-                "address; refused",
+                f"{self._index.hostname} leads to {url}, which is not a public address; refused",
                 hint="name an index that you trust in PIP_INDEX_URL",
             )
+
+    def _is_allowed(self, parts: SplitResult) -> bool:
+        if self._is_of_index(parts):
+            return True
+        is_as_safe = parts.scheme in ("https", self._index.scheme)
+        return is_as_safe and bool(parts.hostname) and _is_public(str(parts.hostname))
 
     def _is_of_index(self, parts: SplitResult) -> bool:
         ours = (self._index.scheme, self._index.hostname, self._index.port)

@@ -34,7 +34,7 @@ def import_model(
         ConfigError: If the name is taken.
         ResourceError: If the disk has no room.
     """
-    path = Path(given).expanduser().resolve()
+    path = Path(given).expanduser().absolute()  # a link's own name says what it is
     place = _checked(path)
     stem = path.stem if path.is_file() else path.name
     name = out or re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.")
