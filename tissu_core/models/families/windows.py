@@ -41,7 +41,7 @@ def window_table(config: ModelConfig) -> dict[str, Any]:
     return {
         "use_sliding_window": True,
         "sliding_window": config.sliding_window,
-        "max_window_layers": windows.index(config.sliding_window),
+        "max_window_layers": windows.count(None),
         "layer_types": layer_types(config),
     }
 
