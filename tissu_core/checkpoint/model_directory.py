@@ -1,12 +1,24 @@
 """A model as a Hugging Face directory: written for other programs, read back by the same names."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tissu_core.checkpoint.weights import load_tensors, save_tensors
+from tissu_core.checkpoint.gguf.model import GgufModel
+from tissu_core.checkpoint.npz import NpzModel
+from tissu_core.checkpoint.stored_model import StoredModel
+from tissu_core.checkpoint.tokenizer import load_tokenizer
+from tissu_core.checkpoint.weights import (
+    StoredTensor,
+    list_tensors,
+    load_tensors,
+    read_tensor,
+    save_tensors,
+)
 from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.models.build import build_empty
@@ -34,12 +46,18 @@ class LoadedModel:
     """Tokens that end a reply."""
 
 
-def write_model_files(directory: Path, model: Decoder, tokenizer: Tokenizer) -> None:
-    """Write what transformers, vLLM and SGLang read: config, weights, tokenizer, generation."""
+def write_model_files(
+    directory: Path, model: Decoder, tokenizer: Tokenizer, end_ids: Collection[int] = ()
+) -> None:
+    """Write what transformers, vLLM and SGLang read: config, weights, tokenizer, generation.
+
+    ``end_ids`` are the tokens that end a reply, if not the tokenizer's end alone.
+    """
     family = TISSU if is_int8(model) else family_for(model.config)
     table = to_hugging_face(model.config, tokenizer.end_id, family)
     write_json(directory / CONFIG_FILE, table | ({"quantization": INT8} if is_int8(model) else {}))
-    ends = {"bos_token_id": tokenizer.end_id, "eos_token_id": tokenizer.end_id}
+    end: int | list[int] = sorted(end_ids) if len(end_ids) > 1 else tokenizer.end_id
+    ends = {"bos_token_id": tokenizer.end_id, "eos_token_id": end}
     write_json(directory / GENERATION_FILE, {**ends, "do_sample": True, "temperature": 0.8})
     weights = model.state_dict()
     if model.config.tie_word_embeddings:
@@ -48,39 +66,84 @@ def write_model_files(directory: Path, model: Decoder, tokenizer: Tokenizer) -> 
     tokenizer.save(directory, model.config.max_position_embeddings)
 
 
-def load_model(directory: Path, device: torch.device) -> LoadedModel:
-    """The model of a directory; one that tissu sealed is checked against its hashes first.
+@dataclass(frozen=True)
+class DirectoryModel:
+    """The model of a Hugging Face directory."""
+
+    path: Path
+
+    @cached_property
+    def table(self) -> dict[str, Any]:
+        """Its ``config.json``."""
+        if not (self.path / CONFIG_FILE).is_file():
+            raise InputError(f"{self.path} has no {CONFIG_FILE}", hint="tissu models list")
+        return read_json(self.path / CONFIG_FILE)
+
+    @cached_property
+    def tensors(self) -> dict[str, StoredTensor]:
+        """The tensors of its safetensors, from their headers."""
+        return list_tensors(self.path)
+
+    def read(self, name: str) -> torch.Tensor:
+        """One tensor."""
+        return read_tensor(self.tensors[name].file, name)
+
+    def load(self) -> dict[str, torch.Tensor]:
+        """All tensors."""
+        return load_tensors(self.path / WEIGHTS_FILE)
+
+    def end_ids(self) -> list[int]:
+        """Those that ``generation_config.json`` names."""
+        path = self.path / GENERATION_FILE
+        ends = read_json(path).get("eos_token_id", []) if path.is_file() else []
+        return [end for end in (ends if isinstance(ends, list) else [ends]) if isinstance(end, int)]
+
+
+def open_model(path: Path) -> StoredModel:
+    """The model in a directory, a ``.gguf`` or a ``.npz``; weights are not read yet.
+
+    Raises:
+        InputError: If it can only be a pickle, or a file is damaged.
+    """
+    refuse_pickles(path)
+    match path.suffix if path.is_file() else "":
+        case ".gguf":
+            return GgufModel.open(path)
+        case ".npz":
+            return NpzModel(path, DirectoryModel(path.parent))
+        case _:
+            return DirectoryModel(path)
+
+
+def load_model(path: Path, device: torch.device) -> LoadedModel:
+    """The model at ``path``; a directory that tissu sealed is checked against its hashes first.
 
     Raises:
         InputError: If files are missing or of a kind tissu does not read.
         IntegrityError: If a sealed file is damaged.
     """
-    refuse_pickles(directory)
-    if is_sealed(directory):
-        verify(directory)
-    if not (directory / CONFIG_FILE).is_file():
-        raise InputError(f"{directory} has no {CONFIG_FILE}", hint="tissu models list")
-    table = read_json(directory / CONFIG_FILE)
-    config = from_hugging_face(table, directory)
-    model = build_layers(table, config, directory)
-    tensors = family_of(table).from_file(load_tensors(directory / WEIGHTS_FILE), config)
+    stored = open_model(path)
+    if is_sealed(path):
+        verify(path)
+    config = from_hugging_face(stored.table, path)
+    model = build_layers(stored.table, config, path)
+    tensors = family_of(stored.table).from_file(stored.load(), config)
     if config.tie_word_embeddings:
         names = _tied_names(model)
         tensors |= {name: tensors[tied] for name, tied in names.items() if tied in tensors}
-    _check_tensors(model, tensors, directory)
+    _check_tensors(model, tensors, path)
     model.load_state_dict(
         {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}, assign=True
     )
     share_tied(model)
-    tokenizer = Tokenizer.load(directory)
-    end_ids = frozenset({tokenizer.end_id, *_declared_ends(directory)})
-    return LoadedModel(model.to(device).eval(), tokenizer, directory, end_ids)
+    tokenizer = load_tokenizer(path)
+    end_ids = frozenset({tokenizer.end_id, *stored.end_ids()})
+    return LoadedModel(model.to(device).eval(), tokenizer, path, end_ids)
 
 
-def _declared_ends(directory: Path) -> list[int]:
-    path = directory / GENERATION_FILE
-    ends = read_json(path).get("eos_token_id", []) if path.is_file() else []
-    return [end for end in (ends if isinstance(ends, list) else [ends]) if isinstance(end, int)]
+def file_of(path: Path, name: str) -> Path:
+    """The file ``name`` of a model's directory; of a model in one file, that."""
+    return path if path.is_file() else path / name
 
 
 def refuse_pickles(path: Path) -> None:
@@ -111,8 +174,8 @@ def build_layers(table: dict[str, Any], config: ModelConfig, directory: Path) ->
         return build_empty(config)
     if packing != INT8:
         raise InputError(
-            f"{directory / CONFIG_FILE} has weights packed as {packing!r}; this version reads "
-            f"{INT8!r}",
+            f"{file_of(directory, CONFIG_FILE)} has weights packed as {packing!r}; this version "
+            f"reads {INT8!r}",
             hint="use a copy of the model that is not quantized",
         )
     return use_int8_layers(build_empty(config))
@@ -145,7 +208,7 @@ def from_hugging_face(table: dict[str, Any], directory: Path) -> ModelConfig:
     Raises:
         InputError: If it is another family or uses a feature that would be ignored.
     """
-    path = directory / CONFIG_FILE
+    path = file_of(directory, CONFIG_FILE)
     try:
         return family_of(table).from_table(table)
     except UnreadableConfigError as error:
@@ -157,7 +220,7 @@ def from_hugging_face(table: dict[str, Any], directory: Path) -> ModelConfig:
 def _check_tensors(model: Decoder, tensors: dict[str, torch.Tensor], directory: Path) -> None:
     layers = model.state_dict()
     expected = {name: tuple(tensor.shape) for name, tensor in layers.items()}
-    path = directory / WEIGHTS_FILE
+    path = file_of(directory, WEIGHTS_FILE)
     for name, shape in expected.items():
         if name not in tensors:
             raise InputError(

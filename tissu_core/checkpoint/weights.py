@@ -65,6 +65,22 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
+def read_tensor(path: Path, name: str) -> Tensor:
+    """One tensor of a file, on the CPU.
+
+    Raises:
+        InputError: If it is no safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensor: Tensor = file.get_tensor(name)
+            return tensor
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path} is no whole safetensors file: {error}", hint="use another copy of the model"
+        ) from error
+
+
 def list_tensors(directory: Path) -> dict[str, StoredTensor]:
     """The tensors of a model by name, from the headers of its files; optimizer states are left out.
 

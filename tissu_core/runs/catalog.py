@@ -20,6 +20,9 @@ from tissu_core.runs.run_directory import (
 )
 from tissu_core.storage import MANIFEST, is_sealed, remove_directory
 
+_MODEL_FILES = (".gguf", ".npz")
+"""Kinds of files that are a whole model."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEntry:
@@ -86,13 +89,14 @@ def list_models() -> list[ModelEntry]:
 
 
 def _stored_models() -> list[Path]:
-    """Directories in the store, but those that are still being written."""
+    """Directories and files in the store, but those that are still being written."""
     found = [path.parent for path in models_directory().glob("*/config.json")]
+    found += [path for kind in _MODEL_FILES for path in models_directory().glob(f"*{kind}")]
     return [path for path in found if not path.name.startswith(".")]
 
 
 def find_model(given: str | None) -> Path:
-    """The model directory for a run, a name in the store, a path, or nothing (the newest).
+    """The directory or file of a run, a name in the store, a path, or nothing (the newest).
 
     Of a run: ``model``, else its best checkpoint, else its last; ``RUN:STEP`` is a checkpoint. A
     plain word is a name first, so that a folder of the same name in the way does not hide the run.
@@ -103,10 +107,13 @@ def find_model(given: str | None) -> Path:
     if given is None:
         return _newest_model()
     path = Path(given).expanduser()
-    for candidate in (runs_directory() / given, models_directory() / given, path):
+    stored = models_directory() / given
+    files = [stored.with_name(stored.name + kind) for kind in _MODEL_FILES]
+    for candidate in (runs_directory() / given, stored, *files, path):
         if (candidate / RUN_FILE).is_file():
             return _model_of_run(candidate) or _refuse_unsaved(candidate)
-        if (candidate / "config.json").is_file():
+        is_file = candidate.suffix in _MODEL_FILES and candidate.is_file()
+        if is_file or (candidate / "config.json").is_file():
             return candidate
     if path.exists():
         return path  # whatever it is, reading it says what is wrong
@@ -143,8 +150,12 @@ def _newest_model() -> Path:
             return path
     stored = _stored_models()
     if stored:
-        return max(stored, key=lambda path: (path / "config.json").stat().st_mtime)
+        return max(stored, key=_last_changed)
     raise InputError(f"there is no model in {runs_directory()}", hint="tissu train --demo")
+
+
+def _last_changed(model: Path) -> float:
+    return (model if model.is_file() else model / "config.json").stat().st_mtime
 
 
 def _refuse_unsaved(run: Path) -> Path:
@@ -184,7 +195,7 @@ def _entry(name: str, path: Path, source: str) -> ModelEntry:
 
 def _size_of(path: Path) -> int:
     total = 0
-    for file in path.rglob("*"):
+    for file in (path, *path.rglob("*")):
         try:
             total += file.stat().st_size if file.is_file() else 0
         except OSError:

@@ -22,7 +22,8 @@ def new_model_directory(out: str, source: Path, suffix: str) -> Path:
     if out:
         return new_directory(out)
     run = run_of(source)
-    name = run.name if run is not None else source.resolve().name
+    source = source.resolve()
+    name = run.name if run is not None else source.stem if source.is_file() else source.name
     return new_directory(models_directory() / f"{name}-{suffix}")
 
 

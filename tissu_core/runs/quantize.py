@@ -41,7 +41,7 @@ def quantize(
         )
     path = find_model(model)
     target = new_model_directory(out, path, "int8")
-    from tissu_core.checkpoint.model_directory import WEIGHTS_FILE, write_model_files
+    from tissu_core.checkpoint.model_directory import WEIGHTS_FILE, file_of, write_model_files
     from tissu_core.compress.int8 import quantize_int8
     from tissu_core.models.int8 import is_int8
     from tissu_core.runs.loading import load_for_use
@@ -60,13 +60,14 @@ def quantize(
     yield StageAdvanced(stage="rounding", done=0, total=0, unit="bits")
     quantize_int8(loaded.model)
     after = yield from _measure(loaded, data)
-    source = {"path": str(path), "sha256": {WEIGHTS_FILE: sha256_file(path / WEIGHTS_FILE)}}
+    weights = file_of(path, WEIGHTS_FILE)
+    source = {"path": str(path), "sha256": {weights.name: sha256_file(weights)}}
     facts = {"tissu": __version__, "kind": "model", "method": "int8", "lineage": [source]}
     # Beside the scores of runs stand only scores of the same text.
     score = {} if after is None or data.corpus else {"bits_per_byte": after.bits_per_byte}
     remove_leftovers(target.parent)
     with sealed_directory(target, facts | score) as temporary:
-        write_model_files(temporary, loaded.model, loaded.tokenizer)
+        write_model_files(temporary, loaded.model, loaded.tokenizer, loaded.end_ids)
         for kept in ("generation_config.json", "chat_template.jinja"):
             if (path / kept).is_file():
                 shutil.copyfile(path / kept, temporary / kept)
