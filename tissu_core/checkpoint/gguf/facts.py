@@ -55,7 +55,7 @@ class Facts:
         numbers = {name.split(".")[1] for name in self._file.tensors if name.startswith("blk.")}
         count = self.count("block_count")
         if len(numbers) != count:
-            raise self.refusal("block_count", count, f"{len(numbers):,}, for so many have tensors")
+            raise self.refusal("block_count", count, f"{len(numbers)}, for so many have tensors")
         return count
 
     def vocab_size(self) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tissu_core.errors import InputError
+from tissu_core.text.splits import build_split
 from tissu_core.text.tokenizer import Tokenizer
 
 _PREFIX = "tokenizer.ggml."
@@ -17,7 +18,7 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> Tokenizer:
     Raises:
         InputError: If it is no byte-level BPE.
     """
-    from tokenizers import AddedToken, decoders, models, pre_tokenizers
+    from tokenizers import AddedToken, decoders, models
     from tokenizers import Tokenizer as Backend
 
     tokens = metadata.get(_PREFIX + "tokens")
@@ -26,7 +27,9 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> Tokenizer:
     merges = [tuple(pair.split(" ")) for pair in metadata[_PREFIX + "merges"]]
     vocabulary = {token: id for id, token in enumerate(tokens)}
     backend = Backend(models.BPE(vocabulary, merges))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.pre_tokenizer = build_split(
+        "qwen2" if metadata.get(_PREFIX + "pre") == "qwen2" else "gpt2"
+    )
     backend.decoder = decoders.ByteLevel()
     kinds = metadata.get(_PREFIX + "token_type", [])
     controls = [token for token, kind in zip(tokens, kinds, strict=False) if kind == _CONTROL]
