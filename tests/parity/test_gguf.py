@@ -77,6 +77,12 @@ CASES: dict[str, tuple[str, Callable[[], PreTrainedModel], dict[str, Any], dict[
     # name: (GGUF's architecture, their model, more facts, what config.json then says)
     "llama": ("llama", llama_like("Llama"), {}, {"attention_bias": False}),
     "llama tied": ("llama", llama_like("Llama", tie_word_embeddings=True), {}, {}),
+    "llama biased": (
+        "llama",
+        llama_like("Llama", attention_bias=True, mlp_bias=True),
+        {},
+        {"attention_bias": True},
+    ),
     "qwen2": ("qwen2", llama_like("Qwen2"), {}, {"use_sliding_window": False}),
     "qwen3": ("qwen3", llama_like("Qwen3"), {}, {"use_sliding_window": False}),
     "smollm3": ("smollm3", llama_like("SmolLM3"), {}, {"no_rope_layers": [1, 1]}),
@@ -168,7 +174,7 @@ def test_configuration_and_tensors_are_those_of_the_directory(
         torch.testing.assert_close(found[key], tensor, rtol=0, atol=2e-7, msg=key)
 
 
-@pytest.mark.parametrize("name", ["llama", "llama tied", "qwen3", "gpt2", "mpt"])
+@pytest.mark.parametrize("name", ["llama", "llama tied", "llama biased", "qwen3", "gpt2", "mpt"])
 def test_logits_are_those_of_the_directory(
     name: str, saved: Callable[..., tuple[Path, Path]]
 ) -> None:

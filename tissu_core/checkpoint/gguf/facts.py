@@ -10,6 +10,7 @@ from tissu_core.errors import InputError
 
 _MOST = 1 << 20
 """Of every count but that of positions: no width, number of heads or experts comes near."""
+_MOST_EXPERTS = 1 << 10
 _MOST_POSITIONS = 1 << 24
 
 
@@ -25,8 +26,11 @@ class Facts:
         self.architecture = str(file.metadata.get("general.architecture"))
 
     def get(self, key: str, default: Any = None) -> Any:
-        """A value as it is."""
-        return self._file.metadata.get(f"{self.architecture}.{key}", default)
+        """One value as it is."""
+        value = self._file.metadata.get(f"{self.architecture}.{key}", default)
+        if isinstance(value, list):
+            raise self.refusal(key, "a list", "one value for all layers")
+        return value
 
     def has_tensor(self, name: str) -> bool:
         """Whether the file holds a tensor of this name."""
@@ -38,6 +42,10 @@ class Facts:
         if type(value) is not int or not 1 <= value <= most:
             raise self.refusal(key, value, f"1..{most:,}")
         return value
+
+    def experts(self) -> int:
+        """The number of feed-forwards in a layer."""
+        return self.count("expert_count", most=_MOST_EXPERTS)
 
     def positions(self) -> int:
         """The longest text the model was trained on, in tokens."""
@@ -79,6 +87,7 @@ class Facts:
     def refusal(self, key: str, value: object, allowed: str) -> InputError:
         """The error for a value that cannot be, or is not computed here."""
         return InputError(
-            f"{self._file.path}: {self.architecture}.{key} is {value}; allowed: {allowed}",
+            f"{self._file.path}: {self.architecture}.{key} is {str(value)[:80]}; "
+            f"allowed: {allowed}",
             hint="use another copy of the model",
         )

@@ -44,11 +44,11 @@ class GgufModel:
         architecture = ARCHITECTURES.get(facts.architecture)
         if architecture is None:
             raise InputError(
-                f"{path} is of the architecture {facts.architecture!r}; this version reads: "
+                f"{path} is of the architecture {facts.architecture[:80]!r}; this version reads: "
                 + ", ".join(ARCHITECTURES),
                 hint="use another model",
             )
-        tensors = dict(_renamed(file, architecture))
+        tensors = dict(_renamed(facts, file, architecture))
         return cls(path, architecture.to_table(facts), tensors, file, architecture)
 
     def end_ids(self) -> list[int]:
@@ -72,7 +72,7 @@ class GgufModel:
         """All tensors."""
         return {name: self.read(name) for name in self.tensors}
 
-    def _in_halves(self, name: str, rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _in_halves(self, name: str, packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Rows of each head with its pairs' firsts before their seconds, as Hugging Face has them.
 
         Llama's original code rotates neighbouring channels, and GGUF keeps that order.
@@ -80,14 +80,15 @@ class GgufModel:
         heads = {"q_proj": "num_attention_heads", "k_proj": "num_key_value_heads"}
         count = self.table.get(heads.get(name.split(".")[-2], ""))
         if count is None:
-            return rows
-        if len(rows) % (2 * count):
+            return packed
+        num_rows = self.tensors[name].shape[0]  # of a bias, single numbers
+        if num_rows % (2 * count) or packed.size % num_rows:
             raise InputError(
-                f"{self.path}: {name} has {len(rows)} rows for {count} heads",
+                f"{self.path}: {name} has {num_rows} rows for {count} heads",
                 hint="use another copy of the model",
             )
-        pairs = rows.reshape(count, -1, 2, rows.shape[1])
-        return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(rows.shape)
+        pairs = packed.reshape(count, -1, 2, packed.size // num_rows)
+        return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(packed.shape)
 
 
 def _unpacked(kind: BlockType, packed: NDArray[np.uint8]) -> Tensor:
@@ -96,7 +97,9 @@ def _unpacked(kind: BlockType, packed: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(dequantize(kind, packed))
 
 
-def _renamed(file: GgufFile, architecture: Architecture) -> Iterator[tuple[str, GgufTensor]]:
+def _renamed(
+    facts: Facts, file: GgufFile, architecture: Architecture
+) -> Iterator[tuple[str, GgufTensor]]:
     """Tensors under the family's names; those of stacked experts one by one.
 
     Raises:
@@ -112,8 +115,14 @@ def _renamed(file: GgufFile, architecture: Architecture) -> Iterator[tuple[str, 
             if theirs:
                 yield theirs, tensor
             continue
-        size = tensor.num_bytes // tensor.shape[0]
-        for expert in range(tensor.shape[0]):
+        experts = facts.experts()
+        if len(tensor.shape) != 3 or tensor.shape[0] != experts:
+            raise InputError(
+                f"{file.path}: {name} is {tensor.shape}, and there are {experts} experts",
+                hint="use another copy of the model",
+            )
+        size = tensor.num_bytes // experts
+        for expert in range(experts):
             offset = tensor.offset + expert * size
             part = replace(tensor, shape=tensor.shape[1:], offset=offset)
             yield theirs.replace("*", str(expert)), part

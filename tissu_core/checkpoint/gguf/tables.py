@@ -25,7 +25,7 @@ def llama(facts: Facts) -> Table:
 
 def _mixtral(facts: Facts) -> Table:
     experts = {
-        "num_local_experts": facts.count("expert_count"),
+        "num_local_experts": facts.experts(),
         "num_experts_per_tok": facts.count("expert_used_count"),
     }
     return {**_shared(facts), "model_type": "mixtral", **experts}
