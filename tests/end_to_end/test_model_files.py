@@ -170,7 +170,7 @@ def test_an_npz_is_used_like_its_directory(stored: Trained, tmp_path: Path) -> N
 
 
 TENSORS = [tensor(b"token_embd.weight", [4, 4]), tensor(b"blk.0.ffn_up.weight", [4], offset=64)]
-GPT2 = [number(b"gpt2." + name, 1 << 20) for name in (b"embedding_length", b"block_count")]
+GPT2 = [number(b"gpt2." + name, 7) for name in (b"embedding_length", b"block_count")]
 GPT2 += [number(b"gpt2.feed_forward_length", 4)]
 
 
@@ -190,8 +190,17 @@ BAD: dict[str, tuple[bytes, str]] = {
     "architecture": (file(named(b"abacus")), "'abacus'; this version reads: llama, qwen2"),
     "blocks": (
         file(named(b"gpt2", *GPT2), TENSORS, bytes(128)),
-        "gpt2.block_count is 1048576; allowed: 1, for so many have tensors",
+        "gpt2.block_count is 7; allowed: 1, for so many have tensors",
     ),
+    "many blocks": (
+        file(
+            named(b"gpt2", *GPT2[:1], number(b"gpt2.block_count", 1 << 31), GPT2[2]),
+            TENSORS,
+            bytes(128),
+        ),
+        "gpt2.block_count is 2147483648; allowed: 1..1,024",
+    ),
+    "part": (file(named(b"llama", number(b"split.count", 3))), "in several files"),
     "width": (
         file(named(b"llama", number(b"llama.attention.head_count", 0)), TENSORS, bytes(128)),
         "llama.attention.head_count is 0; allowed: 1..1,048,576",

@@ -10,7 +10,7 @@ from tissu_core.errors import InputError
 
 _MOST = 1 << 20
 """Of every count but that of positions: no width, number of heads or experts comes near."""
-_MOST_EXPERTS = 1 << 10
+_MOST_EXPERTS = _MOST_BLOCKS = 1 << 10
 _MOST_POSITIONS = 1 << 24
 
 
@@ -54,14 +54,14 @@ class Facts:
     def number(self, key: str, default: float) -> float:
         """A number above 0, as short as its fp32 can be written."""
         value = self.get(key, default)
-        if type(value) not in (int, float) or not 0 < value < math.inf:
-            raise self.refusal(key, value, "numbers above 0")
+        if type(value) not in (int, float) or not 1e-30 < value < 1e30:
+            raise self.refusal(key, value, "1e-30..1e30")
         return float(str(np.float32(value)))
 
     def blocks(self) -> int:
         """The number of blocks, of which each must have tensors."""
         numbers = {name.split(".")[1] for name in self._file.tensors if name.startswith("blk.")}
-        count = self.count("block_count")
+        count = self.count("block_count", most=_MOST_BLOCKS)
         if len(numbers) != count:
             raise self.refusal("block_count", count, f"{len(numbers)}, for so many have tensors")
         return count

@@ -48,6 +48,11 @@ class GgufModel:
                 + ", ".join(ARCHITECTURES),
                 hint="use another model",
             )
+        if file.metadata.get("split.count", 1) != 1:
+            raise InputError(
+                f"{path} is a part of a model in several files, which this version does not read",
+                hint="llama-gguf-split --merge, which comes with llama.cpp, makes one of them",
+            )
         tensors = dict(_renamed(facts, file, architecture))
         return cls(path, architecture.to_table(facts), tensors, file, architecture)
 

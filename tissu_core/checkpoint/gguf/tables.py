@@ -153,6 +153,8 @@ def _llama3_scaling(facts: Facts) -> Table:
     if not factors:
         return {}
     theta, factor = facts.number("rope.freq_base", 10_000.0), max(factors)
+    if not 1 <= factor < 1e6:
+        raise facts.refusal("rope_freqs.weight", factor, "1..1e6")
     low, high, original = _LLAMA3.values()
     for index, found in enumerate(factors):
         turns = original / (2 * math.pi * theta ** (index / len(factors)))
