@@ -38,9 +38,10 @@ def dequantize(kind: BlockType, packed: Bytes) -> Floats:
     blocks = packed.reshape(-1, kind.num_bytes)
     values = np.empty((len(blocks), kind.num_values), np.float32)
     step = max(1, _PART // kind.num_values)
-    for begin in range(0, len(blocks), step):
-        part = slice(begin, begin + step)
-        values[part] = kind.unpack(blocks[part]).reshape(-1, kind.num_values)
+    with np.errstate(all="ignore"):  # a damaged scale is no number, and neither are its values
+        for begin in range(0, len(blocks), step):
+            part = slice(begin, begin + step)
+            values[part] = kind.unpack(blocks[part]).reshape(-1, kind.num_values)
     return values.reshape(len(packed), -1)
 
 
