@@ -1,17 +1,24 @@
 """A model as a Hugging Face directory: written for other programs, read back by the same names."""
 
+import math
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tissu_core.checkpoint.gguf.model import GgufModel
+from tissu_core.checkpoint.npz import NpzModel
+from tissu_core.checkpoint.stored_model import StoredModel, TensorFacts
+from tissu_core.checkpoint.tokenizer import load_tokenizer
 from tissu_core.checkpoint.weights import (
     WEIGHTS_FILE,
     StoredTensor,
     list_tensors,
     load_tensors,
+    read_tensor,
     save_tensors,
     weight_files,
 )
@@ -28,6 +35,8 @@ from tissu_core.text.tokenizer import Tokenizer
 
 CONFIG_FILE = "config.json"
 GENERATION_FILE = "generation_config.json"
+WHOLE = ("I8", "I16", "I32", "I64", "U8", "BOOL")
+"""Formats that stay as they are in memory; all else becomes fp32."""
 INT8 = {"bits": 8, "scale": "output"}
 """How ``config.json`` tells that matrices are int8 with one scale for each output."""
 
@@ -75,47 +84,100 @@ def write_model_files(
     tokenizer.save(directory, model.config.max_position_embeddings)
 
 
-def load_model(directory: Path, device: torch.device) -> LoadedModel:
-    """The model of a directory; one that tissu sealed is checked against its hashes first.
+@dataclass(frozen=True)
+class DirectoryModel:
+    """The model of a Hugging Face directory."""
+
+    path: Path
+
+    @cached_property
+    def table(self) -> dict[str, Any]:
+        """Its ``config.json``."""
+        if not (self.path / CONFIG_FILE).is_file():
+            raise InputError(f"{self.path} has no {CONFIG_FILE}", hint="tissu models list")
+        return read_json(self.path / CONFIG_FILE)
+
+    @cached_property
+    def tensors(self) -> dict[str, StoredTensor]:
+        """The tensors of its safetensors, from their headers."""
+        return list_tensors(self.path)
+
+    def read(self, name: str) -> torch.Tensor:
+        """One tensor."""
+        return read_tensor(self.tensors[name].file, name)
+
+    def load(self) -> dict[str, torch.Tensor]:
+        """All tensors, of one file or of several."""
+        files = weight_files(self.path)
+        return {name: t for file in files for name, t in load_tensors(file).items()}
+
+    def end_ids(self) -> list[int]:
+        """Those that ``config.json`` and ``generation_config.json`` name."""
+        return [*self._declared_ends()]
+
+    def _declared_ends(self) -> Iterator[int]:
+        for name in (CONFIG_FILE, GENERATION_FILE):
+            path = self.path / name
+            ends = read_json(path).get("eos_token_id") if path.is_file() else None
+            listed = ends if isinstance(ends, list) else [ends]
+            yield from (end for end in listed if type(end) is int)
+
+
+def open_model(path: Path) -> StoredModel:
+    """The model in a directory, a ``.gguf`` or a ``.npz``; weights are not read yet.
+
+    Raises:
+        InputError: If it can only be a pickle, or a file is damaged.
+    """
+    refuse_pickles(path)
+    match path.suffix if path.is_file() else "":
+        case ".gguf":
+            return GgufModel.open(path)
+        case ".npz":
+            return NpzModel(path, DirectoryModel(path.parent))
+        case _:
+            return DirectoryModel(path)
+
+
+def load_model(path: Path, device: torch.device) -> LoadedModel:
+    """The model at ``path``; a directory that tissu sealed is checked against its hashes first.
 
     Raises:
         InputError: If files are missing or of a kind tissu does not read.
         IntegrityError: If a sealed file is damaged.
         ResourceError: If it does not fit memory.
     """
-    refuse_pickles(directory)
-    if is_sealed(directory):
-        verify(directory)
-    if not (directory / CONFIG_FILE).is_file():
-        raise InputError(f"{directory} has no {CONFIG_FILE}", hint="tissu models list")
-    table = read_json(directory / CONFIG_FILE)
-    config = from_hugging_face(table, directory)
-    model = build_layers(table, config, directory)
-    _require_room(list_tensors(directory).values(), directory, device)
-    stored = {n: t for path in weight_files(directory) for n, t in load_tensors(path).items()}
-    family = family_of(table)
-    _fill(model, family.from_file(stored, config), directory)
-    tokenizer = Tokenizer.load(directory)
-    end_ids = tokenizer.end_ids | {*_declared_ends(directory)}
+    stored = open_model(path)
+    if is_sealed(path):
+        verify(path)
+    config = from_hugging_face(stored.table, path)
+    model = build_layers(stored.table, config, path)
+    _require_room(stored.tensors.values(), path, device)
+    tensors = stored.load()
+    family = family_of(stored.table)
+    _fill(model, family.from_file(tensors, config), path)
+    tokenizer = load_tokenizer(path)
+    end_ids = tokenizer.end_ids | {*stored.end_ids()}
     model = model.to(device).eval()
-    return LoadedModel(model, tokenizer, directory, end_ids, family.notices(stored), family)
+    return LoadedModel(model, tokenizer, path, end_ids, family.notices(tensors), family)
 
 
-def _require_room(tensors: Iterable[StoredTensor], directory: Path, device: torch.device) -> None:
-    needed = sum(stored.loaded_bytes for stored in tensors)
+def _require_room(tensors: Iterable[TensorFacts], path: Path, device: torch.device) -> None:
+    needed = sum(
+        stored.num_bytes if stored.dtype in WHOLE else 4 * math.prod(stored.shape)  # fp32
+        for stored in tensors
+    )
     free = min(free_bytes(torch.device("cpu")), free_bytes(device))
     if needed > free:
         raise ResourceError(
-            f"{directory} needs {needed / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB free",
+            f"{path} needs {needed / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB free",
             hint="use a smaller model, or one of int8 weights that tissu quantize made",
         )
 
 
-def _declared_ends(directory: Path) -> Iterator[int]:
-    for name in (CONFIG_FILE, GENERATION_FILE):
-        path = directory / name
-        ends = read_json(path).get("eos_token_id") if path.is_file() else None
-        yield from (end for end in (ends if isinstance(ends, list) else [ends]) if type(end) is int)
+def file_of(path: Path, name: str) -> Path:
+    """The file ``name`` of a model's directory; of a model in one file, that."""
+    return path if path.is_file() else path / name
 
 
 def refuse_pickles(path: Path) -> None:
@@ -146,8 +208,8 @@ def build_layers(table: dict[str, Any], config: ModelConfig, directory: Path) ->
         return build_empty(config)
     if packing != INT8:
         raise InputError(
-            f"{directory / CONFIG_FILE} has weights packed as {packing!r}; this version reads "
-            f"{INT8!r}",
+            f"{file_of(directory, CONFIG_FILE)} has weights packed as {packing!r}; this version "
+            f"reads {INT8!r}",
             hint="use a copy of the model that is not quantized",
         )
     return use_int8_layers(build_empty(config))
@@ -195,7 +257,7 @@ def from_hugging_face(table: dict[str, Any], directory: Path) -> ModelConfig:
     Raises:
         InputError: If it is another family or uses a feature that would be ignored.
     """
-    path = directory / CONFIG_FILE
+    path = file_of(directory, CONFIG_FILE)
     try:
         return family_of(table).from_table(table)
     except UnreadableConfigError as error:

@@ -35,11 +35,6 @@ class StoredTensor:
         bits = re.search(r"\d+", self.dtype)  # BOOL has no number, and takes a byte
         return math.prod(self.shape) * (int(bits[0]) if bits else 8) // 8
 
-    @property
-    def loaded_bytes(self) -> int:
-        """Its size in memory, where all but whole numbers is fp32."""
-        return 4 * math.prod(self.shape) if "F" in self.dtype else self.num_bytes
-
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write named tensors.
@@ -100,6 +95,22 @@ def _read_index(path: Path) -> dict[str, str]:
     if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
         raise InputError(f"{path} has no weight_map from tensors to files", hint=_ANOTHER)
     return places
+
+
+def read_tensor(path: Path, name: str) -> Tensor:
+    """One tensor of a file, on the CPU.
+
+    Raises:
+        InputError: If it is no safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensor: Tensor = file.get_tensor(name)
+            return tensor
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path} is no whole safetensors file: {error}", hint="use another copy of the model"
+        ) from error
 
 
 def list_tensors(directory: Path) -> dict[str, StoredTensor]:

@@ -5,12 +5,10 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 import torch
-from safetensors import safe_open
 
-from tissu_core.checkpoint.weights import list_tensors
+from tissu_core.checkpoint.stored_model import StoredModel
 from tissu_core.errors import ConfigError
 from tissu_core.events import TensorSummarized
 
@@ -105,27 +103,24 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in name.split(".")]
 
 
-def summarize(path: Path, query: str, bins: int) -> Iterator[TensorSummarized]:
-    """Statistics of every matching tensor of a model directory; one is in memory at a time.
+def summarize(model: StoredModel, query: str, bins: int) -> Iterator[TensorSummarized]:
+    """Statistics of every matching tensor of a model; one is in memory at a time.
+
+    Of a matrix stored as int8 they are those of the values that its whole numbers stand for.
 
     Raises:
         InputError: If there are no safetensors.
         ConfigError: If nothing matches.
     """
-    stored = list_tensors(path)
-    for name in match_names(query, list(stored)):
-        with safe_open(stored[name].file, framework="pt") as file:
-            tensor = file.get_tensor(name)
-            scale = file.get_tensor(name + "_scale") if name + "_scale" in stored else None
-        yield _summarize(name, tensor, bins, scale)
+    for name in match_names(query, list(model.tensors)):
+        tensor, stored = model.read(name), model.tensors[name]
+        scale = model.read(name + "_scale") if name + "_scale" in model.tensors else None
+        is_packed = stored.num_bytes != tensor.nbytes  # and was unpacked as it was read
+        dtype = stored.dtype if is_packed else str(tensor.dtype).removeprefix("torch.")
+        yield _summarize(name, dtype, tensor if scale is None else tensor * scale[:, None], bins)
 
 
-def _summarize(
-    name: str, tensor: torch.Tensor, bins: int, scale: torch.Tensor | None
-) -> TensorSummarized:
-    """Figures of the values; of an int8 matrix those that its whole numbers stand for."""
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    tensor = tensor if scale is None else tensor * scale[:, None]
+def _summarize(name: str, dtype: str, tensor: torch.Tensor, bins: int) -> TensorSummarized:
     count = zeros = nans = 0
     low, high, total, squares = math.inf, -math.inf, 0.0, 0.0
     for part in _parts(tensor):

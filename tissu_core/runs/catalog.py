@@ -8,7 +8,7 @@ from pathlib import Path
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.errors import BusyError, InputError, IntegrityError, TissuError, nearest
 from tissu_core.fetch.hub_cache import is_repo
-from tissu_core.fetch.model_files import model_in
+from tissu_core.fetch.model_files import ONE_FILE, model_in
 from tissu_core.runs.follow import RunFacts, read_facts
 from tissu_core.runs.home import home, models_directory, runs_directory
 from tissu_core.runs.known_models import FIRST_MODEL, known_model
@@ -113,7 +113,9 @@ def locate_model(given: str | None) -> Path:
     if given is None:
         return _newest_model()
     path = Path(given).expanduser()
-    for candidate in (runs_directory() / given, models_directory() / given, path):
+    stored = models_directory() / given
+    files = [stored.with_name(stored.name + kind) for kind in ONE_FILE]
+    for candidate in (runs_directory() / given, stored, *files, path):
         if (candidate / RUN_FILE).is_file():
             return _model_of_run(candidate) or _refuse_unsaved(candidate)
         if is_sealed(candidate) or model_in(candidate) is not None:

@@ -37,14 +37,14 @@ def inspect_model(model: str | None) -> ModelReport:
         InputError: If there is no such model, or it is of a kind tissu does not read.
     """
     path = find_model(model)
-    from tissu_core.checkpoint.weights import list_tensors
+    from tissu_core.checkpoint.model_directory import from_hugging_face, open_model
     from tissu_core.interpret.modules import count_modules
     from tissu_core.models.build import build_empty
-    from tissu_core.runs.loading import read_model_config
 
-    config = read_model_config(path)
+    stored_model = open_model(path)
+    config = from_hugging_face(stored_model.table, path)
     bytes_by_dtype: Counter[str] = Counter()
-    for stored in list_tensors(path).values():
+    for stored in stored_model.tensors.values():
         bytes_by_dtype[stored.dtype] += stored.num_bytes
     modules = count_modules(build_empty(config))
     train_flops = train_flops_per_token(config)
@@ -70,11 +70,10 @@ def inspect_weights(query: str, model: str | None, bins: int) -> Iterator[Tensor
         ConfigError: If no tensor matches.
     """
     path = find_model(model)
-    from tissu_core.checkpoint.model_directory import refuse_pickles
+    from tissu_core.checkpoint.model_directory import open_model
     from tissu_core.interpret.weights import summarize
 
-    refuse_pickles(path)
-    yield from summarize(path, query, bins)
+    yield from summarize(open_model(path), query, bins)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,18 +5,17 @@ from pathlib import Path
 import torch
 
 from tissu_core.checkpoint.model_directory import (
-    CONFIG_FILE,
     LoadedModel,
     from_hugging_face,
     load_model,
-    refuse_pickles,
+    open_model,
 )
 from tissu_core.config.model import ModelConfig
 from tissu_core.config.training import DeviceConfig
 from tissu_core.errors import InputError, IntegrityError
 from tissu_core.runs.catalog import find_model, name_a_good_one
 from tissu_core.runtime.device import default_threads, resolve_device
-from tissu_core.storage import is_sealed, read_json, verify
+from tissu_core.storage import is_sealed, verify
 
 _TRIES = 3
 """A run prunes what a reader has just begun to read; by then its pointer names another."""
@@ -46,12 +45,9 @@ def load_for_use(model: str | None, machine: DeviceConfig) -> tuple[LoadedModel,
 
 
 def read_model_config(path: Path) -> ModelConfig:
-    """The architecture of a model directory; no weights are read.
+    """The architecture of a model; no weights are read.
 
     Raises:
         InputError: If it is none, or of a kind tissu does not read.
     """
-    refuse_pickles(path)
-    if not (path / CONFIG_FILE).is_file():
-        raise InputError(f"{path} has no {CONFIG_FILE}", hint="tissu models list")
-    return from_hugging_face(read_json(path / CONFIG_FILE), path)
+    return from_hugging_face(open_model(path).table, path)

@@ -62,13 +62,14 @@ def quantize(
     yield StageAdvanced(stage="rounding", done=0, total=0, unit="bits")
     quantize_int8(loaded.model)
     after = yield from _measure(loaded, data)
-    source = {"path": str(path), "sha256": {f.name: sha256_file(f) for f in weight_files(path)}}
+    files = [path] if path.is_file() else weight_files(path)
+    source = {"path": str(path), "sha256": {f.name: sha256_file(f) for f in files}}
     facts = {"tissu": __version__, "kind": "model", "method": "int8", "lineage": [source]}
     # Beside the scores of runs stand only scores of the same text.
     score = {} if after is None or data.corpus else {"bits_per_byte": after.bits_per_byte}
     remove_leftovers(target.parent)
     with sealed_directory(target, facts | score) as temporary:
-        write_model_files(temporary, loaded.model, loaded.tokenizer)
+        write_model_files(temporary, loaded.model, loaded.tokenizer, end_ids=loaded.end_ids)
         for kept in ("generation_config.json", "chat_template.jinja"):
             if (path / kept).is_file():
                 shutil.copyfile(path / kept, temporary / kept)

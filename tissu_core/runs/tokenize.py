@@ -8,6 +8,7 @@ from threading import Event
 from typing import TypeAlias
 
 from tissu_core import __version__
+from tissu_core.checkpoint.tokenizer import load_tokenizer
 from tissu_core.config.data import DataConfig
 from tissu_core.config.tokenizer import TokenizerConfig
 from tissu_core.data.corpus import (
@@ -100,7 +101,7 @@ def encode(chunks: Iterable[str], given: str | None) -> Iterator[list[int]]:
     Raises:
         InputError: If there is no such tokenizer.
     """
-    tokenizer = Tokenizer.load(find_model(given))
+    tokenizer = load_tokenizer(find_model(given))
     pieces = iter_pieces(chunks)
     while batch := list(islice(pieces, _PIECES_AT_ONCE)):
         yield from tokenizer.encode_batch(batch)
@@ -112,7 +113,7 @@ def decode(ids: Iterable[int], given: str | None) -> Iterator[str]:
     Raises:
         InputError: If there is no such tokenizer, or it has no such id.
     """
-    return iter_decoded(Tokenizer.load(find_model(given)), ids)
+    return iter_decoded(load_tokenizer(find_model(given)), ids)
 
 
 def measure(data: DataConfig, given: Sequence[str | None]) -> Iterator[MeasureEvent]:
@@ -163,6 +164,6 @@ def compare(
 def _open(given: Sequence[str | None]) -> list[TokenizerFigures]:
     paths = [find_model(name) for name in given]
     return [
-        TokenizerFigures(name or str(path), Tokenizer.load(path))
+        TokenizerFigures(name or str(path), load_tokenizer(path))
         for name, path in zip(given, paths, strict=True)
     ]

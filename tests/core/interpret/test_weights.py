@@ -9,6 +9,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from tests.samples import make_config, make_model
+from tissu_core.checkpoint.model_directory import DirectoryModel
 from tissu_core.checkpoint.weights import save_tensors
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.events import TensorSummarized
@@ -22,7 +23,7 @@ ATTENTION = ("k_norm", "k_proj", "o_proj", "q_norm", "q_proj", "v_proj")
 
 def summary(tmp_path: Path, tensor: Tensor) -> TensorSummarized:
     save_tensors(tmp_path / "model.safetensors", {"only": tensor})
-    (found,) = summarize(tmp_path, "only", BINS)
+    (found,) = summarize(DirectoryModel(tmp_path), "only", BINS)
     return found
 
 
@@ -124,12 +125,15 @@ def test_only_tensors_that_match_are_read(tmp_path: Path, monkeypatch: pytest.Mo
         def keys(self) -> list[str]:
             return list(self._file.keys())
 
+        def get_slice(self, name: str) -> Any:
+            return self._file.get_slice(name)
+
         def get_tensor(self, name: str) -> Any:
             read.append(name)
             return self._file.get_tensor(name)
 
-    monkeypatch.setattr(weights, "safe_open", Spy)
-    summaries = summarize(tmp_path, "layer.1", BINS)
+    monkeypatch.setattr("tissu_core.checkpoint.weights.safe_open", Spy)
+    summaries = summarize(DirectoryModel(tmp_path), "layer.1", BINS)
     assert next(summaries).name == "layers.1.mlp.up"
     assert list(summaries) == [] and read == ["layers.1.mlp.up"], "no moments, no other layer"
 
@@ -139,7 +143,7 @@ def test_tensors_of_all_files_are_found(tmp_path: Path) -> None:
     for name, file in places.items():
         save_tensors(tmp_path / file, {name: torch.full((2,), float(name[7]))})
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
-    assert [(s.name, s.mean) for s in summarize(tmp_path, "layers", BINS)] == [
+    assert [(s.name, s.mean) for s in summarize(DirectoryModel(tmp_path), "layers", BINS)] == [
         ("layers.0.up", 0.0),
         ("layers.1.up", 1.0),
     ]
@@ -147,12 +151,12 @@ def test_tensors_of_all_files_are_found(tmp_path: Path) -> None:
 
 def test_a_directory_without_weights_or_with_half_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no model\.safetensors"):
-        list(summarize(tmp_path, "norm", BINS))
+        list(summarize(DirectoryModel(tmp_path), "norm", BINS))
     path = tmp_path / "model.safetensors"
     save_tensors(path, {"norm": torch.ones(100)})
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(InputError, match="no whole safetensors"):
-        list(summarize(tmp_path, "norm", BINS))
+        list(summarize(DirectoryModel(tmp_path), "norm", BINS))
 
 
 GPT2 = ["wte.weight", "wpe.weight", "ln_f.weight"] + [

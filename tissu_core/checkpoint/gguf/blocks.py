@@ -1,0 +1,202 @@
+"""How GGUF packs numbers into blocks, and their way back to fp32.
+
+A block holds a scale, in some types a minimum, and small whole numbers; layouts and arithmetic are
+those of ggml's reference, so that values are equal to the bit.
+Source: github.com/ggml-org/ggml, ``ggml-common.h`` (layouts) and ``ggml-quants.c``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+_PART = 1 << 16
+"""Values worked on at once, which stay in a core's cache."""
+_IQ4_LEVELS = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockType:
+    """One of GGUF's types of tensors."""
+
+    name: str
+    num_values: int
+    """In a block, which lies within a row."""
+    num_bytes: int
+    unpack: Callable[[Bytes], Floats]
+    """(blocks, num_bytes) to fp32 that can be reshaped to (blocks, num_values)."""
+
+
+def dequantize(kind: BlockType, packed: Bytes) -> Floats:
+    """The values of packed rows.
+
+    Shapes: packed (rows, bytes of a row), returns (rows, values of a row).
+    """
+    blocks = packed.reshape(-1, kind.num_bytes)
+    values = np.empty((len(blocks), kind.num_values), np.float32)
+    step = max(1, _PART // kind.num_values)
+    with np.errstate(all="ignore"):  # a damaged scale is no number, and neither are its values
+        for begin in range(0, len(blocks), step):
+            part = slice(begin, begin + step)
+            values[part] = kind.unpack(blocks[part]).reshape(-1, kind.num_values)
+    return values.reshape(len(packed), -1)
+
+
+def _split(blocks: Bytes, *sizes: int) -> list[Bytes]:
+    """The fields of each block by their sizes in bytes; what is left is the last."""
+    return np.split(blocks, np.cumsum(sizes), axis=1)
+
+
+def _half(field: Bytes) -> Floats:
+    """fp16 numbers as fp32."""
+    return np.ascontiguousarray(field).view("<f2").astype(np.float32)
+
+
+def _bits(field: Bytes, width: int, group: int) -> Bytes:
+    """Whole numbers of ``width`` bits: the lowest of ``group`` bytes, then their next, and on."""
+    shifts = np.arange(0, 8, width, dtype=np.uint8)[:, None]
+    planes = field.reshape(len(field), -1, 1, group) >> shifts
+    planes &= np.uint8((1 << width) - 1)
+    return planes.reshape(len(field), -1)
+
+
+def _fifth(low: Bytes, high: Bytes) -> Bytes:
+    return low | (high << np.uint8(4))
+
+
+def _signed(numbers: Bytes, zero: int) -> NDArray[np.int8]:
+    return numbers.view(np.int8) - np.int8(zero)
+
+
+def _scaled(scale: Floats, numbers: NDArray[np.integer]) -> Floats:
+    """Runs of a block times their scale each; as many runs as scales."""
+    runs = numbers.reshape(*scale.shape, -1).astype(np.float32)
+    runs *= scale[..., None]
+    return runs
+
+
+def _f32(blocks: Bytes) -> Floats:
+    return blocks.view("<f4")
+
+
+def _bf16(blocks: Bytes) -> Floats:
+    return (blocks.view("<u2").astype(np.uint32) << np.uint32(16)).view(np.float32)
+
+
+def _q4_0(blocks: Bytes) -> Floats:
+    scale, numbers = _split(blocks, 2)
+    return _scaled(_half(scale), _signed(_bits(numbers, 4, 16), 8))
+
+
+def _q4_1(blocks: Bytes) -> Floats:
+    scale, low, numbers = _split(blocks, 2, 2)
+    return _scaled(_half(scale), _bits(numbers, 4, 16)) + _half(low)[..., None]
+
+
+def _q5_0(blocks: Bytes) -> Floats:
+    scale, high, numbers = _split(blocks, 2, 4)
+    return _scaled(_half(scale), _signed(_fifth(_bits(numbers, 4, 16), _bits(high, 1, 1)), 16))
+
+
+def _q5_1(blocks: Bytes) -> Floats:
+    scale, low, high, numbers = _split(blocks, 2, 2, 4)
+    whole = _fifth(_bits(numbers, 4, 16), _bits(high, 1, 1))
+    return _scaled(_half(scale), whole) + _half(low)[..., None]
+
+
+def _q8_0(blocks: Bytes) -> Floats:
+    scale, numbers = _split(blocks, 2)
+    return _scaled(_half(scale), numbers.view(np.int8))
+
+
+def _q2_k(blocks: Bytes) -> Floats:
+    pairs, numbers, scale, low = _split(blocks, 16, 64, 2)
+    scales = _half(scale) * (pairs & 15).astype(np.float32)
+    lows = _half(low) * (pairs >> 4).astype(np.float32)
+    return _scaled(scales, _bits(numbers, 2, 32)) - lows[..., None]
+
+
+def _q3_k(blocks: Bytes) -> Floats:
+    high, numbers, low_scales, high_scales, scale = _split(blocks, 32, 64, 8, 4)
+    scales = _signed(_fifth(_bits(low_scales, 4, 8), _bits(high_scales, 2, 4)), 32)
+    lifted = _bits(high, 1, 32) << np.uint8(2)
+    whole = _signed(_bits(numbers, 2, 32) | lifted, 4)
+    return _scaled(_half(scale) * scales.astype(np.float32), whole)
+
+
+def _k_scales(blocks: Bytes) -> tuple[Floats, Floats, Bytes]:
+    """Scales and minima of the eight runs of a Q4_K or Q5_K block, (blocks, 8), and its rest.
+
+    The six bits of each stand in twelve bytes: four of the first eight runs' low six bits, then
+    the last four runs' low four, whose upper two are the top bits of the bytes before.
+    """
+    scale, low, scales, lows, last, rest = _split(blocks, 2, 2, 4, 4, 4)
+    scales = np.hstack([scales & 63, (last & 15) | ((scales >> 2) & 48)])
+    lows = np.hstack([lows & 63, (last >> 4) | ((lows >> 2) & 48)])
+    return _half(scale) * scales.astype(np.float32), _half(low) * lows.astype(np.float32), rest
+
+
+def _q4_k(blocks: Bytes) -> Floats:
+    scales, lows, numbers = _k_scales(blocks)
+    return _scaled(scales, _bits(numbers, 4, 32)) - lows[..., None]
+
+
+def _q5_k(blocks: Bytes) -> Floats:
+    scales, lows, rest = _k_scales(blocks)
+    high, numbers = _split(rest, 32)
+    return _scaled(scales, _fifth(_bits(numbers, 4, 32), _bits(high, 1, 32))) - lows[..., None]
+
+
+def _q6_k(blocks: Bytes) -> Floats:
+    numbers, high, scales, scale = _split(blocks, 128, 64, 16)
+    whole = _signed(_fifth(_bits(numbers, 4, 64), _bits(high, 2, 32)), 32)
+    return _scaled(_half(scale) * scales.view(np.int8).astype(np.float32), whole)
+
+
+def _iq4_nl(blocks: Bytes) -> Floats:
+    scale, numbers = _split(blocks, 2)
+    return _scaled(_half(scale), np.array(_IQ4_LEVELS, np.int8)[_bits(numbers, 4, 16)])
+
+
+BLOCK_TYPES: dict[int, BlockType] = {
+    0: BlockType("F32", 1, 4, _f32),
+    1: BlockType("F16", 1, 2, _half),
+    2: BlockType("Q4_0", 32, 18, _q4_0),
+    3: BlockType("Q4_1", 32, 20, _q4_1),
+    6: BlockType("Q5_0", 32, 22, _q5_0),
+    7: BlockType("Q5_1", 32, 24, _q5_1),
+    8: BlockType("Q8_0", 32, 34, _q8_0),
+    10: BlockType("Q2_K", 256, 84, _q2_k),
+    11: BlockType("Q3_K", 256, 110, _q3_k),
+    12: BlockType("Q4_K", 256, 144, _q4_k),
+    13: BlockType("Q5_K", 256, 176, _q5_k),
+    14: BlockType("Q6_K", 256, 210, _q6_k),
+    20: BlockType("IQ4_NL", 32, 18, _iq4_nl),
+    30: BlockType("BF16", 1, 2, _bf16),
+}
+"""What this version reads, by GGUF's number of the type."""
+
+OTHER_TYPES = {
+    9: "Q8_1",
+    15: "Q8_K",
+    16: "IQ2_XXS",
+    17: "IQ2_XS",
+    18: "IQ3_XXS",
+    19: "IQ1_S",
+    21: "IQ3_S",
+    22: "IQ2_S",
+    23: "IQ4_XS",
+    24: "I8",
+    25: "I16",
+    26: "I32",
+    27: "I64",
+    28: "F64",
+    29: "IQ1_M",
+    34: "TQ1_0",
+    35: "TQ2_0",
+    39: "MXFP4",
+}
+"""What it names when it refuses."""

@@ -1,0 +1,53 @@
+"""What a model on disk is to those who read it, whatever kind of file it lies in."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class TensorFacts(Protocol):
+    """What a file says of a tensor before it is read."""
+
+    @property
+    def dtype(self) -> str:
+        """As the file spells it: F32, BF16, Q4_K."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows first."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Its size in the file."""
+
+
+class StoredModel(Protocol):
+    """A model of which is read what is asked for, by the names of its family at Hugging Face.
+
+    Raises, in every method:
+        InputError: If a file is missing, damaged or of a kind that tissu does not read.
+    """
+
+    @property
+    def path(self) -> Path:
+        """The directory or file."""
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """Its ``config.json``."""
+
+    @property
+    def tensors(self) -> Mapping[str, TensorFacts]:
+        """What it holds by name; only headers are read."""
+
+    def read(self, name: str) -> "Tensor":
+        """One tensor, on the CPU."""
+
+    def load(self) -> dict[str, "Tensor"]:
+        """All tensors that the model is built of, on the CPU."""
+
+    def end_ids(self) -> Iterable[int]:
+        """Tokens that end a reply beside the tokenizer's own."""

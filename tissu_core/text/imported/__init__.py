@@ -1,0 +1,1 @@
+"""Tokenizers that other programs keep in formats of their own."""
