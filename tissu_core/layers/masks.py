@@ -23,7 +23,7 @@ def attention_mask(
 
     Shapes: (T, S) booleans; with H ``slopes`` (H, T, S) numbers in fp32, -inf where unseen.
     """
-    with torch.inference_mode(mode=False):  # kept for training, which may be next
+    with torch.inference_mode(False):  # kept for training, which may be next
         query = torch.arange(keys - time, keys, device=like)[:, None]
         distance = query - torch.arange(keys, device=like)
         is_seen = distance >= 0

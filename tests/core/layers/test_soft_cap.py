@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from tests.samples import make_config, make_model, random_ids
 from tissu_core.layers.masks import attention_mask
 from tissu_core.layers.soft_cap import BLOCK, capped_attention, soft_cap
 
@@ -39,3 +40,13 @@ def test_dropout_keeps_the_mean() -> None:
     out = capped_attention(queries, keys, torch.ones(1, 1, 200, 4), mask, cap=5.0, dropout=0.5)
     assert out.std() > 0.05
     assert out[0, 0, 50:].mean().item() == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
+def test_a_compiler_traces_capped_attention_and_its_mask_in_one_piece() -> None:
+    config = make_config(num_hidden_layers=1, attn_logit_softcapping=0.5, sliding_window=6)
+    stack = make_model(config).model
+    ids = random_ids(2, 20)
+    expected = stack(ids)
+    traced = torch.compile(stack, backend="eager", fullgraph=True)
+    torch.testing.assert_close(traced(ids), expected, atol=1e-6, rtol=1e-5)
