@@ -37,9 +37,9 @@ class LoadedModel:
 def write_model_files(directory: Path, model: Decoder, tokenizer: Tokenizer) -> None:
     """Write what transformers, vLLM and SGLang read: config, weights, tokenizer, generation."""
     family = TISSU if is_int8(model) else family_for(model.config)
-    table = to_hugging_face(model.config, tokenizer.end_id, family)
+    ends = {"bos_token_id": tokenizer.start_id, "eos_token_id": tokenizer.end_id}
+    table = to_hugging_face(model.config, tokenizer.end_id, family) | ends
     write_json(directory / CONFIG_FILE, table | ({"quantization": INT8} if is_int8(model) else {}))
-    ends = {"bos_token_id": tokenizer.end_id, "eos_token_id": tokenizer.end_id}
     write_json(directory / GENERATION_FILE, {**ends, "do_sample": True, "temperature": 0.8})
     weights = model.state_dict()
     if model.config.tie_word_embeddings:

@@ -119,7 +119,7 @@ def _tokenize(
     ticks, read, text_bytes = Ticks(), 0, 0
     for texts, sources in _iter_text_batches(iter_corpus(files, bad_lines)):
         for ids, source in zip(tokenizer.encode_batch(texts), sources, strict=True):
-            writer.append([tokenizer.end_id, *ids], source)
+            writer.append(tokenizer.document(ids), source)
         read += sum(map(len, texts))
         text_bytes += sum(len(text.encode()) for text in texts)
         if stop():

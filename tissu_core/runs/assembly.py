@@ -215,13 +215,13 @@ class Assembly:
         return SampleGenerated(step=step, prompt=prompt, text=text)
 
     def _sample_prompt(self) -> tuple[str, list[int]]:
-        end = self.tokenizer.end_id
+        tokenizer = self.tokenizer
         if self.run.training.sample_prompt:
-            ids = self.tokenizer.encode(self.run.training.sample_prompt)
+            ids = tokenizer.encode(self.run.training.sample_prompt)
         else:
             _, spans = self.shards.split(self.run.data.validation_fraction)
             begin = int(spans.starts[0])
             ids = [int(id) for id in self.shards.tokens[begin : begin + _PROMPT_TOKENS]]
-            ids = [id for id in ids if id != end]
+            ids = [id for id in ids if id not in tokenizer.document([])]
         ids = ids[: self.model.config.max_position_embeddings // 2]
-        return self.tokenizer.decode(ids), [end, *ids]
+        return tokenizer.decode(ids), [tokenizer.start_id, *ids]

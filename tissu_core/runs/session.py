@@ -130,7 +130,7 @@ class ChatSession:
 
     def _text_ids(self, text: str) -> list[int]:
         tokenizer = self._loaded.tokenizer
-        return [tokenizer.end_id, *tokenizer.encode(text)]
+        return [tokenizer.start_id, *tokenizer.encode(text)]
 
 
 def open_chat(model: str | None, machine: DeviceConfig) -> ChatSession:

@@ -1,0 +1,1 @@
+"""Tokenizers that other programs made: SentencePiece's, tiktoken's, GGUF's."""
