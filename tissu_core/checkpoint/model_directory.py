@@ -73,7 +73,7 @@ def load_model(directory: Path, device: torch.device) -> LoadedModel:
     )
     share_tied(model)
     tokenizer = Tokenizer.load(directory)
-    end_ids = frozenset({tokenizer.end_id, *_declared_ends(directory)})
+    end_ids = tokenizer.end_ids | frozenset(_declared_ends(directory))
     return LoadedModel(model.to(device).eval(), tokenizer, directory, end_ids)
 
 

@@ -205,7 +205,7 @@ class Assembly:
             max_tokens=_SAMPLE_TOKENS, seed=derive_seed(self.run.training.seed, "sample", step)
         )
         text = ""
-        ends = frozenset({self.tokenizer.end_id})
+        ends = self.tokenizer.end_ids
         with self._as_written():
             for event in generate(
                 self.model, self.tokenizer, ids, config, end_ids=ends, is_healed=True

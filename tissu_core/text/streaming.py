@@ -43,7 +43,8 @@ def iter_encoded(tokenizer: Tokenizer, chunks: Iterable[str]) -> Iterator[list[i
     tokens reach across the places to cut at.
     """
     if not _can_be_cut(tokenizer):
-        chunks = ["".join(chunks)]
+        yield tokenizer.encode("".join(chunks))
+        return
     pieces = iter_pieces(chunks)
     for first in islice(pieces, 1):
         yield tokenizer.encode(first)

@@ -135,6 +135,11 @@ class Tokenizer:
             return self.bos_id
         return self.control_tokens.get(END_OF_TEXT, self.end_id)
 
+    @cached_property
+    def end_ids(self) -> frozenset[int]:
+        """The ids after which nothing of a text follows: its end, and the start of the next."""
+        return frozenset({self.end_id, self.start_id})
+
     def document(self, ids: Sequence[int]) -> list[int]:
         """A whole text among others: its ids, where it begins and, if the next does not, ends."""
         end = [] if self.bos_id in (None, self.end_id) else [self.end_id]

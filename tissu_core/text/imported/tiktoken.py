@@ -60,8 +60,11 @@ def tokenizer_from_ranks(data: bytes, encoding: Encoding) -> Tokenizer:
     controls = encoding.control_tokens or {END_OF_TEXT: 1 + max(ids.values())}
     taken = {id: name for name, id in ids.items()}
     for token, id in controls.items():
-        if id in taken:
-            raise ValueError(f"the id {id:,} of {token} is taken: name the encoding of this file")
+        if id in taken or id >= len(ids) + _MOST_HOLES:
+            raise ValueError(
+                f"{token} would have the id {id:,} among {len(ids):,} tokens: "
+                "it is the file of another encoding"
+            )
     return Tokenizer(_build(ids, controls, encoding.pattern), tokenizer_config())
 
 

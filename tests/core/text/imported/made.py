@@ -35,7 +35,7 @@ def sentencepiece_model(kind: str, *, byte_fallback: bool, rule: str, **more: An
         model_writer=out,
         model_type=kind,
         byte_fallback=byte_fallback,
-        vocab_size=420 if byte_fallback else 200,
+        vocab_size=450 if byte_fallback or more.get("user_defined_symbols") else 200,
         normalization_rule_name=rule,
         hard_vocab_limit=False,
         minloglevel=2,
