@@ -9,14 +9,24 @@ import typer
 from tissu_cli.commands.prompts import clean_argument, read_prompt
 from tissu_cli.commands.signals import Signals
 from tissu_cli.flags import Given, Model, resolve_settings, with_settings
-from tissu_cli.render.console import say
-from tissu_cli.settings import EXIT_INTERRUPTED, EXIT_TERMINATED, is_person_at_stdin
+from tissu_cli.render.console import data, narration, print_json, say
+from tissu_cli.settings import (
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
+    is_person_at_stdin,
+    is_terminal_stdout,
+)
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.runs import UseRun
-from tissu_core.errors import TissuError
+from tissu_core.errors import ConfigError, TissuError
+from tissu_core.events import GenerationFinished, to_record
 
 if TYPE_CHECKING:
-    from tissu_core.runs.session import ChatSession, Message
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from tissu_core.runs.session import ChatSession, Message, Piece
 
 _HELP = "/new forgets the conversation · /prompt shows what the model reads · /quit leaves"
 
@@ -36,23 +46,54 @@ def chat(
     system: Annotated[
         str, typer.Option(metavar="TEXT", help="What the model is told before the conversation.")
     ] = "",
+    template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Another chat template: one of the model's own by name, or a Jinja file.",
+        ),
+    ] = None,
+    show_prompt: Annotated[
+        bool,
+        typer.Option(
+            "--show-prompt",
+            help="Show what the model reads, to the letter: with -p or a pipe instead of the "
+            "reply, in a conversation before each reply.",
+        ),
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="With -p or a pipe: print one JSON object.")
+    ] = False,
     *,
     given: Given,
 ) -> None:
     run = resolve_settings(UseRun, given)
     is_conversation = prompt is None and is_person_at_stdin()
+    if json and is_conversation:
+        raise ConfigError("--json needs a prompt", field="json", hint='tissu chat --json -p "..."')
     text = "" if is_conversation else read_prompt(prompt, "tissu chat")
     from tissu_core.runs.session import open_chat
 
     with Signals() as signals:
         session = open_chat(model, run.machine)
+        if template is not None:
+            session.use_template(template)
         _introduce(session, model)
         if signals.stop.is_set():
             raise typer.Exit(signals.exit_code)
         if not is_conversation:
-            _answer(session, _opening(session, clean_argument(system), text), run.decoding, signals)
+            opening = _opening(session, clean_argument(system), text)
+            if show_prompt:
+                _print_prompt(session, opening, run.decoding, is_json=json)
+            elif json:
+                events = session.reply(opening, run.decoding, signals.stop)
+                end = next(event for event in events if isinstance(event, GenerationFinished))
+                print_json({"model": str(session.path), "prompt": text, **to_record(end)})
+            else:
+                _answer(session, opening, run.decoding, signals)
             raise typer.Exit(signals.exit_code)
-    raise typer.Exit(Conversation(session, clean_argument(system), run.decoding).run())
+    talk = Conversation(session, clean_argument(system), run.decoding, is_prompt_shown=show_prompt)
+    raise typer.Exit(talk.run())
 
 
 def _introduce(session: "ChatSession", model: str | None) -> None:
@@ -74,11 +115,42 @@ def _answer(
     return stream_reply(session.reply(messages, settings, signals.stop)).text
 
 
+def _print_prompt(
+    session: "ChatSession", messages: list["Message"], settings: DecodingConfig, *, is_json: bool
+) -> None:
+    """The prompt on stdout: to the letter where it is data, safe to look at on a terminal."""
+    kept = session.fit(messages, settings.max_tokens)
+    pieces = session.prompt_pieces(kept)
+    text = "".join(piece.text for piece in pieces)
+    if is_json:
+        table = {"model": str(session.path), "prompt": text, "ids": session.prompt_ids(kept)}
+        shown = [{"text": piece.text, "is_control": piece.is_control} for piece in pieces]
+        print_json({**table, "pieces": shown})
+    elif is_terminal_stdout():
+        _draw_prompt(data(), pieces)
+    else:
+        sys.stdout.write(text)
+
+
+def _draw_prompt(console: "Console", pieces: "Sequence[Piece]") -> None:
+    from tissu_cli.render.prompt import prompt_text
+
+    console.print(prompt_text(pieces), soft_wrap=True)
+
+
 class Conversation:
     """Reads lines, keeps the history, prints replies. Ctrl-C stops a reply, not the program."""
 
-    def __init__(self, session: "ChatSession", system: str, settings: DecodingConfig) -> None:
+    def __init__(
+        self,
+        session: "ChatSession",
+        system: str,
+        settings: DecodingConfig,
+        *,
+        is_prompt_shown: bool,
+    ) -> None:
         self._session, self._system, self._settings = session, system, settings
+        self._is_prompt_shown = is_prompt_shown
         self._messages = session.system_messages(system)
 
     def run(self) -> int:
@@ -118,7 +190,7 @@ class Conversation:
             case ["/new", *_]:
                 self._messages = self._session.system_messages(self._system)
             case ["/prompt", *_]:
-                say(self._session.render_prompt(self._messages) if self._messages else "(empty)")
+                self._show_prompt(self._messages)
             case ["/help", *_]:
                 say(_HELP)
             case [word, *_] if word.startswith("/") and word[1:].isalpha():
@@ -128,11 +200,19 @@ class Conversation:
 
     def _say(self, line: str) -> None:
         messages = [*self._messages, self._session.user_message(line)]
+        if self._is_prompt_shown:
+            self._show_prompt(self._session.fit(messages, self._settings.max_tokens))
         with Signals() as signals:
             reply = _answer(self._session, messages, self._settings, signals)
         self._messages = [*messages, self._session.assistant_message(reply)]
         if signals.exit_code == EXIT_TERMINATED:
             raise typer.Exit(EXIT_TERMINATED)
+
+    def _show_prompt(self, messages: list["Message"]) -> None:
+        if messages:
+            _draw_prompt(narration(), self._session.prompt_pieces(messages))
+        else:
+            say("(empty)")
 
     def _use_line_editing(self) -> None:
         with suppress(ImportError):

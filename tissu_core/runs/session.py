@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.training import DeviceConfig
+from tissu_core.errors import InputError
 from tissu_core.events import ChatEvent, ContextTrimmed, GenerateEvent
 from tissu_core.runs.catalog import find_model
-from tissu_core.text.chat_template import Message
+from tissu_core.text.chat_template import Message, Piece
+from tissu_core.text.template_files import read_template
 
-__all__ = ["ChatSession", "Message", "open_chat"]
+__all__ = ["ChatSession", "Message", "Piece", "open_chat"]
 
 if TYPE_CHECKING:
     from tissu_core.checkpoint.model_directory import LoadedModel
@@ -56,12 +58,36 @@ class ChatSession:
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Tokens of the prompt that these messages make."""
-        return len(self._prompt_ids(messages))
+        return len(self.prompt_ids(messages))
 
-    def render_prompt(self, messages: Sequence[Message]) -> str:
-        """The exact text the model reads, control tokens spelled out."""
-        ids = self._prompt_ids(messages)
-        return self._loaded.tokenizer.backend.decode(ids, skip_special_tokens=False)
+    def prompt_pieces(self, messages: Sequence[Message]) -> list[Piece]:
+        """The exact text the model reads, control tokens told from what only spells them."""
+        tokenizer = self._loaded.tokenizer
+        if self.has_template:
+            return tokenizer.chat_pieces(messages)
+        opening = Piece(tokenizer.spelling(tokenizer.start_id), is_control=True)
+        return [opening, Piece(_plain_text(messages), is_control=False)]
+
+    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
+        """The ids the model reads."""
+        if self.has_template:
+            return self._loaded.tokenizer.encode_chat(messages)
+        return self._text_ids(_plain_text(messages))
+
+    def use_template(self, given: str) -> None:
+        """Prompt through another template: one of the model's own by its name, or a file.
+
+        Raises:
+            InputError: If it is neither.
+        """
+        tokenizer, path = self._loaded.tokenizer, Path(given).expanduser()
+        named = tokenizer.chat_templates
+        if given not in named and not path.is_file():
+            raise InputError(
+                f"{given} is neither a file nor a chat template of this model",
+                hint=f"--template with a file, or one of: {', '.join(named) or '(it has none)'}",
+            )
+        tokenizer.chat_template = named[given] if given in named else read_template(path)
 
     def reply(
         self, messages: Sequence[Message], settings: DecodingConfig, stop: threading.Event
@@ -74,10 +100,10 @@ class ChatSession:
         Raises:
             InputError: If the last message alone fills the context.
         """
-        kept = self._fit(messages, settings.max_tokens)
+        kept = self.fit(messages, settings.max_tokens)
         if len(kept) < len(messages):
             yield ContextTrimmed(dropped=len(messages) - len(kept), kept=len(kept))
-        ids = self._prompt_ids(kept)
+        ids = self.prompt_ids(kept)
         yield from self._generate(ids, settings, stop, is_text=not self.has_template)
 
     def complete(
@@ -109,7 +135,8 @@ class ChatSession:
             is_healed=is_text,
         )
 
-    def _fit(self, messages: Sequence[Message], reply_tokens: int) -> list[Message]:
+    def fit(self, messages: Sequence[Message], reply_tokens: int) -> list[Message]:
+        """The messages that a reply of this length leaves room for, the oldest left out first."""
         # A reply may use half of the context at most, or a long --max-tokens would leave no past.
         room = self.context_tokens - min(reply_tokens, self.context_tokens // 2)
         kept = list(messages)
@@ -123,14 +150,13 @@ class ChatSession:
                 del kept[oldest]
         return kept
 
-    def _prompt_ids(self, messages: Sequence[Message]) -> list[int]:
-        if self.has_template:
-            return self._loaded.tokenizer.encode_chat(messages)
-        return self._text_ids("".join(message.content for message in messages))
-
     def _text_ids(self, text: str) -> list[int]:
         tokenizer = self._loaded.tokenizer
         return [tokenizer.start_id, *tokenizer.encode(text)]
+
+
+def _plain_text(messages: Sequence[Message]) -> str:
+    return "".join(message.content for message in messages)
 
 
 def open_chat(model: str | None, machine: DeviceConfig) -> ChatSession:

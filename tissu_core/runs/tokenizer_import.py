@@ -15,13 +15,8 @@ from tissu_core.storage import read_json, sealed_directory, sha256_file
 from tissu_core.text.backend import named_failures, read_backend, read_bounded
 from tissu_core.text.imported.sentencepiece import tokenizer_from_sentencepiece
 from tissu_core.text.imported.tiktoken import ENCODINGS, Encoding, tokenizer_from_ranks
-from tissu_core.text.tokenizer import (
-    CHAT_TEMPLATE_FILE,
-    TOKENIZER_CONFIG_FILE,
-    TOKENIZER_FILE,
-    Tokenizer,
-    tokenizer_config,
-)
+from tissu_core.text.tokenizer import TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, Tokenizer
+from tissu_core.text.tokenizer_config import tokenizer_config, with_template_files
 
 _SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 _FILES = (TOKENIZER_FILE, "tokenizer.model", "spiece.model", "*.tiktoken")
@@ -62,7 +57,7 @@ def import_tokenizer(given: str, out: Path, pattern: str | None) -> Iterator[Imp
     kind, tokenizer = _read(source, pattern)
     with named_failures(source):
         tokenizer.decode(tokenizer.encode(_TRIED))
-        end = str(tokenizer.backend.id_to_token(tokenizer.end_id))
+        end = tokenizer.spelling(tokenizer.end_id)
     tokenizer.config["tokenizer_class"] = "PreTrainedTokenizerFast"
     tokenizer.config.pop("auto_map", None)  # code, which nothing here runs
     facts: dict[str, object] = {
@@ -84,7 +79,7 @@ def import_tokenizer(given: str, out: Path, pattern: str | None) -> Iterator[Imp
         source=str(source),
         kind=kind,
         vocab_size=tokenizer.vocab_size,
-        start_token=str(tokenizer.backend.id_to_token(tokenizer.start_id)),
+        start_token=tokenizer.spelling(tokenizer.start_id),
         end_token=end,
         is_exact=tokenizer.is_exact,
     )
@@ -154,6 +149,4 @@ def _facts_beside(directory: Path) -> dict[str, Any]:
         if (directory / name).is_file():
             said = read_json(directory / name).items()
             facts |= {role: value for role, value in said if value is not None}
-    if (template := directory / CHAT_TEMPLATE_FILE).is_file():
-        facts["chat_template"] = template.read_text("utf-8")
-    return facts
+    return with_template_files(facts, directory)

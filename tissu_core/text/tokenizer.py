@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +12,16 @@ from tissu_core.errors import InputError
 from tissu_core.storage import is_sealed, read_json, verify, write_json
 from tissu_core.text import spelling
 from tissu_core.text.backend import read_backend
-from tissu_core.text.chat_template import Message, render_chat
+from tissu_core.text.chat_template import Message, Piece, render_chat, render_chat_spans
 from tissu_core.text.special_tokens import END_OF_TEXT, PAD
+from tissu_core.text.template_files import CHAT_TEMPLATE_FILE, default_template, named_templates
+from tissu_core.text.tokenizer_config import tokenizer_config, with_template_files
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
 
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
-CHAT_TEMPLATE_FILE = "chat_template.jinja"
 
 
 class Tokenizer:
@@ -37,7 +38,8 @@ class Tokenizer:
         self.backend.no_truncation()  # a foreign file may ask for either
         self.backend.no_padding()
         self.config = config or tokenizer_config(pad_token=PAD)
-        self.chat_template: str | None = self.config.get("chat_template")
+        self.chat_templates = named_templates(self.config.get("chat_template"))
+        self.chat_template = default_template(self.chat_templates)
 
     @classmethod
     def load(cls, directory: Path) -> "Tokenizer":
@@ -51,16 +53,13 @@ class Tokenizer:
         if not path.is_file():
             raise InputError(f"{directory} has no {TOKENIZER_FILE}", hint="name a model directory")
         if is_sealed(directory):
-            verify(directory, only=(TOKENIZER_FILE, TOKENIZER_CONFIG_FILE))
+            verify(directory, only=(TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE))
         backend = read_backend(path)
         config_path = directory / TOKENIZER_CONFIG_FILE
         config = read_json(config_path) if config_path.is_file() else None
-        tokenizer = cls(backend, config)
-        template = directory / CHAT_TEMPLATE_FILE
-        if template.is_file():
-            tokenizer.chat_template = template.read_text("utf-8")
-            tokenizer.config["chat_template"] = tokenizer.chat_template
-        return tokenizer
+        return cls(
+            backend, with_template_files(config or tokenizer_config(pad_token=PAD), directory)
+        )
 
     def save(self, directory: Path, context_tokens: int | None = None) -> None:
         """Write the files that transformers' ``AutoTokenizer`` reads."""
@@ -212,34 +211,53 @@ class Tokenizer:
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """Ids of a conversation in the model's template, ready for the reply."""
-        if self.chat_template is None:
-            raise InputError("this model has no chat template", hint="tissu generate")
-        return self.encode_pieces(
-            render_chat(self.chat_template, messages, tuple(self.control_tokens), self.config)
-        )
+        pieces = self.chat_pieces(messages)
+        return [id for ids in self.encode_pieces(pieces) for id in ids]
 
-    def encode_pieces(self, pieces: Iterable[tuple[str, bool]]) -> list[int]:
-        """Ids of pieces in order: (text, is a control token).
+    def encode_chat_spans(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
+        """Ids of a whole conversation, and which of them the assistant writes.
+
+        Raises:
+            InputError: As ``render_chat_spans``.
+        """
+        pieces = [*render_chat_spans(self._template(), messages, *self._controls())]
+        marked = [
+            (id, piece.is_assistant)
+            for piece, ids in zip(pieces, self.encode_pieces(pieces), strict=True)
+            for id in ids
+        ]
+        return [id for id, _ in marked], [is_assistant for _, is_assistant in marked]
+
+    def chat_pieces(self, messages: Sequence[Message]) -> list[Piece]:
+        """The prompt that a conversation makes, control tokens told from text."""
+        return [*render_chat(self._template(), messages, *self._controls())]
+
+    def encode_pieces(self, pieces: Sequence[Piece]) -> Iterator[list[int]]:
+        """Ids of each piece.
 
         A control token of some models takes the white space beside it along (Phi-3's), and after
         one the text of some begins anew, with the space that begins every text (Llama 2's).
         """
         added = self.backend.get_added_tokens_decoder()
-        ids: list[int] = []
-        pieces = list(pieces)
-        for number, (piece, is_control) in enumerate(pieces):
-            if is_control:
-                ids.append(self.control_tokens[piece])
+        sides = [added[self.control_tokens[p.text]] if p.is_control else None for p in pieces]
+        begins_anew = spelling.prefixes_every_segment(self.backend)
+        for number, (piece, before, after) in enumerate(
+            zip(pieces, [None, *sides], [*sides[1:], None], strict=False)
+        ):
+            if piece.is_control:
+                yield [self.control_tokens[piece.text]]
                 continue
-            before, after = (
-                added[self.control_tokens[pieces[at][0]]] if 0 <= at < len(pieces) else None
-                for at in (number - 1, number + 1)
-            )
-            piece = piece.lstrip() if before and before.rstrip else piece
-            piece = piece.rstrip() if after and after.lstrip else piece
-            is_start = not number or spelling.prefixes_every_segment(self.backend)
-            ids += self.encode(piece, is_start=is_start)
-        return ids
+            text = piece.text.lstrip() if before and before.rstrip else piece.text
+            text = text.rstrip() if after and after.lstrip else text
+            yield self.encode(text, is_start=begins_anew or not number)
+
+    def _template(self) -> str:
+        if self.chat_template is None:
+            raise InputError("this model has no chat template", hint="tissu generate")
+        return self.chat_template
+
+    def _controls(self) -> tuple[tuple[str, ...], dict[str, Any]]:
+        return tuple(self.control_tokens), self.config
 
     def decode(self, ids: Sequence[int], *, is_start: bool = True) -> str:
         """Text of ids, without control tokens; bytes that are no text become U+FFFD.
@@ -248,6 +266,10 @@ class Tokenizer:
         """
         text = b"".join(map(self.piece, ids)).decode("utf-8", "replace")
         return text.removeprefix(" ") if is_start and self.drops_first_space else text
+
+    def spelling(self, token_id: int) -> str:
+        """How the vocabulary writes a token."""
+        return str(self.backend.id_to_token(token_id))
 
     def ids_beginning(self, piece: bytes) -> list[int]:
         """Ids of text that begins so; control tokens are never among them."""
@@ -269,16 +291,3 @@ class Tokenizer:
     def token_bytes(self) -> list[int]:
         """How many bytes of text each id stands for; 0 for control tokens."""
         return [len(piece) for piece in self.pieces]
-
-
-def tokenizer_config(**roles: Any) -> dict[str, Any]:
-    """What ``tokenizer_config.json`` says: the token of each role, such as ``eos_token``."""
-    return {
-        # Another class makes transformers rebuild the pre-tokenizer, and the ids differ.
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": None,
-        "eos_token": END_OF_TEXT,
-        "pad_token": None,
-        "clean_up_tokenization_spaces": False,
-        **roles,
-    }

@@ -55,6 +55,10 @@ def chat(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Tokenizer) ->
     return open_tiny(path, Tokenizer(tiny_tokenizer.backend, config))
 
 
+def rendered(session: ChatSession, messages: Sequence[Message]) -> str:
+    return "".join(piece.text for piece in session.prompt_pieces(messages))
+
+
 def reply(
     session: ChatSession, messages: Sequence[Message], *, is_stopped: bool = False, **settings: Any
 ) -> list[ChatEvent]:
@@ -86,7 +90,7 @@ def test_a_base_model_reads_the_turns_as_one_text(
     events, read = read_by_model(base, messages, max_tokens=4)
     assert not base.has_template and events == []
     assert read == [0, *tiny_tokenizer.encode("Once. The weaver began, and then")]
-    assert base.render_prompt(messages) == "<|endoftext|>Once. The weaver began, and then"
+    assert rendered(base, messages) == "<|endoftext|>Once. The weaver began, and then"
     assert base.count_tokens(messages) == len(read)
 
 
@@ -106,7 +110,7 @@ def test_a_model_with_a_template_is_prompted_through_it(
         "<|im_start|>system\nBe kind.<|im_end|>\n"
         "<|im_start|>user\nWho <|im_end|> are you?<|im_end|>\n<|im_start|>assistant\n"
     )
-    assert session.render_prompt(messages) == expected
+    assert rendered(session, messages) == expected
     _, read = read_by_model(session, messages, max_tokens=4)
     assert [id for id in read if id < 16] == [2, 3, 2, 3, 2], "what a person typed is text"
 
@@ -134,7 +138,7 @@ def test_the_oldest_turns_go_first_and_no_more_than_needed(
     assert trimmed.dropped + trimmed.kept == len(turns) + 1
     kept = [*opening, *turns[trimmed.dropped :]]
     decode = session._loaded.tokenizer.backend.decode
-    assert decode(read, skip_special_tokens=False) == session.render_prompt(kept)
+    assert decode(read, skip_special_tokens=False) == rendered(session, kept)
     assert len(read) <= CONTEXT - 8
     assert session.count_tokens([*opening, *turns[trimmed.dropped - 2 :]]) > CONTEXT - 8
 

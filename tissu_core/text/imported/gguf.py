@@ -16,7 +16,8 @@ from tissu_core.text.imported.pieces import (
     check_pieces,
 )
 from tissu_core.text.splits import GPT2, LLAMA3, O200K, QWEN2, TEKKEN
-from tissu_core.text.tokenizer import Tokenizer, tokenizer_config
+from tissu_core.text.tokenizer import Tokenizer
+from tissu_core.text.tokenizer_config import tokenizer_config
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend

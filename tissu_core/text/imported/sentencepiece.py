@@ -13,7 +13,8 @@ from tissu_core.text.imported.pieces import (
     check_pieces,
 )
 from tissu_core.text.imported.protobuf import Field, iter_fields
-from tissu_core.text.tokenizer import Tokenizer, tokenizer_config
+from tissu_core.text.tokenizer import Tokenizer
+from tissu_core.text.tokenizer_config import tokenizer_config
 
 _PIECES, _TRAINER, _NORMALIZER = 1, 2, 3
 _PIECE, _SCORE, _TYPE = 1, 2, 3

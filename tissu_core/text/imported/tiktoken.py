@@ -13,7 +13,8 @@ from tissu_core.text.imported.byte_level import build_byte_level
 from tissu_core.text.imported.pieces import merges_of
 from tissu_core.text.special_tokens import END_OF_TEXT
 from tissu_core.text.splits import GPT2, LLAMA3, O200K, byte_spellings
-from tissu_core.text.tokenizer import Tokenizer, tokenizer_config
+from tissu_core.text.tokenizer import Tokenizer
+from tissu_core.text.tokenizer_config import tokenizer_config
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
