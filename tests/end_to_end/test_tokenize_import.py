@@ -121,6 +121,7 @@ def test_a_model_is_trained_and_used_with_one(
     assert ("does not keep every text" in made.err) == (kind == "unigram")
     result = tissu("train", corpus, "--tokenizer", tmp_path / "t", "--name", "r", *TINY)
     assert result.code == 0, result.err
+    assert ("count the bytes of its tokens" in result.err) == (kind == "unigram")
     config = json.loads((tissu.home / "runs" / "r" / "model" / "config.json").read_text())
     assert (config["bos_token_id"], config["eos_token_id"]) == (1, 2)
     held = tmp_path / "text.txt"

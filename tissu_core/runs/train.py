@@ -173,7 +173,14 @@ def plan_run(run: TrainRun, shards: TokenShards) -> tuple[Plan, Planned]:
 
 
 def _warnings(plan: Plan, shards: TokenShards) -> Iterator[Noticed]:
-    if not Tokenizer.load(shards.directory).is_exportable:
+    tokenizer = Tokenizer.load(shards.directory)
+    if not tokenizer.is_exact:
+        yield Noticed(
+            level="info",
+            text="this tokenizer does not keep every text as it is: the bits per byte of this run "
+            "count the bytes of its tokens; tissu eval ppl counts those of the text",
+        )
+    if not tokenizer.is_exportable:
         yield Noticed(
             level="info",
             text="transformers reads this tokenizer; programs with tokenizers of their own, such "

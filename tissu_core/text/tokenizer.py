@@ -90,7 +90,10 @@ class Tokenizer:
 
     @cached_property
     def is_exact(self) -> bool:
-        """Whether any text comes back from its ids as it was."""
+        """Whether any text comes back from its ids as it was.
+
+        But for "▁" itself, where that is how the vocabulary writes a space.
+        """
         return spelling.is_exact(self.backend)
 
     @property

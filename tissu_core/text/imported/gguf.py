@@ -144,7 +144,6 @@ def _pieces(read: "_Metadata") -> "Backend":
         byte_fallback=PieceType.BYTE in types,
         add_dummy_prefix=read.one("add_space_prefix", bool, True),
         remove_extra_whitespaces=read.one("remove_extra_whitespaces", bool, False),
-        charsmap=b"",
     )
     check_pieces(vocabulary)
     return build_from_pieces(vocabulary)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Below any log-probability that is learned: what spells such a piece is always found otherwise.
 _NEVER = -1e6
+# o200k_base has 128 spaces; the search for pairs goes with the square.
+_LONGEST_PIECE = 512
 # What SentencePiece gives to pieces that are user-defined.
 _ALWAYS = -0.1
 
@@ -70,12 +72,12 @@ def check_pieces(vocabulary: PieceVocabulary) -> None:
     ((piece, count),) = Counter(vocabulary.pieces).most_common(1)
     if count > 1:
         raise ValueError(f"the piece {piece!r} stands there {count} times")
-    for piece, score, type in zip(
-        vocabulary.pieces, vocabulary.scores, vocabulary.types, strict=True
-    ):
+    rows = zip(vocabulary.pieces, vocabulary.scores, vocabulary.types, strict=True)
+    known_types = set(PieceType)
+    for piece, score, type in rows:
         if math.isnan(score) or (vocabulary.is_unigram and abs(score) >= -_NEVER):
             raise ValueError(f"the piece {piece!r} has the score {score}")
-        if type not in list(PieceType):
+        if type not in known_types:
             raise ValueError(f"the piece {piece!r} has the unknown type {type}")
     if vocabulary.byte_fallback:
         missing = {f"<0x{byte:02X}>" for byte in range(256)} - set(vocabulary.pieces)
@@ -146,20 +148,13 @@ def _cuts_in_reserved(vocabulary: PieceVocabulary) -> list[str]:
 def _bpe(vocabulary: PieceVocabulary) -> "Model":
     from tokenizers.models import BPE
 
-    best_first = sorted(
-        (
-            (piece, score)
-            for piece, score, type in zip(
-                vocabulary.pieces, vocabulary.scores, vocabulary.types, strict=True
-            )
-            if type in (PieceType.NORMAL, PieceType.USER_DEFINED)
-        ),
-        key=lambda each: -each[1],
-    )
+    rows = zip(vocabulary.pieces, vocabulary.scores, vocabulary.types, strict=True)
+    normal = [(score, piece) for piece, score, type in rows if type == PieceType.NORMAL]
+    normal.sort(key=lambda row: -row[0])  # equal scores stay in the order of their ids
     unknown = vocabulary.of_type(PieceType.UNKNOWN)
     return BPE(
         vocab={piece: id for id, piece in enumerate(vocabulary.pieces)},
-        merges=merges_of([piece for piece, _ in best_first]),
+        merges=merges_of([piece for _, piece in normal]),
         unk_token=unknown[0] if unknown else None,
         fuse_unk=True,
         byte_fallback=vocabulary.byte_fallback,
@@ -167,10 +162,16 @@ def _bpe(vocabulary: PieceVocabulary) -> "Model":
 
 
 def merges_of(best_first: Iterable[str]) -> list[tuple[str, str]]:
-    """Every pair of pieces that makes a piece, in the order in which pieces are made."""
+    """Every pair of pieces that makes a piece, in the order in which pieces are made.
+
+    Raises:
+        ValueError: If a piece is longer than any that is learned.
+    """
     rank = {piece: number for number, piece in enumerate(best_first)}
     merges = []
     for piece in rank:
+        if len(piece) > _LONGEST_PIECE:
+            raise ValueError(f"a piece of {len(piece):,} characters; at most {_LONGEST_PIECE}")
         halves = ((piece[:at], piece[at:]) for at in range(1, len(piece)))
         pairs = [(left, right) for left, right in halves if left in rank and right in rank]
         merges += sorted(pairs, key=lambda pair: (rank[pair[0]], rank[pair[1]]))

@@ -79,6 +79,7 @@ def line(token: bytes, id: int) -> bytes:
         (FILE + line(b"zzzz", 0), "two of its tokens have one id"),
         (FILE.partition(b"\n")[2], "no token for the byte 33"),
         (b"", "no token for the byte 0"),
+        (FILE + line(b"x" * 600, len(RANKS)), "a piece of 600 characters"),
     ],
 )
 def test_what_is_damaged_is_named(data: bytes, said: str) -> None:
