@@ -168,7 +168,7 @@ def test_another_tokenizer_makes_other_tokens(tissu: Tissu, corpus: Path, words:
     assert keys() == first
     (words / "tissu.json").unlink()
     facts = json.loads((words / "tokenizer_config.json").read_text("utf-8"))
-    facts["eos_token"] = "<|im_end|>"  # each document is led by it
+    facts |= {"bos_token": "<|im_start|>", "add_bos_token": True}  # each document is led by it
     (words / "tokenizer_config.json").write_text(json.dumps(facts))
     assert tissu(*plan).code == 0
     assert len(keys()) == len(first) + 1

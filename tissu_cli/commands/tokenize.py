@@ -70,6 +70,40 @@ def train(
             raise typer.Exit(signals.exit_code)
 
 
+@app.command(
+    "import",
+    help="Take over a tokenizer that another program made: tokenizer.json, SentencePiece's .model, "
+    "tiktoken's ranks. Nothing is fetched.",
+)
+def take_over(
+    source: Annotated[
+        str, typer.Argument(metavar="FILE|MODEL", help="The file, or a directory or model with it.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The directory to write; new or empty.")],
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            help="For tiktoken's ranks, what splits a text: gpt2, r50k_base, p50k_base, "
+            "cl100k_base, o200k_base, or a pattern; else by the file's name.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    from tissu_core.runs.tokenizer_import import TokenizerImported, import_tokenizer
+
+    with StatusLine() as status:
+        for event in narrated(import_tokenizer(source, out.expanduser(), pattern), status):
+            if isinstance(event, TokenizerImported):
+                say(
+                    f"{event.vocab_size:,} tokens ({event.kind}; a text begins with "
+                    f"{event.start_token}, ends with {event.end_token}) in {event.directory}"
+                )
+                say(f"next: tissu train CORPUS --tokenizer {event.directory}", "dim")
+                if json:
+                    print_json(asdict(event))
+
+
 @app.command(help="Ids of a text, or of stdin.")
 def encode(
     text: Annotated[str | None, typer.Argument(help="The text; else stdin.")] = None,

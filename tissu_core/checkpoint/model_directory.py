@@ -70,13 +70,14 @@ def write_model_files(
     those that the tokenizer tells.
     """
     family = TISSU if is_int8(model) else family or family_for(model.config)
-    table = to_hugging_face(model.config, tokenizer.end_id, family)
-    write_json(directory / CONFIG_FILE, table | ({"quantization": INT8} if is_int8(model) else {}))
     all_ends = sorted({*tokenizer.end_ids, *end_ids})
     ends = {
-        "bos_token_id": tokenizer.end_id,
+        "bos_token_id": tokenizer.start_id,
         "eos_token_id": all_ends if len(all_ends) > 1 else tokenizer.end_id,
     }
+    table = to_hugging_face(model.config, tokenizer.end_id, family)
+    table["bos_token_id"] = tokenizer.start_id
+    write_json(directory / CONFIG_FILE, table | ({"quantization": INT8} if is_int8(model) else {}))
     write_json(directory / GENERATION_FILE, {**ends, "do_sample": True, "temperature": 0.8})
     tied = _tied_names(model)
     weights = {name: t for name, t in model.state_dict().items() if name not in tied}

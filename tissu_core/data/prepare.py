@@ -156,9 +156,7 @@ def _iter_texts(
 ) -> Iterator[Document]:
     for texts, sources in _iter_text_batches(iter_corpus(files, bad_lines)):
         for text, ids, source in zip(texts, tokenizer.encode_batch(texts), sources, strict=True):
-            yield Document(
-                ids=[tokenizer.end_id, *ids], source=source, num_bytes=len(text.encode())
-            )
+            yield Document(ids=tokenizer.document(ids), source=source, num_bytes=len(text.encode()))
 
 
 def _iter_text_batches(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tissu_core.config.data import DataConfig
 from tissu_core.data.fingerprint import TextFile
-from tissu_core.errors import ConfigError, InputError, IntegrityError
+from tissu_core.errors import ConfigError, IntegrityError
 from tissu_core.text.tokenizer import TOKENIZER_FILE, Tokenizer
 
 _VOCABULARIES = (
@@ -51,7 +51,7 @@ class Vocabulary:
         """What of it shapes the tokens."""
         if self.given is None:
             return f"vocabulary {self.vocab_size}"
-        key = f"tokenizer {self.given.sha256} end {self.given.end_id}"
+        key = f"tokenizer {self.given.sha256} around a text {self.given.document([])}"
         if self.longest_chat:
             key += f" chats {self.longest_chat} {self.given.chat_template}"
         return key
@@ -80,7 +80,7 @@ def given_vocabulary(data: DataConfig, vocab_size: int | None) -> Vocabulary | N
 
     Raises:
         ConfigError: If another size was asked for.
-        InputError: If it cannot be read, has no end-of-text token, or is not byte-level.
+        InputError: If it cannot be read, or has no end-of-text token.
         IntegrityError: If it is not the one the run began with.
     """
     if not data.tokenizer:
@@ -103,10 +103,6 @@ def given_vocabulary(data: DataConfig, vocab_size: int | None) -> Vocabulary | N
             field="vocab_size",
             hint="leave --vocab-size or --tokenizer out",
         )
-    if not tokenizer.is_byte_level:
-        raise InputError(
-            f"the tokenizer in {directory} is not byte-level: bits per byte cannot be told",
-            hint="one that is, or: tissu tokenize train",
-        )
     _ = tokenizer.end_id  # a text without an end cannot be learned
+    _ = tokenizer.pieces  # bits per byte need the bytes of a token
     return vocabulary

@@ -37,7 +37,7 @@ def _spellings(what: str | int, tokenizer: Tokenizer) -> set[tuple[int, ...]]:
     """An id as it is; a text as it begins a line and as it follows a space."""
     if isinstance(what, str):
         texts = {what, f" {what.lstrip(' ')}"}
-        return {tuple(tokenizer.encode(text)) for text in texts} - {()}
+        return {tuple(tokenizer.encode(text, is_start=False)) for text in texts} - {()}
     if what >= tokenizer.vocab_size:
         raise ConfigError(
             f"--logit-bias names the token {what}, and the vocabulary has {tokenizer.vocab_size:,}",

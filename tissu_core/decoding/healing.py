@@ -20,7 +20,7 @@ class Healed:
     prefix: str
     """The text that was taken back; the reply begins after it."""
     allowed: list[int]
-    """Ids whose spelling begins with it; empty where nothing was taken back."""
+    """Ids of text that begins with it; empty where nothing was taken back."""
 
 
 def heal(tokenizer: Tokenizer, prompt_ids: Sequence[int]) -> Healed:
@@ -29,8 +29,9 @@ def heal(tokenizer: Tokenizer, prompt_ids: Sequence[int]) -> Healed:
     untouched = Healed(ids, "", [])
     if len(ids) < 2:
         return untouched
-    spelling, prefix = tokenizer.spelling(ids[-1]), tokenizer.decode(ids[-1:])
+    piece = tokenizer.piece(ids[-1])
+    prefix = piece.decode("utf-8", "replace")
     if not prefix or "\ufffd" in prefix:
         return untouched
-    allowed = tokenizer.ids_beginning(spelling)
+    allowed = tokenizer.ids_beginning(piece)
     return Healed(ids[:-1], prefix, allowed) if len(allowed) > 1 else untouched

@@ -30,14 +30,16 @@ def iter_windows(ids: Sequence[int], context: int, stride: int) -> Iterator[tupl
 def score_document(
     model: Decoder, tokenizer: Tokenizer, text: str, token_bytes: Tensor, stride: int
 ) -> Iterator[Score]:
-    """Scores of a document's windows, read after a leading end-of-text token.
+    """Scores of a document's windows, read after the token that begins a text.
 
     ``stride`` is how far windows move: with the whole context none overlap; a smaller one lets
     each token read at least ``context - stride`` others, at the cost of more windows.
     """
-    ids = [tokenizer.end_id, *tokenizer.encode(text)]
+    ids = [tokenizer.start_id, *tokenizer.encode(text)]
     device = token_bytes.device
     context = model.config.max_position_embeddings
     for window, first in iter_windows(ids, context, stride):
         windows = torch.tensor([window], device=device)
         yield score_windows(model, windows, token_bytes, first)
+    # The bytes are the text's own, whatever a tokenizer adds (a first space) or normalises away.
+    yield Score(num_bytes=len(text.encode()) - int(token_bytes[ids].sum()))

@@ -246,19 +246,20 @@ class Assembly:
 
     def _sample_prompt(self) -> tuple[str, list[int]]:
         given, targets = self.run.training.sample_prompt, self.shards.targets
+        tokenizer = self.tokenizer
         _, spans = self.shards.split(self.run.data.validation_fraction)
-        begin, end = int(spans.starts[0]), self.tokenizer.end_id
+        begin = int(spans.starts[0])
         if targets is not None and given:
-            ids = self.tokenizer.encode_chat([Message(role="user", content=given)])
+            ids = tokenizer.encode_chat([Message(role="user", content=given)])
             return given, ids[-(self.context // 2) :]
         if targets is not None:  # a question that was asked, up to its answer
             answer = begin + int(targets[begin : begin + int(spans.lengths[0])].argmax())
             ids = [int(id) for id in self.shards.tokens[begin:answer][-(self.context // 2) :]]
-            return self.tokenizer.decode(ids), ids
+            return tokenizer.decode(ids), ids
         if given:
-            ids = self.tokenizer.encode(given)
+            ids = tokenizer.encode(given)
         else:
             ids = [int(id) for id in self.shards.tokens[begin : begin + _PROMPT_TOKENS]]
-            ids = [id for id in ids if id != end]
+            ids = [id for id in ids if id not in tokenizer.document([])]
         ids = ids[: self.context // 2]
-        return self.tokenizer.decode(ids), [end, *ids]
+        return tokenizer.decode(ids), [tokenizer.start_id, *ids]

@@ -70,7 +70,7 @@ class ChatSession:
         tokenizer = self._loaded.tokenizer
         if self.has_template:
             return tokenizer.chat_pieces(messages)
-        opening = Piece(tokenizer.spelling(tokenizer.end_id), is_control=True)
+        opening = Piece(tokenizer.spelling(tokenizer.start_id), is_control=True)
         return [opening, Piece(_plain_text(messages), is_control=False)]
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
@@ -157,7 +157,7 @@ class ChatSession:
 
     def _text_ids(self, text: str) -> list[int]:
         tokenizer = self._loaded.tokenizer
-        return [tokenizer.end_id, *tokenizer.encode(text)]
+        return [tokenizer.start_id, *tokenizer.encode(text)]
 
 
 def _plain_text(messages: Sequence[Message]) -> str:

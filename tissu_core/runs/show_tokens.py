@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeAlias
 
+from tissu_core.checkpoint.tokenizer import load_tokenizer
 from tissu_core.config.data import DataConfig
 from tissu_core.data.chats import Unusable, iter_conversations
 from tissu_core.data.corpus import PrepareEvent, read_corpus
@@ -38,7 +39,7 @@ def show(data: DataConfig, given: str | None, limit: int | None) -> Iterator[Sho
     Raises:
         InputError: If there are none, or the tokenizer cannot be read or has no template.
     """
-    tokenizer = Tokenizer.load(find_model(given)).with_chat_template()
+    tokenizer = load_tokenizer(find_model(given)).with_chat_template()
     files = yield from read_corpus(replace(data, format="chats"), cache_directory())
     unusable, shown = Unusable(), 0
     for document in islice(iter_conversations(files, tokenizer, None, unusable), limit):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import TypeAlias
@@ -27,10 +26,8 @@ from tissu_core.runs.new_directory import new_directory
 from tissu_core.runs.tokenizer_figures import TokenizerFigures, TokenizerMeasured, written
 from tissu_core.storage import sealed_directory
 from tissu_core.text.splits import EXPORTABLE
-from tissu_core.text.streaming import iter_decoded, iter_pieces
+from tissu_core.text.streaming import iter_decoded, iter_encoded, iter_pieces
 from tissu_core.text.tokenizer import Tokenizer
-
-_PIECES_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +98,7 @@ def encode(chunks: Iterable[str], given: str | None) -> Iterator[list[int]]:
     Raises:
         InputError: If there is no such tokenizer.
     """
-    tokenizer = load_tokenizer(find_model(given))
-    pieces = iter_pieces(chunks)
-    while batch := list(islice(pieces, _PIECES_AT_ONCE)):
-        yield from tokenizer.encode_batch(batch)
+    return iter_encoded(load_tokenizer(find_model(given)), chunks)
 
 
 def decode(ids: Iterable[int], given: str | None) -> Iterator[str]:

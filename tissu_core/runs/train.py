@@ -213,7 +213,14 @@ def _fit_windows(run: TrainRun, shards: TokenShards, spans: Spans) -> tuple[Trai
 
 
 def _warnings(plan: Plan, shards: TokenShards) -> Iterator[Noticed]:
-    if not Tokenizer.load(shards.directory).is_exportable:
+    tokenizer = Tokenizer.load(shards.directory)
+    if not tokenizer.is_exact:
+        yield Noticed(
+            level="info",
+            text="this tokenizer does not keep every text as it is: the bits per byte of this run "
+            "count the bytes of its tokens; tissu eval ppl counts those of the text",
+        )
+    if not tokenizer.is_exportable:
         yield Noticed(
             level="info",
             text="transformers reads this tokenizer; programs with tokenizers of their own, such "

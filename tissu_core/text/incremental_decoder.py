@@ -1,5 +1,6 @@
 """Tokens to text while they come, never half a character."""
 
+import codecs
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,26 +10,22 @@ if TYPE_CHECKING:
 class IncrementalDecoder:
     """Feeds on ids, gives text; all pieces joined equal the decoding of all ids at once.
 
-    A byte-level token may end inside a character (CJK, emoji); its bytes wait for the rest.
+    A token may end inside a character (CJK, emoji); its bytes wait for the rest. ``is_start`` tells
+    that the ids begin a text, where some vocabularies have a space that is no part of it.
     """
 
-    def __init__(self, tokenizer: "Tokenizer") -> None:
-        from tokenizers.decoders import DecodeStream
-
+    def __init__(self, tokenizer: "Tokenizer", *, is_start: bool = False) -> None:
         self._tokenizer = tokenizer
-        self._stream = DecodeStream(skip_special_tokens=True)
-        self._ids: list[int] = []
-        self._given = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._drops_space = is_start and tokenizer.drops_first_space
 
     def feed(self, token_id: int) -> str:
         """The text that this token completes; empty while a character is unfinished."""
-        self._ids.append(token_id)
-        text = self._stream.step(self._tokenizer.backend, token_id) or ""
-        self._given += len(text)
+        text = self._decoder.decode(self._tokenizer.piece(token_id))
+        if text and self._drops_space:
+            text, self._drops_space = text.removeprefix(" "), False
         return text
 
     def flush(self) -> str:
         """What is left at the end: bytes that never became a character, as U+FFFD."""
-        rest = self._tokenizer.decode(self._ids)[self._given :]
-        self._given += len(rest)
-        return rest
+        return self._decoder.decode(b"", final=True)

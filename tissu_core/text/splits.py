@@ -31,6 +31,21 @@ CHARACTERS = r"[\s\S]"
 # no space parts, and marks stand alone, so that a text of known ones has no unknown word.
 WORDS = r" ?\p{Han}| ?(?:(?!\p{Han})[\p{L}\p{M}\p{N}_])+| ?\S|\s+(?!\S)|\s+"
 
+# Of published models: Llama 3's, which is that of tiktoken's cl100k_base too, and o200k_base's.
+LLAMA3 = QWEN2.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
+_HUMP = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]{%s}[\p{Ll}\p{Lm}\p{Lo}\p{M}]{%s}"
+_CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+_NO_WORD = r" ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+O200K = "|".join(
+    [
+        _HUMP % ("0,", "1,") + _CONTRACTION,
+        _HUMP % ("1,", "0,") + _CONTRACTION,
+        r"\p{N}{1,3}",
+        _NO_WORD,
+    ]
+)
+TEKKEN = "|".join([_HUMP % ("0,", "1,"), _HUMP % ("1,", "0,"), r"\p{N}", _NO_WORD])
+
 SPLITS = {"qwen2": QWEN2, "gpt2": GPT2, "code": CODE, "char": CHARACTERS, "word": WORDS}
 EXPORTABLE = frozenset({"qwen2", "gpt2"})
 """Splits that programs with a tokenizer of their own, such as llama.cpp, know by name."""

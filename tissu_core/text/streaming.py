@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from tissu_core.errors import InputError
+from tissu_core.text.incremental_decoder import IncrementalDecoder
 from tissu_core.text.tokenizer import Tokenizer
 
 _PIECE_CHARACTERS = 1 << 16
 _LONGEST_PIECE = 1 << 22
+_PIECES_AT_ONCE = 16
 _IDS_AT_ONCE = 1 << 16
 # No split joins the end of a line, or of a word, to the letter that begins the next.
 _SAFE_CUT = re.compile(r"(?<=\S)\n(?=\w)|(?<=\w)(?= \w)")
@@ -34,29 +36,42 @@ def iter_pieces(chunks: Iterable[str]) -> Iterator[str]:
         yield text
 
 
+def iter_encoded(tokenizer: Tokenizer, chunks: Iterable[str]) -> Iterator[list[int]]:
+    """Ids of a text that comes in chunks, in pieces.
+
+    A text is held as a whole where its parts would not give its ids: where it is normalised, or
+    tokens reach across the places to cut at.
+    """
+    if not _can_be_cut(tokenizer):
+        yield tokenizer.encode("".join(chunks))
+        return
+    pieces = iter_pieces(chunks)
+    for first in islice(pieces, 1):
+        yield tokenizer.encode(first)
+    while batch := list(islice(pieces, _PIECES_AT_ONCE)):
+        yield from tokenizer.encode_batch(batch, is_start=False)
+
+
+def _can_be_cut(tokenizer: Tokenizer) -> bool:
+    if tokenizer.is_byte_level:
+        return True
+    pieces = b"\0".join(tokenizer.pieces).decode("utf-8", "replace")
+    return tokenizer.is_exact and not re.search(r"\n\w|\w \w", pieces)
+
+
 def iter_decoded(tokenizer: Tokenizer, ids: Iterable[int]) -> Iterator[str]:
     """The text of ids, in pieces.
 
     Raises:
         InputError: If the vocabulary has no such id.
     """
-    ids, held = iter(ids), list[int]()
-    while new := list(islice(ids, _IDS_AT_ONCE)):
-        for id in new:
+    ids, decoder = iter(ids), IncrementalDecoder(tokenizer, is_start=True)
+    while batch := list(islice(ids, _IDS_AT_ONCE)):
+        for id in batch:
             if not 0 <= id < tokenizer.vocab_size:
                 raise InputError(
                     f"{id} is no id of this tokenizer, which has 0 to {tokenizer.vocab_size - 1}",
                     hint="name the tokenizer that wrote the ids: -t DIR",
                 )
-        held += new
-        cut = len(held)
-        while cut and _is_open_end(tokenizer.decode(held[cut - 1 : cut])):
-            cut -= 1
-        yield tokenizer.decode(held[:cut])
-        held = held[cut:]
-    yield tokenizer.decode(held)
-
-
-def _is_open_end(text: str) -> bool:
-    """Whether the bytes after a token may belong to the same character."""
-    return not text or text.endswith("\ufffd")
+        yield "".join(map(decoder.feed, batch))
+    yield decoder.flush()

@@ -1,23 +1,21 @@
 """A tokenizer as the files of a Hugging Face directory hold it."""
 
 import hashlib
+import itertools
+import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tissu_core.errors import InputError
 from tissu_core.storage import is_sealed, read_json, verify, write_json
+from tissu_core.text import spelling
+from tissu_core.text.backend import read_backend
 from tissu_core.text.chat_template import Message, Piece, render_chat, render_chat_spans
 from tissu_core.text.special_tokens import CHATML, END_OF_TEXT, PAD, TURN_END, TURN_START
-from tissu_core.text.splits import byte_spellings
-from tissu_core.text.template_files import (
-    CHAT_TEMPLATE_FILE,
-    default_template,
-    named_templates,
-    template_files,
-)
+from tissu_core.text.template_files import CHAT_TEMPLATE_FILE, default_template, named_templates
+from tissu_core.text.tokenizer_config import tokenizer_config, with_template_files
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
@@ -27,14 +25,19 @@ TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 
 
 class Tokenizer:
-    """Encodes text as text: what spells a control token stays text; every string round-trips."""
+    """Encodes text as text: what spells a control token stays text.
+
+    Byte-level vocabularies and those in SentencePiece's spelling behave alike: ``pieces`` says what
+    every id stands for, and all that becomes text is made of it. Where nothing is normalised away
+    (``is_exact``) every string round-trips.
+    """
 
     def __init__(self, backend: "Backend", config: dict[str, Any] | None = None) -> None:
         self.backend = backend
         self.backend.encode_special_tokens = True  # "<|endoftext|>" in a text is thirteen letters
         self.backend.no_truncation()  # a foreign file may ask for either
         self.backend.no_padding()
-        self.config = config or _default_config()
+        self.config = config or tokenizer_config(pad_token=PAD)
         self.chat_templates = named_templates(self.config.get("chat_template"))
         self.chat_template = default_template(self.chat_templates)
 
@@ -46,22 +49,17 @@ class Tokenizer:
             InputError: If ``tokenizer.json`` is missing or unreadable.
             IntegrityError: If its directory is sealed and its files are not those sealed.
         """
-        from tokenizers import Tokenizer as Backend
-
         path = directory / TOKENIZER_FILE
         if not path.is_file():
             raise InputError(f"{directory} has no {TOKENIZER_FILE}", hint="name a model directory")
         if is_sealed(directory):
             verify(directory, only=(TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE))
-        try:
-            backend = Backend.from_file(str(path))
-        except Exception as error:
-            raise InputError(
-                f"{path} is no tokenizer: {error}", hint="use another model"
-            ) from error
+        backend = read_backend(path)
         config_path = directory / TOKENIZER_CONFIG_FILE
         config = read_json(config_path) if config_path.is_file() else None
-        return cls(backend, _with_template_files(config or _default_config(), directory))
+        return cls(
+            backend, with_template_files(config or tokenizer_config(pad_token=PAD), directory)
+        )
 
     def save(self, directory: Path, context_tokens: int | None = None) -> None:
         """Write the files that transformers' ``AutoTokenizer`` reads."""
@@ -80,12 +78,23 @@ class Tokenizer:
         """A hash of the vocabulary and its rules, however the file spells them."""
         return hashlib.sha256(self.backend.to_str().encode()).hexdigest()
 
-    @property
+    @cached_property
     def is_byte_level(self) -> bool:
-        """Whether tokens are sequences of bytes, so that any text is its tokens."""
-        from tokenizers import decoders
+        """Whether tokens are sequences of bytes by GPT-2's alphabet."""
+        return spelling.is_byte_level(self.backend)
 
-        return isinstance(self.backend.decoder, decoders.ByteLevel)
+    @cached_property
+    def drops_first_space(self) -> bool:
+        """Whether the space that begins the first token is no part of the text."""
+        return spelling.drops_first_space(self.backend)
+
+    @cached_property
+    def is_exact(self) -> bool:
+        """Whether any text comes back from its ids as it was.
+
+        But for "▁" itself, where that is how the vocabulary writes a space.
+        """
+        return spelling.is_exact(self.backend)
 
     @property
     def is_exportable(self) -> bool:
@@ -94,9 +103,8 @@ class Tokenizer:
 
     @cached_property
     def end_id(self) -> int:
-        """The id that ends a text, and leads one."""
-        token = self.config.get("eos_token") or END_OF_TEXT
-        token = token["content"] if isinstance(token, dict) else token
+        """The id that ends a text."""
+        token = self._name_of("eos_token") or END_OF_TEXT
         found = self.backend.token_to_id(token)
         if found is None:
             raise InputError(
@@ -106,18 +114,123 @@ class Tokenizer:
         return found
 
     @cached_property
+    def bos_id(self) -> int | None:
+        """The id that the tokenizer itself puts before a text, as Llama's and Gemma's do.
+
+        That is so where ``add_bos_token`` says it or, where nothing does, the file's own
+        post-processor does it. None with others, such as GPT-2's, Qwen's and tissu's.
+        """
+        is_added = self.config.get("add_bos_token")
+        if is_added is None:
+            bare, led = (self.backend.encode("a", add_special_tokens=s).ids for s in (False, True))
+            return led[0] if led[:1] != bare[:1] else None
+        return self._id_of("bos_token") if is_added else None
+
+    @cached_property
+    def start_id(self) -> int:
+        """The id that a text begins with: ``bos_id``, or what ended the text before it.
+
+        Models without a beginning-of-text token were trained on texts joined by
+        ``<|endoftext|>``, which stays what parts texts where another token ends a reply.
+        """
+        if self.bos_id is not None:
+            return self.bos_id
+        return self.control_tokens.get(END_OF_TEXT, self.end_id)
+
+    @cached_property
+    def end_ids(self) -> frozenset[int]:
+        """The ids that end a text or a reply: its end, the start of the next, ChatML's turn end."""
+        ends = {self.end_id, self.start_id}
+        if self.chat_template == CHATML and TURN_END in self.control_tokens:
+            ends.add(self.control_tokens[TURN_END])
+        return frozenset(ends)
+
+    def with_chat_template(self) -> "Tokenizer":
+        """This tokenizer, or if it has no template one with ChatML, whose control tokens it knows.
+
+        Raises:
+            InputError: If it does not know them.
+        """
+        if self.chat_template is not None:
+            return self
+        if not {TURN_START, TURN_END} <= self.control_tokens.keys():
+            raise InputError(
+                f"the model has no chat template, and no tokens {TURN_START} and {TURN_END} to "
+                "converse with",
+                hint="a chat model, or one that tissu trained; or put its chat_template.jinja "
+                "beside its tokenizer",
+            )
+        return Tokenizer(self.backend, {**self.config, "chat_template": CHATML})
+
+    def document(self, ids: Sequence[int]) -> list[int]:
+        """A whole text among others: its ids, where it begins and, if the next does not, ends."""
+        end = [] if self.bos_id in (None, self.end_id) else [self.end_id]
+        return [self.start_id, *ids, *end]
+
+    @cached_property
     def control_tokens(self) -> dict[str, int]:
         """Spelling and id of every control token."""
         added = self.backend.get_added_tokens_decoder()
         return {token.content: id for id, token in added.items() if token.special}
 
-    def encode(self, text: str) -> list[int]:
-        """Ids of ``text``, with nothing added."""
-        return list(self.backend.encode(text, add_special_tokens=False).ids)
+    def encode(self, text: str, *, is_start: bool = True) -> list[int]:
+        """Ids of ``text``, with no control token.
 
-    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        Where the vocabulary has a space before every text, ``is_start=False`` leaves it out: the
+        text goes on after another.
+        """
+        backend = self.backend if is_start else self._continuing
+        ids: list[int] = backend.encode(text, add_special_tokens=False).ids
+        return self._as_text(text, ids, is_start=is_start)
+
+    def encode_batch(self, texts: Sequence[str], *, is_start: bool = True) -> list[list[int]]:
         """``encode`` of many texts on all processors."""
-        return [e.ids for e in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
+        backend = self.backend if is_start else self._continuing
+        found = backend.encode_batch_fast(texts, add_special_tokens=False)
+        return [
+            self._as_text(text, encoding.ids, is_start=is_start)
+            for text, encoding in zip(texts, found, strict=True)
+        ]
+
+    @cached_property
+    def _continuing(self) -> "Backend":
+        return spelling.without_prefix(self.backend)
+
+    @cached_property
+    def _spelled(self) -> frozenset[int]:
+        """Control tokens that the model would find in a text that spells them.
+
+        Merges never make one; a search in the whole vocabulary can.
+        """
+        from tokenizers import models
+
+        model = self.backend.model
+        if isinstance(model, models.BPE) and not model.ignore_merges:
+            return frozenset()
+        return frozenset(self.control_tokens.values()) - {self._id_of("unk_token")}
+
+    def _as_text(self, text: str, ids: list[int], *, is_start: bool) -> list[int]:
+        if self._spelled.isdisjoint(ids):
+            return ids
+        # In parts, none of which holds all of a control token's spelling.
+        spellings = re.compile("|".join(map(re.escape, self.control_tokens)))
+        cuts = [0, *(found.start() + 1 for found in spellings.finditer(text)), len(text)]
+        first, *parts = (text[begin:end] for begin, end in itertools.pairwise(cuts))
+        backend = self.backend if is_start else self._continuing
+        encodings = [
+            backend.encode(first, add_special_tokens=False),
+            *(self._continuing.encode(part, add_special_tokens=False) for part in parts),
+        ]
+        return [id for e in encodings for id in e.ids if id not in self._spelled]
+
+    def _name_of(self, role: str) -> str | None:
+        """The token that the configuration gives this role."""
+        token = self.config.get(role)
+        return token["content"] if isinstance(token, dict) else token
+
+    def _id_of(self, role: str) -> int | None:
+        token = self._name_of(role)
+        return self.backend.token_to_id(token) if token else None
 
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """Ids of a conversation in the model's template, ready for the reply."""
@@ -143,15 +256,23 @@ class Tokenizer:
         return [*render_chat(self._template(), messages, *self._controls())]
 
     def encode_pieces(self, pieces: Sequence[Piece]) -> Iterator[list[int]]:
-        """Ids of each piece; only the first is the beginning of a text."""
-        for number, piece in enumerate(pieces):
+        """Ids of each piece.
+
+        A control token of some models takes the white space beside it along (Phi-3's), and after
+        one the text of some begins anew, with the space that begins every text (Llama 2's).
+        """
+        added = self.backend.get_added_tokens_decoder()
+        sides = [added[self.control_tokens[p.text]] if p.is_control else None for p in pieces]
+        begins_anew = spelling.prefixes_every_segment(self.backend)
+        for number, (piece, before, after) in enumerate(
+            zip(pieces, [None, *sides], [*sides[1:], None], strict=False)
+        ):
             if piece.is_control:
                 yield [self.control_tokens[piece.text]]
-            elif number == 0:
-                yield self.encode(piece.text)
-            else:
-                with self._inside_text():
-                    yield self.encode(piece.text)
+                continue
+            text = piece.text.lstrip() if before and before.rstrip else piece.text
+            text = text.rstrip() if after and after.lstrip else text
+            yield self.encode(text, is_start=begins_anew or not number)
 
     def _template(self) -> str:
         if self.chat_template is None:
@@ -161,100 +282,35 @@ class Tokenizer:
     def _controls(self) -> tuple[tuple[str, ...], dict[str, Any]]:
         return tuple(self.control_tokens), self.config
 
-    @contextmanager
-    def _inside_text(self) -> Iterator[None]:
-        """SentencePiece puts a space before the first word of a text, and of nothing else."""
-        from tokenizers import pre_tokenizers
+    def decode(self, ids: Sequence[int], *, is_start: bool = True) -> str:
+        """Text of ids, without control tokens; bytes that are no text become U+FFFD.
 
-        metaspace = self.backend.pre_tokenizer
-        if (
-            not isinstance(metaspace, pre_tokenizers.Metaspace)
-            or metaspace.prepend_scheme != "first"
-        ):
-            yield
-            return
-        metaspace.prepend_scheme = "never"
-        try:
-            yield
-        finally:
-            metaspace.prepend_scheme = "first"
-
-    def with_chat_template(self) -> "Tokenizer":
-        """This tokenizer, or if it has no template one with ChatML, whose control tokens it knows.
-
-        Raises:
-            InputError: If it does not know them.
+        ``is_start`` tells that the ids begin a text, as ``encode`` has it.
         """
-        if self.chat_template is not None:
-            return self
-        if not {TURN_START, TURN_END} <= self.control_tokens.keys():
-            raise InputError(
-                f"the model has no chat template, and no tokens {TURN_START} and {TURN_END} to "
-                "converse with",
-                hint="a chat model, or one that tissu trained; or put its chat_template.jinja "
-                "beside its tokenizer",
-            )
-        return Tokenizer(self.backend, {**self.config, "chat_template": CHATML})
-
-    @property
-    def end_ids(self) -> frozenset[int]:
-        """The ids that end a reply, as far as the tokenizer tells."""
-        turn_end = self.control_tokens.get(TURN_END, self.end_id)
-        return frozenset({self.end_id, turn_end if self.chat_template == CHATML else self.end_id})
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Text of ids, without control tokens; bytes that are no text become U+FFFD."""
-        return self.backend.decode(list(ids), skip_special_tokens=True)
+        text = b"".join(map(self.piece, ids)).decode("utf-8", "replace")
+        return text.removeprefix(" ") if is_start and self.drops_first_space else text
 
     def spelling(self, token_id: int) -> str:
         """How the vocabulary writes a token."""
         return str(self.backend.id_to_token(token_id))
 
-    def ids_beginning(self, spelling: str) -> list[int]:
-        """Ids of text whose spelling begins so; control tokens are never among them."""
-        vocabulary = self.backend.get_vocab(with_added_tokens=False)
-        return sorted(
-            id
-            for name, id in vocabulary.items()
-            if name.startswith(spelling) and name not in self.control_tokens
-        )
+    def ids_beginning(self, piece: bytes) -> list[int]:
+        """Ids of text that begins so; control tokens are never among them."""
+        return [id for id, whole in enumerate(self.pieces) if whole.startswith(piece)]
+
+    def piece(self, id: int) -> bytes:
+        """The bytes of text that an id stands for; none if a model has more ids than tokens."""
+        return self.pieces[id] if id < self.vocab_size else b""
 
     @cached_property
     def pieces(self) -> list[bytes]:
-        """The bytes of text that each id stands for; none for control tokens."""
-        bytes_of = {spelling: byte for byte, spelling in enumerate(byte_spellings())}
-        added = self.backend.get_added_tokens_decoder()
-        pieces = [b""] * self.vocab_size
-        for spelling, id in self.backend.get_vocab(with_added_tokens=True).items():
-            if id in added:
-                pieces[id] = b"" if added[id].special else spelling.encode()
-            elif self.is_byte_level:
-                pieces[id] = bytes(map(bytes_of.__getitem__, spelling))
-            else:
-                pieces[id] = spelling.replace("▁", " ").encode()  # SentencePiece's space
-        return pieces
+        """The bytes of text that each id stands for; none for control tokens.
+
+        Raises:
+            InputError: If the vocabulary is spelled in a way that tissu does not read.
+        """
+        return spelling.read_pieces(self.backend, self._name_of("unk_token"))
 
     def token_bytes(self) -> list[int]:
         """How many bytes of text each id stands for; 0 for control tokens."""
         return [len(piece) for piece in self.pieces]
-
-
-def _with_template_files(config: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """A configuration that also holds the templates of files, as a copy of the model needs it."""
-    files = template_files(directory)
-    if not files:
-        return config
-    named = named_templates(config.get("chat_template")) | files
-    listed = [{"name": name, "template": template} for name, template in named.items()]
-    return {**config, "chat_template": listed if len(listed) > 1 else default_template(named)}
-
-
-def _default_config() -> dict[str, Any]:
-    return {
-        # Another class makes transformers rebuild the pre-tokenizer, and the ids differ.
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": None,
-        "eos_token": END_OF_TEXT,
-        "pad_token": PAD,
-        "clean_up_tokenization_spaces": False,
-    }

@@ -1,1 +1,1 @@
-"""Tokenizers that other programs keep in formats of their own."""
+"""Tokenizers that other programs made: SentencePiece's, tiktoken's, GGUF's."""
