@@ -24,10 +24,10 @@ def rope_tables(
 def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotate each pair of channels by its position's angle.
 
-    Shapes: x (B, T, H, D); cos, sin (T, D/2); returns (B, T, H, D) in x's dtype.
+    Shapes: x (B, T, H, D); cos, sin (T, D/2) or (B, T, D/2); returns (B, T, H, D) in x's dtype.
     Convention: halves [x1 | x2], as Llama and Hugging Face, not interleaved.
     """
-    return _Rotation.apply(x, cos[:, None, :], sin[:, None, :])  # type: ignore[no-any-return, no-untyped-call]
+    return _Rotation.apply(x, cos.unsqueeze(-2), sin.unsqueeze(-2))  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Rotation(torch.autograd.Function):

@@ -36,9 +36,15 @@ class Block(nn.Module):
         )
         self.dropout = dropout
 
-    def forward(self, x: Tensor, rope: Rope | None, cache: LayerCache | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        rope: Rope | None,
+        cache: LayerCache | None,
+        padding: Tensor | None = None,
+    ) -> Tensor:
         """Mix over time, then over channels."""
-        x = x + self._drop(self.self_attn(self.input_layernorm(x), rope, cache))
+        x = x + self._drop(self.self_attn(self.input_layernorm(x), rope, cache, padding))
         return x + self._drop(self.mlp(self.post_attention_layernorm(x)))
 
     def _drop(self, x: Tensor) -> Tensor:
@@ -59,10 +65,15 @@ class Stack(nn.Module):
         self.norm = build_norm(config.norm, width, config.norm_eps, bias=config.use_bias)
         self._tables: tuple[Tensor, ...] = ()
 
-    def forward(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Read ids that follow what the cache holds."""
+    def forward(
+        self, ids: Tensor, cache: KVCache | None = None, padding: Tensor | None = None
+    ) -> Tensor:
+        """Read ids that follow what the cache holds; positions count from behind the padding."""
         start = cache.length if cache is not None else 0
-        rows = slice(start, start + ids.shape[1])
+        rows: slice | Tensor = slice(start, start + ids.shape[1])
+        if padding is not None:
+            slots = torch.arange(start, start + ids.shape[1], device=ids.device)
+            rows = (slots - padding[:, None]).clamp(min=0)
         rope: Rope | None = None
         x: Tensor = self.embed_tokens(ids)
         match self.config.position_embedding:
@@ -81,7 +92,7 @@ class Stack(nn.Module):
             x = x.to(torch.get_autocast_dtype(ids.device.type))
         x = F.dropout(x, self.dropout, self.training) if self.dropout else x
         for index, layer in enumerate(self.layers):
-            x = layer(x, rope, cache.layers[index] if cache is not None else None)
+            x = layer(x, rope, cache.layers[index] if cache is not None else None, padding)
         return cast(Tensor, self.norm(x))
 
     def fixed_tables(self, device: torch.device) -> tuple[Tensor, ...]:
@@ -110,7 +121,10 @@ def embedding_std(config: ModelConfig) -> float:
 class Decoder(nn.Module):
     """A language model: ids to logits of the next token.
 
-    Shapes: ids (B, T), logits (B, T, V); with ``last_only`` (B, 1, V).
+    Rows of unequal length end together: ``padding`` says how many of a row's first slots, those of
+    the cache counted, hold nothing. What the logits there are means nothing.
+
+    Shapes: ids (B, T), padding (B,), logits (B, T, V); with ``last_only`` (B, 1, V).
     """
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
@@ -122,10 +136,15 @@ class Decoder(nn.Module):
             self.lm_head.weight = self.model.embed_tokens.weight
 
     def forward(
-        self, ids: Tensor, cache: KVCache | None = None, *, last_only: bool = False
+        self,
+        ids: Tensor,
+        cache: KVCache | None = None,
+        *,
+        last_only: bool = False,
+        padding: Tensor | None = None,
     ) -> Tensor:
         """Logits of the token after each id, or after the last alone."""
-        hidden = self.model(ids, cache)
+        hidden = self.model(ids, cache, padding)
         return cast(Tensor, self.lm_head(hidden[:, -1:] if last_only else hidden))
 
     @property
