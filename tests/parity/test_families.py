@@ -21,10 +21,9 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from tests.samples import CPU, MIXED_TEXTS, make_config, make_model, random_ids
+from tests.samples import CPU, MIXED_TEXTS, iter_choices, make_config, make_model, random_ids
 from tissu_core.checkpoint.model_directory import load_model, write_model_files
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.decoding.generate import iter_choices
 from tissu_core.text.tokenizer import Tokenizer
 
 GPT2 = {
