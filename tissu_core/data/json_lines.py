@@ -15,7 +15,7 @@ def iter_json_texts(
     chunks: Iterable[str], key: str, on_bad_line: Callable[[int], None]
 ) -> Iterator[str]:
     """The text of each line; ``on_bad_line`` is told the number of one that has none."""
-    for number, line in enumerate(_iter_lines(chunks), 1):
+    for number, line in enumerate(iter_lines(chunks), 1):
         text = None if line is None else _text_of(line, key)
         if text:
             yield text
@@ -37,7 +37,7 @@ def refuse_chats(first_line: str, key: str) -> None:
         raise NotTextError("chats: lines with messages instead of a text")
 
 
-def _iter_lines(chunks: Iterable[str]) -> Iterator[str | None]:
+def iter_lines(chunks: Iterable[str]) -> Iterator[str | None]:
     """Lines without their ends; None for one too long to be held."""
     parts: list[str] = []
     size = 0
