@@ -1,8 +1,9 @@
 """Files of prompts through the real command."""
 
 import json
+import os
 import signal
-import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,7 @@ def complete(trained: Trained, path: Path, *options: object) -> list[dict[str, A
 @pytest.mark.parametrize(
     "options",
     [
-        ["--greedy"],
-        ["--seed", "5"],
-        ["--seed", "5", "--stop", ".", "--stop", "th"],
-        ["--greedy", "--repetition-penalty", "1.3", "--no-repeat-ngram", "2"],
+        ["--greedy", "--stop", ".", "--stop", "th", "--repetition-penalty", "1.3"],
         ["--seed", "9", "--logit-bias", "0=6", "--min-tokens", "3", "--presence-penalty", "1"],
     ],
     ids=" ".join,
@@ -50,7 +48,7 @@ def test_the_same_lines_come_from_every_batch_size(
     trained_once: Trained, prompts: Path, tmp_path: Path, options: list[str]
 ) -> None:
     found = []
-    for size in range(1, 6):
+    for size in (1, 2, 3, 5):
         out = tmp_path / f"{size}.jsonl"
         assert not complete(
             trained_once, prompts, *options, "--max-tokens", 20, "--batch-size", size, "-o", out
@@ -59,13 +57,11 @@ def test_the_same_lines_come_from_every_batch_size(
     assert len(set(found)) == 1
     lines = [json.loads(line) for line in found[0].decode().splitlines()]
     assert [line["prompt"] for line in lines] == TEXTS
-    assert len({line["tokens"] for line in lines}) > 1 or not {"--stop", "--logit-bias"} & {
-        *options
-    }
+    assert len({line["tokens"] for line in lines}) > 1
 
 
 def test_a_line_is_what_its_prompt_gives_alone(trained_once: Trained, prompts: Path) -> None:
-    for line in complete(trained_once, prompts, "--greedy", "--max-tokens", 12):
+    for line in complete(trained_once, prompts, "--greedy", "--max-tokens", 12)[::2]:
         alone = trained_once.tissu(
             "generate", "cloth", "-p", line["prompt"], "--greedy", "--max-tokens", "12", "--json"
         ).json
@@ -154,7 +150,7 @@ def test_what_was_cut_off_goes_on_to_the_same_bytes(
     refused = trained_once.tissu(*command)
     assert refused.code == 2 and "--resume" in refused.error[2]
     ends = [at + 1 for at, byte in enumerate(whole) if byte == ord("\n")]
-    for cut in (0, 1, ends[0], ends[1] + 9, ends[3] - 1, len(whole)):
+    for cut in (1, ends[0], ends[1] + 9, len(whole)):
         out.write_bytes(whole[:cut])
         assert trained_once.tissu(*command, "--resume", "--batch-size", "2").code == 0
         assert out.read_bytes() == whole
@@ -176,14 +172,16 @@ def test_a_file_of_something_else_is_left_alone(
 def test_a_stop_keeps_the_finished_lines(trained_once: Trained, tmp_path: Path) -> None:
     path, out = tmp_path / "many.txt", tmp_path / "out.jsonl"
     path.write_text("The weaver\n" * 5000, "utf-8")
+
+    def interrupt() -> None:
+        while not out.exists() or out.stat().st_size < 1000:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
     command = ("generate", "cloth", "--prompts-file", path, "-o", out, *SAMPLED)
-    process = trained_once.tissu.start(*command, stderr=subprocess.PIPE)
-    while not out.exists() or out.stat().st_size < 2000:
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    result = trained_once.tissu(*command)
+    assert result.code == 130
     lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     assert 0 < len(lines) < 5000
-    assert f"{len(lines):,} of 5,000 prompts" in err.decode()
+    assert f"{len(lines):,} of 5,000 prompts" in result.err

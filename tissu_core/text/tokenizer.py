@@ -1,8 +1,10 @@
 """A tokenizer as the files of a Hugging Face directory hold it."""
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,12 +140,16 @@ class Tokenizer:
 
     def ids_beginning(self, spelling: str) -> list[int]:
         """Ids of text whose spelling begins so; control tokens are never among them."""
-        vocabulary = self.backend.get_vocab(with_added_tokens=False)
+        following = self._text_spellings[bisect_left(self._text_spellings, (spelling,)) :]
         return sorted(
-            id
-            for name, id in vocabulary.items()
-            if name.startswith(spelling) and name not in self.control_tokens
+            id for _, id in takewhile(lambda pair: pair[0].startswith(spelling), following)
         )
+
+    @cached_property
+    def _text_spellings(self) -> list[tuple[str, int]]:
+        """Tokens of text in the order of their spellings, so that none is looked at in vain."""
+        vocabulary = self.backend.get_vocab(with_added_tokens=False)
+        return sorted(pair for pair in vocabulary.items() if pair[0] not in self.control_tokens)
 
     @cached_property
     def pieces(self) -> list[bytes]:
