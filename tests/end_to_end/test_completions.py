@@ -169,6 +169,13 @@ def test_a_file_of_something_else_is_left_alone(
     assert out.read_text("utf-8") == text
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_a_full_disk_is_said(trained_once: Trained, prompts: Path) -> None:
+    result = trained_once.tissu("generate", "--prompts-file", prompts, "-o", "/dev/full")
+    assert result.code == 4
+    assert "cannot write /dev/full" in result.error[0]
+
+
 def test_a_stop_keeps_the_finished_lines(trained_once: Trained, tmp_path: Path) -> None:
     path, out = tmp_path / "many.txt", tmp_path / "out.jsonl"
     path.write_text("The weaver\n" * 5000, "utf-8")

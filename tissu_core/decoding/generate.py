@@ -45,9 +45,10 @@ def generate_all(
     batch_size: int = 1,
     should_stop: Callable[[], bool] = bool,
 ) -> Iterator[tuple[Reply, GenerateEvent]]:
-    """Write many replies, each as if it were alone; ``should_stop`` ends the first it meets, and
-    those beside it are given up.
-    """  # noqa: D205
+    """Write many replies, each as if it were alone, ``batch_size`` at once.
+
+    ``should_stop`` ends the reply that is being written, and gives up those beside it.
+    """
     for reply, choice in decode(model, replies, batch_size):
         event = reply.take(choice)
         if event is not None:

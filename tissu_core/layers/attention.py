@@ -70,14 +70,15 @@ class Attention(nn.Module):
         """Causal attention of T queries at the end of S keys: (B, H, T, D)."""
         time, seen = queries.shape[2], keys.shape[2]
         dropout = self.dropout if self.training else 0.0
-        is_masked = bool(self.slopes) or not is_plain_causal(time, seen, self.window)
+        is_plain = padding is None and is_plain_causal(time, seen, self.window)
+        is_masked = bool(self.slopes) or not is_plain
         is_training = torch.is_grad_enabled() and padding is None
         if is_training and suits_blocks(queries, keys, dropout, is_masked=is_masked):
             groups = self.num_heads // self.num_kv_heads
             keys, values = (x.repeat_interleave(groups, dim=1) for x in (keys, values))
             return blocked_causal_attention(queries, keys, values, self.window, self.slopes)
         mask = None
-        if is_masked or padding is not None:
+        if is_masked:
             mask = attention_mask(time, seen, self.window, self.slopes, queries.device)
             mask = mask if padding is None else hide_padding(mask, padding)
             mask = mask if mask.dtype == torch.bool else mask.to(queries.dtype)

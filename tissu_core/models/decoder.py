@@ -122,7 +122,7 @@ class Decoder(nn.Module):
     """A language model: ids to logits of the next token.
 
     Rows of unequal length end together: ``padding`` says how many of a row's first slots, those of
-    the cache counted, hold nothing. What the logits there are means nothing.
+    the cache counted, hold nothing. Logits of such a slot mean nothing.
 
     Shapes: ids (B, T), padding (B,), logits (B, T, V); with ``last_only`` (B, 1, V).
     """

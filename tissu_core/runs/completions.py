@@ -130,7 +130,9 @@ def _finished_lines(out: Path, path: Path, *, is_resumed: bool) -> list[bool]:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.touch()
         is_begun = out.stat().st_size > 0
-    if is_begun and not is_resumed:
+    if not is_begun:
+        return []
+    if not is_resumed:
         raise ConfigError(
             f"{out} is not empty", field="out", hint="--resume to go on with it, or another -o"
         )
