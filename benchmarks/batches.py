@@ -1,7 +1,7 @@
 """Tokens per second of one prompt at a time and of several at once, and of transformers' generate.
 
 ``python benchmarks/batches.py`` writes a random model of 6 layers x 384 into a scratch folder,
-loads it with both programs and continues 32 prompts of 4 to 60 tokens by 64 tokens each, greedily
+loads it with both programs and continues 16 prompts of 4 to 60 tokens by 32 tokens each, greedily
 and without an end. All contenders take turns in one process; medians are printed. With a model's
 directory as argument, that one is measured.
 """
@@ -27,7 +27,7 @@ from tissu_core.text.bpe_trainer import learn_bpe
 from tissu_core.text.tokenizer import Tokenizer
 
 CPU = torch.device("cpu")
-PROMPTS, NEW_TOKENS = 32, 64
+PROMPTS, NEW_TOKENS = 16, 32
 GREEDY = DecodingConfig(greedy=True)
 
 
@@ -45,8 +45,9 @@ def main() -> None:
     parser.add_argument("model", nargs="?", type=Path)
     parser.add_argument("--batch-sizes", nargs="*", type=int, default=[1, 2, 4, 8, 16])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=default_threads())
     asked = parser.parse_args()
-    torch.set_num_threads(default_threads())
+    torch.set_num_threads(asked.threads)
     with tempfile.TemporaryDirectory() as scratch:
         folder = asked.model or Path(scratch)
         if asked.model is None:

@@ -12,6 +12,10 @@ from tissu_core.layers.kv_cache import KVCache
 from tissu_core.models.decoder import Decoder
 
 AnyRow = TypeVar("AnyRow", bound=Row)
+SHORT = 64
+"""Prompts up to this length are read together: on a CPU, 8 of 5 to 10 tokens in a third of the time
+of one after the other, 8 of 21 to 60 in 0.9 of it. Longer ones would save nothing, and a mask of
+each row would take memory by the square of the longest."""
 
 
 class Batch(Generic[AnyRow]):
@@ -28,16 +32,21 @@ class Batch(Generic[AnyRow]):
         self._cache = model.new_cache()
 
     def join(self, rows: Sequence[AnyRow]) -> None:
-        """Read the prompts of new rows."""
-        for row in rows:
-            cache = self._model.new_cache()
-            logits = self._read([row], cache)
-            if self.rows:
-                self._cache.join(cache)
-                logits = torch.cat([self.logits, logits])
-            else:
-                self._cache = cache
-            self.rows, self.logits = [*self.rows, row], logits
+        """Read the prompts of new rows, the short ones together."""
+        short = [row for row in rows if len(row.history) <= SHORT]
+        long = [[row] for row in rows if len(row.history) > SHORT]
+        for group in [short, *long] if short else long:
+            self._read_prompts(group)
+
+    def _read_prompts(self, rows: list[AnyRow]) -> None:
+        cache = self._model.new_cache()
+        logits = self._read(rows, cache)
+        if self.rows:
+            self._cache.join(cache)
+            logits = torch.cat([self.logits, logits])
+        else:
+            self._cache = cache
+        self.rows, self.logits = self.rows + rows, logits
 
     def step(self) -> None:
         """Let the rows go that are done, and read the newest token of the others."""

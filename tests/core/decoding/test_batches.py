@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.samples import make_config, make_model
 from tissu_core.config.decoding import DecodingConfig
+from tissu_core.decoding.batch import SHORT
 from tissu_core.decoding.generate import decode, generate, generate_all
 from tissu_core.decoding.reply import Reply
 from tissu_core.decoding.row import Row
@@ -35,8 +36,9 @@ def texts_of(
     should_stop: Callable[[], bool] = bool,
 ) -> dict[int, tuple[list[int], str, str]]:
     """Ids, text and reason of each prompt."""
+    context = model.config.max_position_embeddings
     replies = [
-        Reply(tokenizer, ids, config, 64, end_ids=END_IDS, index=index, is_healed=True)
+        Reply(tokenizer, ids, config, context, end_ids=END_IDS, index=index, is_healed=True)
         for index, ids in enumerate(prompts)
     ]
     written: dict[int, list[int]] = {index: [] for index in range(len(prompts))}
@@ -74,6 +76,15 @@ def test_every_batch_size_writes_the_same(
     one_by_one = texts_of(model, tiny_tokenizer, prompts, config, 1)
     assert len(one_by_one) == len(prompts)
     assert texts_of(model, tiny_tokenizer, prompts, config, batch_size) == one_by_one
+
+
+def test_long_prompts_are_read_alone_and_short_ones_together(tiny_tokenizer: Tokenizer) -> None:
+    model = make_model(make_config(max_position_embeddings=2 * SHORT))
+    config = DecodingConfig(max_tokens=9, seed=2)
+    prompts = [[*range(200, 210)] * n for n in (9, 1, 7, 3)]
+    assert len(prompts[0]) > len(prompts[2]) > SHORT
+    one_by_one = texts_of(model, tiny_tokenizer, prompts, config, 1)
+    assert texts_of(model, tiny_tokenizer, prompts, config, 4) == one_by_one
 
 
 @pytest.mark.parametrize("position_embedding", ["rope", "learned", "sinusoidal", "alibi"])
