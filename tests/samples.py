@@ -1,8 +1,13 @@
 """Text and tiny models that many tests read."""
 
+from collections.abc import Iterator, Sequence
+
 import torch
 
+from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.model import ModelConfig
+from tissu_core.decoding.generate import decode
+from tissu_core.decoding.row import Choice, Row
 from tissu_core.models.build import build_model
 from tissu_core.models.decoder import Decoder
 
@@ -74,3 +79,10 @@ def random_ids(*shape: int, vocab_size: int = VOCAB_SIZE, seed: int = 0) -> torc
     """Ids of ordinary tokens, the same for the same seed."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(16, vocab_size, shape, generator=generator)
+
+
+def iter_choices(
+    model: Decoder, prompt_ids: Sequence[int], config: DecodingConfig, max_tokens: int
+) -> Iterator[Choice]:
+    """What is chosen after one prompt."""
+    return (choice for _, choice in decode(model, [Row(prompt_ids, config, max_tokens)]))

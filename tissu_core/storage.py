@@ -70,6 +70,16 @@ def write_text(path: Path, text: str) -> None:
         sync_directory(path.parent)
 
 
+def append_text(path: Path, text: str) -> None:
+    """Put ``text`` behind what the file holds, and hand it to the system.
+
+    Raises:
+        ResourceError: If the disk is full, read-only or failing; a part may have been written.
+    """
+    with guard_write(path), path.open("ab") as file:
+        file.write(text.encode())
+
+
 def write_json(path: Path, value: Any) -> None:
     """Replace ``path`` by ``value`` as JSON."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

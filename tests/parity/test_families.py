@@ -27,12 +27,11 @@ from transformers import (
     SmolLM3ForCausalLM,
 )
 
-from tests.samples import CPU, MIXED_TEXTS, make_config, make_model, random_ids
+from tests.samples import CPU, MIXED_TEXTS, iter_choices, make_config, make_model, random_ids
 from tissu_core.checkpoint.model_directory import load_model, write_model_files
 from tissu_core.checkpoint.weights import load_tensors, save_tensors
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.rope import RopeScaling
-from tissu_core.decoding.generate import iter_choices
 from tissu_core.text.tokenizer import Tokenizer
 
 GPT2 = {

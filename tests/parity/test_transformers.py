@@ -6,10 +6,18 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
-from tests.samples import CHATML, CPU, MIXED_TEXTS, STORY, make_config, make_model, random_ids
+from tests.samples import (
+    CHATML,
+    CPU,
+    MIXED_TEXTS,
+    STORY,
+    iter_choices,
+    make_config,
+    make_model,
+    random_ids,
+)
 from tissu_core.checkpoint.model_directory import load_model, write_model_files
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.decoding.generate import iter_choices
 from tissu_core.models.decoder import Decoder
 from tissu_core.text.chat_template import Message
 from tissu_core.text.learning import learn

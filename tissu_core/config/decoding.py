@@ -127,6 +127,22 @@ class DecodingConfig:
             )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptsConfig:
+    """How a file of prompts is worked through."""
+
+    batch_size: int = setting(
+        8,
+        "prompts of a file that are continued at once",
+        flag="--batch-size",
+        minimum=1,
+        panel="Many prompts",
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
 def parse_bias(entry: str) -> tuple[str | int, float]:
     """``TEXT=+2`` as the text and its bias; a whole number before the ``=`` is a token's id.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from tissu_core.config.data import DataConfig
-from tissu_core.config.decoding import DecodingConfig
+from tissu_core.config.decoding import DecodingConfig, PromptsConfig
 from tissu_core.config.fields import setting
 from tissu_core.config.objective import ObjectiveConfig
 from tissu_core.config.optimizer import OptimizerConfig
@@ -39,6 +39,13 @@ class UseRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GenerateRun(UseRun):
+    """Continuing one text, or many."""
+
+    prompts: PromptsConfig = field(default_factory=PromptsConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureRun:
     """Reading text, and using a model on it."""
 
@@ -49,5 +56,5 @@ class MeasureRun:
 STORED_FACTS = ("planned_steps", "tokens_key", "data_seam")
 """What a run's config.toml holds beside settings; read as a settings file, it is passed over."""
 
-RUNS: tuple[type, ...] = (TrainRun, UseRun, MeasureRun)
+RUNS: tuple[type, ...] = (TrainRun, UseRun, GenerateRun, MeasureRun)
 """What files and the environment can set: a setting of any of these."""

@@ -7,14 +7,15 @@ from torch import Tensor, nn
 from tissu_core.config.model import ModelConfig
 from tissu_core.layers.cpu_attention import blocked_causal_attention, suits_blocks
 from tissu_core.layers.kv_cache import LayerCache
-from tissu_core.layers.masks import attention_mask, is_plain_causal
+from tissu_core.layers.masks import attention_mask, hide_padding, is_plain_causal
 from tissu_core.layers.norms import build_norm
 from tissu_core.layers.positions import alibi_slopes
 from tissu_core.layers.rope import apply_rope
 from tissu_core.layers.soft_cap import capped_attention
 
 Rope = tuple[Tensor, Tensor]
-"""Cosines and sines of the positions being read, each (T, R/2) of R rotated channels."""
+"""Cosines and sines of the positions being read, each (T, R/2) of R rotated channels or, of padded
+rows, (B, T, R/2)."""
 
 
 class Attention(nn.Module):
@@ -50,8 +51,14 @@ class Attention(nn.Module):
         self.softcap = config.attn_logit_softcapping
         self.slopes = tuple(alibi_slopes(self.num_heads).tolist()) if has_slopes else ()
 
-    def forward(self, x: Tensor, rope: Rope | None, cache: LayerCache | None = None) -> Tensor:
-        """Attend to x and to what the cache holds."""
+    def forward(
+        self,
+        x: Tensor,
+        rope: Rope | None,
+        cache: LayerCache | None = None,
+        padding: Tensor | None = None,
+    ) -> Tensor:
+        """Attend to x and to what the cache holds, but not to a row's first ``padding`` slots."""
         batch, time, _ = x.shape
         queries = self.q_norm(self.q_proj(x).view(batch, time, self.num_heads, self.head_dim))
         keys = self.k_norm(self.k_proj(x).view(batch, time, self.num_kv_heads, self.head_dim))
@@ -63,17 +70,21 @@ class Attention(nn.Module):
         queries, keys = queries.transpose(1, 2), keys.transpose(1, 2)
         if cache is not None:
             keys, values = cache.append(keys, values)
-        mixed = self._attend(queries, keys, values)
+            if padding is not None:  # of the keys that a window has left
+                padding = padding - (cache.length - keys.shape[2])
+        mixed = self._attend(queries, keys, values, padding)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(batch, time, -1))
         return out
 
-    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    def _attend(
+        self, queries: Tensor, keys: Tensor, values: Tensor, padding: Tensor | None
+    ) -> Tensor:
         """Causal attention of T queries at the end of S keys: (B, H, T, D)."""
         time, seen = queries.shape[2], keys.shape[2]
         dropout = self.dropout if self.training else 0.0
-        is_masked = bool(self.slopes) or not is_plain_causal(time, seen, self.window)
-        is_masked |= self.softcap is not None
-        is_training = torch.is_grad_enabled() and self.softcap is None
+        is_plain = padding is None and is_plain_causal(time, seen, self.window)
+        is_masked = bool(self.slopes) or not is_plain or self.softcap is not None
+        is_training = torch.is_grad_enabled() and padding is None and self.softcap is None
         if is_training and suits_blocks(queries, keys, dropout, is_masked=is_masked):
             groups = self.num_heads // self.num_kv_heads
             keys, values = (x.repeat_interleave(groups, dim=1) for x in (keys, values))
@@ -81,6 +92,7 @@ class Attention(nn.Module):
         mask = None
         if is_masked:
             mask = attention_mask(time, seen, self.window, self.slopes, queries.device)
+            mask = mask if padding is None else hide_padding(mask, padding)
             mask = mask if mask.dtype == torch.bool else mask.to(queries.dtype)
         if mask is not None and self.softcap is not None:
             return capped_attention(queries, keys, values, mask, self.softcap, dropout)

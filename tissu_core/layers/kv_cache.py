@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -42,6 +43,28 @@ class LayerCache:
         self._held = end
         first = 0 if self._window is None else max(0, end - (self._window + time - 1))
         return self._keys[:, :, first:end], self._values[:, :, first:end]
+
+    def keep(self, rows: Sequence[int], length: int) -> None:
+        """Let the other rows go, and of these all but the last ``length`` positions."""
+        begin = max(0, self._held - length)
+        if self._keys is not None and self._values is not None:
+            self._keys = self._keys[list(rows), :, begin : self._held]
+            self._values = self._values[list(rows), :, begin : self._held]
+        self._held, self.length = self._held - begin, length
+
+    def join(self, other: "LayerCache") -> None:
+        """Put another's rows behind the own; the shorter are padded on the left with zeros."""
+        held = max(self._held, other._held)
+        pairs = [self._padded(held), other._padded(held)]
+        self._keys, self._values = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+        self._held, self.length = held, max(self.length, other.length)
+
+    def _padded(self, size: int) -> tuple[Tensor, Tensor]:
+        assert self._keys is not None
+        assert self._values is not None
+        keys, values = (x[:, :, : self._held] for x in (self._keys, self._values))
+        before = (0, 0, size - self._held, 0)
+        return F.pad(keys, before), F.pad(values, before)
 
     def _roll(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Give out the window behind the new positions, and keep the last of both."""
@@ -85,3 +108,13 @@ class KVCache:
     def length(self) -> int:
         """Positions read so far, which is where the next token stands."""
         return self.layers[0].length
+
+    def keep(self, rows: Sequence[int], length: int) -> None:
+        """Let the other rows go, and of these all but the last ``length`` positions."""
+        for layer in self.layers:
+            layer.keep(rows, length)
+
+    def join(self, other: "KVCache") -> None:
+        """Put another's rows behind the own; the newest position of each stands at the end."""
+        for layer, joining in zip(self.layers, other.layers, strict=True):
+            layer.join(joining)

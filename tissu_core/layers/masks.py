@@ -33,3 +33,17 @@ def attention_mask(
             return is_seen
         bias = -torch.tensor(slopes, device=like)[:, None, None] * distance
         return bias.masked_fill(~is_seen, float("-inf"))
+
+
+def hide_padding(mask: Tensor, padding: Tensor) -> Tensor:
+    """The mask of each row, whose first ``padding`` keys are seen by nobody.
+
+    A query that is padding itself sees itself, so that no softmax is over nothing.
+
+    Shapes: mask (T, S) or (H, T, S); padding (B,); returns (B, 1, T, S) or (B, H, T, S).
+    """
+    time, seen = mask.shape[-2:]
+    keys = torch.arange(seen, device=mask.device)
+    first = torch.minimum(padding[:, None], keys[seen - time :])  # (B, T)
+    is_real = (keys >= first[..., None])[:, None]
+    return mask & is_real if mask.dtype == torch.bool else mask.where(is_real, float("-inf"))

@@ -74,15 +74,15 @@ def _yarn_ramp(count: int, theta: float, scaling: RopeScaling) -> Tensor:
 def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotate each pair of channels by its position's angle.
 
-    Shapes: x (B, T, H, D); cos, sin (T, R/2); returns (B, T, H, D) in x's dtype. Channels from R on
-    stay as they are.
+    Shapes: x (B, T, H, D); cos, sin (T, R/2) or (B, T, R/2); returns (B, T, H, D) in x's dtype.
+    Channels from R on stay as they are.
     Convention: halves [x1 | x2], as Llama and Hugging Face, not interleaved.
     """
     rotary_dim = 2 * cos.shape[-1]
     if rotary_dim < x.shape[-1]:
         rotated = apply_rope(x[..., :rotary_dim], cos, sin)
         return torch.cat([rotated, x[..., rotary_dim:]], dim=-1)
-    return _Rotation.apply(x, cos[:, None, :], sin[:, None, :])  # type: ignore[no-any-return, no-untyped-call]
+    return _Rotation.apply(x, cos.unsqueeze(-2), sin.unsqueeze(-2))  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Rotation(torch.autograd.Function):

@@ -46,9 +46,15 @@ class Block(nn.Module):
             self.attention_output_norm, self.mlp_output_norm = norm(), norm()
         self.dropout = dropout
 
-    def forward(self, x: Tensor, rope: Rope | None, cache: LayerCache | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        rope: Rope | None,
+        cache: LayerCache | None,
+        padding: Tensor | None = None,
+    ) -> Tensor:
         """Mix over time, then over channels."""
-        mixed = self.self_attn(self.input_layernorm(x), rope, cache)
+        mixed = self.self_attn(self.input_layernorm(x), rope, cache, padding)
         x = x + self._drop(self.attention_output_norm(mixed))
         mixed = self.mlp(self.post_attention_layernorm(x))
         return x + self._drop(self.mlp_output_norm(mixed))
@@ -74,17 +80,23 @@ class Stack(nn.Module):
         self._tables: tuple[Tensor, ...] = ()
         self._are_long = False
 
-    def forward(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Read ids that follow what the cache holds."""
+    def forward(
+        self, ids: Tensor, cache: KVCache | None = None, padding: Tensor | None = None
+    ) -> Tensor:
+        """Read ids that follow what the cache holds; positions count from behind the padding."""
         start = cache.length if cache is not None else 0
-        rows = slice(start, start + ids.shape[1])
+        end = start + ids.shape[1]
+        rows: slice | Tensor = slice(start, end)
+        if padding is not None:
+            slots = torch.arange(start, end, device=ids.device)
+            rows = (slots - padding[:, None]).clamp(min=0)
         ropes: tuple[Rope | None, Rope | None] = None, None
         x: Tensor = self.embed_tokens(ids)
         if self.config.embedding_multiplier is not None:
             x = x * self.config.embedding_multiplier
         match self.config.position_embedding:
             case "rope":
-                tables = [table[rows] for table in self.fixed_tables(ids.device, rows.stop)]
+                tables = [table[rows] for table in self.fixed_tables(ids.device, end)]
                 ropes = (tables[0], tables[1]), (tables[-2], tables[-1])
             case "learned":
                 x = x + self.embed_positions.weight[rows]
@@ -99,7 +111,7 @@ class Stack(nn.Module):
         x = F.dropout(x, self.dropout, self.training) if self.dropout else x
         for index, layer in enumerate(self.layers):
             rope = ropes[cast(Block, layer).self_attn.window is not None]
-            x = layer(x, rope, cache.layers[index] if cache is not None else None)
+            x = layer(x, rope, cache.layers[index] if cache is not None else None, padding)
         return cast(Tensor, self.norm(x))
 
     def fixed_tables(self, device: torch.device, length: int = 0) -> tuple[Tensor, ...]:
@@ -141,7 +153,10 @@ def embedding_std(config: ModelConfig) -> float:
 class Decoder(nn.Module):
     """A language model: ids to logits of the next token.
 
-    Shapes: ids (B, T), logits (B, T, V); with ``last_only`` (B, 1, V).
+    Rows of unequal length end together: ``padding`` says how many of a row's first slots, those of
+    the cache counted, hold nothing. Logits of such a slot mean nothing.
+
+    Shapes: ids (B, T), padding (B,), logits (B, T, V); with ``last_only`` (B, 1, V).
     """
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
@@ -153,10 +168,15 @@ class Decoder(nn.Module):
             self.lm_head.weight = self.model.embed_tokens.weight
 
     def forward(
-        self, ids: Tensor, cache: KVCache | None = None, *, last_only: bool = False
+        self,
+        ids: Tensor,
+        cache: KVCache | None = None,
+        *,
+        last_only: bool = False,
+        padding: Tensor | None = None,
     ) -> Tensor:
         """Logits of the token after each id, or after the last alone."""
-        hidden = self.model(ids, cache)
+        hidden = self.model(ids, cache, padding)
         logits: Tensor = self.lm_head(hidden[:, -1:] if last_only else hidden)
         cap = self.config.final_logit_softcapping
         return logits if cap is None else soft_cap(logits, cap)
@@ -198,6 +218,12 @@ class Decoder(nn.Module):
         """Whether with so many more the cache's keys would be others: the text is read anew."""
         is_long = self.model.is_long
         return is_long(cache.length) != is_long(cache.length + tokens)
+
+    @property
+    def rotates_by_length(self) -> bool:
+        """Whether a text's length says how all of it is rotated."""
+        is_long = self.model.is_long
+        return is_long(0) != is_long(self.config.max_position_embeddings)
 
     def new_cache(self) -> KVCache:
         """An empty cache for the model's whole context."""

@@ -1,7 +1,7 @@
 """A loaded model: what generate and chat talk to."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,6 +120,48 @@ class ChatSession:
             InputError: If the text fills the context.
         """
         yield from self._generate(self._text_ids(prompt), settings, stop, is_text=True)
+
+    def complete_all(
+        self,
+        prompts: Iterable[tuple[int, str]],
+        settings: DecodingConfig,
+        batch_size: int,
+        stop: threading.Event,
+        on_refused: Callable[[int, InputError], None],
+    ) -> Iterator[tuple[int, GenerateEvent]]:
+        """Continue many numbered texts, ``batch_size`` at once, each as if it were alone.
+
+        Events come with the number of their text. One that fills the context goes to
+        ``on_refused``; ``stop`` gives up those under way.
+        """
+        from tissu_core.decoding.generate import generate_all
+        from tissu_core.decoding.reply import Reply
+
+        tokenizer, end_ids = self._loaded.tokenizer, self._loaded.end_ids
+        context = self.context_tokens
+
+        def replies() -> Iterator[Reply]:
+            for index, text in prompts:
+                ids = self._text_ids(text)
+                try:
+                    reply = Reply(
+                        tokenizer,
+                        ids,
+                        settings,
+                        context,
+                        end_ids=end_ids,
+                        index=index,
+                        is_healed=True,
+                    )
+                except InputError as error:
+                    on_refused(index, error)
+                else:
+                    yield reply
+
+        for reply, event in generate_all(
+            self._loaded.model, replies(), batch_size=batch_size, should_stop=stop.is_set
+        ):
+            yield reply.index, event
 
     def close(self) -> None:
         """Let the model go."""

@@ -1,10 +1,11 @@
 """A tokenizer as the files of a Hugging Face directory hold it."""
 
 import hashlib
-import itertools
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -215,7 +216,7 @@ class Tokenizer:
         # In parts, none of which holds all of a control token's spelling.
         spellings = re.compile("|".join(map(re.escape, self.control_tokens)))
         cuts = [0, *(found.start() + 1 for found in spellings.finditer(text)), len(text)]
-        first, *parts = (text[begin:end] for begin, end in itertools.pairwise(cuts))
+        first, *parts = (text[begin:end] for begin, end in pairwise(cuts))
         backend = self.backend if is_start else self._continuing
         encodings = [
             backend.encode(first, add_special_tokens=False),
@@ -296,11 +297,17 @@ class Tokenizer:
 
     def ids_beginning(self, piece: bytes) -> list[int]:
         """Ids of text that begins so; control tokens are never among them."""
-        return [id for id, whole in enumerate(self.pieces) if whole.startswith(piece)]
+        following = self._sorted_pieces[bisect_left(self._sorted_pieces, (piece,)) :]
+        return sorted(id for _, id in takewhile(lambda pair: pair[0].startswith(piece), following))
 
     def piece(self, id: int) -> bytes:
         """The bytes of text that an id stands for; none if a model has more ids than tokens."""
         return self.pieces[id] if id < self.vocab_size else b""
+
+    @cached_property
+    def _sorted_pieces(self) -> list[tuple[bytes, int]]:
+        """Tokens of text in the order of their bytes, so that none is looked at in vain."""
+        return sorted((piece, id) for id, piece in enumerate(self.pieces) if piece)
 
     @cached_property
     def pieces(self) -> list[bytes]:

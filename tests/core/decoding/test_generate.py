@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.samples import VOCAB_SIZE, make_config, make_model
+from tests.samples import VOCAB_SIZE, iter_choices, make_config, make_model
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.decoding import generate as generate_module
-from tissu_core.decoding.generate import Choice, generate, iter_choices
+from tissu_core.decoding import row as row_module
+from tissu_core.decoding.generate import generate
 from tissu_core.errors import InputError
 from tissu_core.events import GenerationFinished, TokenGenerated
 from tissu_core.models.decoder import Decoder
@@ -41,10 +41,8 @@ def speak(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[int]], None]:
     """Let the model choose these ids, whatever it thinks."""
 
     def script(ids: Sequence[int]) -> None:
-        def choices(model: object, prompt: object, config: object, max_tokens: int, *_: object):
-            yield from (Choice(id, -1.0) for id in ids[:max_tokens])
-
-        monkeypatch.setattr(generate_module, "iter_choices", choices)
+        said = iter(ids)
+        monkeypatch.setattr(row_module, "draw", lambda logits, generator: next(said))
 
     return script
 
@@ -107,16 +105,19 @@ def test_it_ends_before_a_stop_string(
 def test_what_was_held_back_and_no_stop_string_is_the_tail(
     tiny_model: Decoder, tiny_tokenizer: Tokenizer, speak: Callable[[Sequence[int]], None]
 ) -> None:
-    speak(tiny_tokenizer.encode("cloth END"))
-    _, end = run(tiny_model, tiny_tokenizer, DecodingConfig(max_tokens=20, stop=("ENDING",)))
+    ids = tiny_tokenizer.encode("cloth END")
+    speak(ids)
+    config = DecodingConfig(max_tokens=len(ids), stop=("ENDING",))
+    _, end = run(tiny_model, tiny_tokenizer, config)
     assert (end.text, end.tail, end.reason) == ("cloth END", "END", "length")
 
 
 def test_half_a_character_at_the_end_is_the_tail(
     tiny_model: Decoder, tiny_tokenizer: Tokenizer, speak: Callable[[Sequence[int]], None]
 ) -> None:
-    speak(tiny_tokenizer.encode("a織")[:-1])
-    _, end = run(tiny_model, tiny_tokenizer, DecodingConfig())
+    ids = tiny_tokenizer.encode("a織")[:-1]
+    speak(ids)
+    _, end = run(tiny_model, tiny_tokenizer, DecodingConfig(max_tokens=len(ids)))
     assert (end.text, end.tail) == ("a\ufffd", "\ufffd")
 
 
@@ -132,16 +133,19 @@ def test_it_ends_when_it_is_asked_to(tiny_model: Decoder, tiny_tokenizer: Tokeni
 
 
 @settings(max_examples=25)
-@given(ids=st.lists(st.integers(0, VOCAB_SIZE - 1), max_size=20), stop=st.sampled_from("eth aE"))
+@given(
+    ids=st.lists(st.integers(0, VOCAB_SIZE - 1), min_size=1, max_size=20),
+    stop=st.sampled_from("eth aE"),
+)
 def test_token_texts_and_tail_are_the_whole_reply(
     tiny_tokenizer: Tokenizer, ids: list[int], stop: str
 ) -> None:
     model = make_model(make_config(num_hidden_layers=1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            generate_module, "iter_choices", lambda *args: (Choice(id, -1.0) for id in ids)
-        )
-        _, end = run(model, tiny_tokenizer, DecodingConfig(stop=(stop,)))
+        said = iter(ids)
+        patch.setattr(row_module, "draw", lambda logits, generator: next(said))
+        config = DecodingConfig(stop=(stop,), max_tokens=len(ids))
+        _, end = run(model, tiny_tokenizer, config)
     assert end.text == tiny_tokenizer.decode(ids).partition(stop)[0]
 
 

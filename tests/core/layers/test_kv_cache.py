@@ -57,3 +57,28 @@ def test_a_window_gives_each_query_its_last_keys(cuts: list[int], window: int) -
     assert cache.length == 60
     assert cache._keys is not None
     assert cache._keys.shape[2] <= 2 * window
+
+
+@pytest.mark.parametrize("window", [None, 4])
+def test_rows_join_at_their_newest_position_and_leave_nothing_behind(window: int | None) -> None:
+    caches = [LayerCache(60, window) for _ in range(3)]
+    read = [torch.randn(1, 3, time, 4) for time in (5, 30, 17)]
+    for cache, keys in zip(caches, read, strict=True):
+        cache.append(keys, keys)
+    whole, *others = caches
+    for other in others:
+        whole.join(other)
+    assert whole.length == 30
+    more = torch.randn(3, 3, 1, 4)
+    found, _ = whole.append(more, more)
+    for row, keys in enumerate(read):
+        held = min(keys.shape[2], found.shape[2] - 1)
+        assert torch.equal(found[row, :, -1 - held : -1], keys[0, :, -held:])
+    whole.keep([0, 2], 18)
+    assert whole.length == 18
+    assert whole._keys is not None
+    assert whole._keys.untyped_storage().nbytes() <= 2 * 3 * 18 * 4 * 4
+    found, _ = whole.append(more[:2], more[:2])
+    assert torch.equal(found[0, :, -2:-1], more[0])
+    assert torch.equal(found[1, :, -4:-2], read[2][0, :, -2:])
+    assert found.shape[2] == (19 if window is None else 4)

@@ -1,0 +1,76 @@
+"""One text among those that are decoded together: its ids, and how the next one is chosen."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tissu_core.config.decoding import DecodingConfig
+from tissu_core.decoding.bias import Bias
+from tissu_core.decoding.logits import build_processors, draw, is_greedy
+from tissu_core.runtime.seeds import derive_seed
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A chosen token and its log-probability under the model itself, before any setting."""
+
+    token_id: int
+    logprob: float
+
+
+class Row:
+    """Chooses tokens until it ``is_done``: after ``max_tokens``, or when its owner says so.
+
+    The first token is one of ``first_allowed``, if any are given. What is drawn depends on the
+    seed and on ``index``, the text's number among its like, and on nothing beside it in a batch.
+
+    Raises:
+        ConfigError: From ``choose``, if the settings leave no token.
+    """
+
+    def __init__(
+        self,
+        prompt_ids: Sequence[int],
+        config: DecodingConfig,
+        max_tokens: int,
+        *,
+        index: int = 0,
+        first_allowed: Sequence[int] = (),
+        biases: Sequence[Bias] = (),
+        end_ids: Collection[int] = (),
+    ) -> None:
+        self.history = torch.tensor(list(prompt_ids), dtype=torch.long)
+        """Ids read and written so far: (N,)."""
+        self.is_done = False
+        self._full = len(self.history) + max_tokens
+        self._allowed = list(first_allowed)
+        self._is_greedy = is_greedy(config)
+        self._processors = build_processors(
+            config, prompt_tokens=len(self.history), biases=biases, end_ids=end_ids
+        )
+        # Drawn on the CPU, so that a seed gives the same text on every device.
+        self._generator = torch.Generator()
+        if config.seed is None:
+            self._generator.seed()
+        else:
+            self._generator.manual_seed(derive_seed(config.seed, index))
+
+    def choose(self, logits: Tensor) -> Choice:
+        """Choose and remember the next token, from logits (V,) in fp32 on the CPU."""
+        if self._allowed:
+            logits, self._allowed = _only(logits, self._allowed), []
+        log_probs = logits.log_softmax(-1)
+        for process in self._processors:
+            logits = process(logits, self.history)
+        token_id = int(logits.argmax()) if self._is_greedy else draw(logits, self._generator)
+        self.history = torch.cat([self.history, torch.tensor([token_id])])
+        self.is_done = len(self.history) >= self._full
+        return Choice(token_id, float(log_probs[token_id]))
+
+
+def _only(logits: Tensor, allowed: list[int]) -> Tensor:
+    kept = torch.full_like(logits, float("-inf"))
+    kept[allowed] = logits[allowed]
+    return kept
