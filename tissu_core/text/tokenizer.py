@@ -211,7 +211,7 @@ class Tokenizer:
         return frozenset(self.control_tokens.values()) - {self._id_of("unk_token")}
 
     def _as_text(self, text: str, ids: list[int], *, is_start: bool) -> list[int]:
-        if self._spelled.isdisjoint(ids):
+        if not self._spelled or self._spelled.isdisjoint(ids):
             return ids
         # In parts, none of which holds all of a control token's spelling.
         spellings = re.compile("|".join(map(re.escape, self.control_tokens)))

@@ -50,7 +50,7 @@ _DEEPSEEK3 = (
     r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 )
 # By the names of llama.cpp: the patterns that cut a text, one after the other.
-_SPLITS: dict[str, tuple[str, ...]] = {
+SPLITS: dict[str, tuple[str, ...]] = {
     "default": (r"[\p{P}\$\+<=>\^~\|]+", GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"),
     **dict.fromkeys(("gpt-2", "phi-2", "mpt", "olmo", "jais", "trillion"), (GPT2,)),
     **dict.fromkeys(
@@ -101,7 +101,7 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> Tokenizer:
             )
     is_led = read.one("add_bos_token", bool, kind == "llama" or pre in _LED)
     facts: dict[str, Any] = {role: read.token(key) for role, key in _ROLES.items()}
-    if kind == "gpt2" and pre not in _SPLITS:
+    if kind == "gpt2" and pre not in SPLITS:
         facts[UNKNOWN_SPLIT] = pre
     if template := metadata.get("tokenizer.chat_template"):
         facts["chat_template"] = template
@@ -126,7 +126,7 @@ def _byte_level(read: "_Metadata", pre: str) -> "Backend":
     return build_byte_level(
         ids,
         merges,
-        _SPLITS.get(pre, _SPLITS[_FALLBACK]),
+        SPLITS.get(pre, SPLITS[_FALLBACK]),
         controls=[token for token, type in typed if type == PieceType.CONTROL],
         users=[token for token, type in typed if type == PieceType.USER_DEFINED],
         ignore_merges=pre in _LED,

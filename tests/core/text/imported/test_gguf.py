@@ -7,7 +7,7 @@ import sentencepiece
 from tests.core.text.imported.made import HARD_TEXTS, like_llama
 from tests.samples import CHATML, MIXED_TEXTS, STORY
 from tissu_core.errors import InputError
-from tissu_core.text.imported.gguf import UNKNOWN_SPLIT, tokenizer_from_gguf
+from tissu_core.text.imported.gguf import SPLITS, UNKNOWN_SPLIT, tokenizer_from_gguf
 from tissu_core.text.learning import learn
 from tissu_core.text.special_tokens import SPECIAL_TOKENS
 from tissu_core.text.tokenizer import Tokenizer
@@ -83,6 +83,14 @@ def test_digits_stand_alone_where_the_name_says_so() -> None:
     assert theirs.encode(" 187") == [year]
     ours = tokenizer_from_gguf(byte_level_metadata(theirs, "smollm"))
     assert [ours.pieces[id] for id in ours.encode(" 187")] == [b" ", b"1", b"8", b"7"]
+
+
+@pytest.mark.parametrize("pre", SPLITS)
+def test_every_split_keeps_every_text(pre: str) -> None:
+    ours = tokenizer_from_gguf(byte_level_metadata(LEARNED["qwen2"], pre))
+    for text in HARD_TEXTS:
+        assert ours.decode(ours.encode(text)) == text
+    assert UNKNOWN_SPLIT not in ours.config
 
 
 def test_an_unknown_split_is_told_of() -> None:
