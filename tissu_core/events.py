@@ -6,7 +6,6 @@ refuses a forgotten case.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -183,23 +182,6 @@ class GenerationFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PromptCompleted:
-    """One of many prompts has its reply: a line of output, JSON values by name."""
-
-    record: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompletionsAdvanced:
-    """How far a file of prompts is; ``new_tokens`` and ``seconds`` are of this process."""
-
-    done: int
-    total: int
-    new_tokens: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PerplexityMeasured:
     """The score of a model on some text. Units: nats per token, bits per UTF-8 byte."""
 
@@ -288,7 +270,6 @@ TrainEvent: TypeAlias = (
 )
 GenerateEvent: TypeAlias = TokenGenerated | GenerationFinished
 ChatEvent: TypeAlias = ContextTrimmed | TokenGenerated | GenerationFinished
-CompletionEvent: TypeAlias = PromptCompleted | CompletionsAdvanced | Noticed
 EvaluateEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | PerplexityMeasured
 QuantizeEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | ModelQuantized
 

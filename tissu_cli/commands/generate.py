@@ -1,7 +1,7 @@
 """``tissu generate``: a model continues a text, or each of many."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,14 +14,10 @@ from tissu_cli.render.status import StatusLine, counted
 from tissu_cli.settings import is_terminal_stdout
 from tissu_core.config.runs import GenerateRun
 from tissu_core.errors import ConfigError
-from tissu_core.events import (
-    CompletionsAdvanced,
-    GenerationFinished,
-    Noticed,
-    PromptCompleted,
-    StageAdvanced,
-    to_record,
-)
+from tissu_core.events import GenerationFinished, Noticed, StageAdvanced, to_record
+
+if TYPE_CHECKING:
+    from tissu_core.runs.completions import CompletionsAdvanced
 
 _MANY = "Many prompts"
 
@@ -108,7 +104,7 @@ def _complete_many(
     model: str | None, path: Path, out: Path | None, run: GenerateRun, *, is_resumed: bool
 ) -> None:
     out = out.expanduser() if out is not None else None
-    from tissu_core.runs.completions import complete_prompts
+    from tissu_core.runs.completions import CompletionsAdvanced, PromptCompleted, complete_prompts
 
     with Signals() as signals, StatusLine() as status:
         for event in complete_prompts(path, out, model, run, signals.stop, is_resumed=is_resumed):
@@ -129,7 +125,7 @@ def _complete_many(
             raise typer.Exit(signals.exit_code)
 
 
-def _stage(event: CompletionsAdvanced) -> StageAdvanced:
+def _stage(event: "CompletionsAdvanced") -> StageAdvanced:
     pace = numbers.count(event.new_tokens / max(event.seconds, 1e-9))
     unit = f"prompts, {pace} tokens/s"
     return StageAdvanced(stage="generating", done=event.done, total=event.total, unit=unit)

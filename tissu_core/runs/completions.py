@@ -3,23 +3,37 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tissu_core.config.runs import GenerateRun
 from tissu_core.data.prompts import KEY, Prompt, iter_prompts
 from tissu_core.errors import ConfigError, InputError
-from tissu_core.events import (
-    CompletionEvent,
-    CompletionsAdvanced,
-    GenerateEvent,
-    Noticed,
-    PromptCompleted,
-    TokenGenerated,
-)
+from tissu_core.events import GenerateEvent, Noticed, TokenGenerated
 from tissu_core.runs.catalog import find_model
 from tissu_core.storage import append_text, guard_write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptCompleted:
+    """A prompt has its reply: a line of output, JSON values by name."""
+
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionsAdvanced:
+    """How far a file of prompts is; ``new_tokens`` and ``seconds`` are of this process."""
+
+    done: int
+    total: int
+    new_tokens: int
+    seconds: float
+
+
+CompletionEvent: TypeAlias = PromptCompleted | CompletionsAdvanced | Noticed
 
 
 def complete_prompts(
