@@ -32,5 +32,5 @@ def offer_first_model() -> None:
     from tissu_core.runs.pull import pull
 
     with StatusLine() as status:
-        for model in narrated(pull(offer.sources[0], offer.name), status):
-            say(f"model: {model.path}", "dim")
+        for _ in narrated(pull(offer.sources[0], offer.name), status):
+            pass  # the conversation begins with its name
