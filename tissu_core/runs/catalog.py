@@ -114,7 +114,7 @@ def locate_model(given: str | None) -> Path:
         return _newest_model()
     path = Path(given).expanduser()
     stored = models_directory() / given
-    files = [stored.with_name(stored.name + kind) for kind in ONE_FILE]
+    files = [Path(f"{stored}{kind}") for kind in ONE_FILE]
     for candidate in (runs_directory() / given, stored, *files, path):
         if (candidate / RUN_FILE).is_file():
             return _model_of_run(candidate) or _refuse_unsaved(candidate)

@@ -159,7 +159,7 @@ def test_what_is_written_is_read(whole: Path) -> None:
         assert np.array_equal(ours.values(stored), written.data)
 
 
-MUTATIONS = int(os.environ.get("TISSU_TEST_MUTATIONS", "20000"))
+MUTATIONS = int(os.environ.get("GGUF_MUTATIONS", "20000"))
 
 
 def mutate_and_read(whole: Path, path: Path, draw: st.DataObject) -> None:
@@ -194,7 +194,7 @@ def test_a_damaged_file_is_read_or_refused(
 def test_many_damaged_files_are_read_or_refused(
     whole: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """As many as ``TISSU_TEST_MUTATIONS`` says."""
+    """As many as ``GGUF_MUTATIONS`` says."""
     mutate_and_read(whole, tmp_path_factory.getbasetemp() / "mutated.gguf", data)
 
 
