@@ -35,8 +35,6 @@ class Tokenizer:
         self.backend.no_truncation()  # a foreign file may ask for either
         self.backend.no_padding()
         self.config = config or _default_config()
-        self.chat_templates = named_templates(self.config.get("chat_template"))
-        self.chat_template = default_template(self.chat_templates)
 
     @classmethod
     def load(cls, directory: Path) -> "Tokenizer":
@@ -110,6 +108,16 @@ class Tokenizer:
         """Spelling and id of every control token."""
         added = self.backend.get_added_tokens_decoder()
         return {token.content: id for id, token in added.items() if token.special}
+
+    @cached_property
+    def chat_templates(self) -> dict[str, str]:
+        """The model's chat templates by name."""
+        return named_templates(self.config.get("chat_template"))
+
+    @cached_property
+    def chat_template(self) -> str | None:
+        """The template that conversations are put into; another one may be set."""
+        return default_template(self.chat_templates)
 
     def encode(self, text: str) -> list[int]:
         """Ids of ``text``, with nothing added."""
