@@ -118,6 +118,17 @@ def test_a_bad_template_is_refused_and_nothing_else(
     assert result.out == ""
 
 
+def test_a_bad_template_leaves_other_ways_to_use_the_model(
+    tissu: Tissu, model: Path, tmp_path: Path
+) -> None:
+    (model / "chat_template.jinja").unlink()
+    add_named(model, 7)
+    assert tissu("generate", model, "-p", "Hi", "--max-tokens", "2").code == 0
+    (tmp_path / "own.jinja").write_text(CHATML, "utf-8")
+    ask = ["chat", model, "--show-prompt", "-p", "Hi", "--template", tmp_path / "own.jinja"]
+    assert tissu(*ask).out == PROMPT.replace(TYPED, "Hi")
+
+
 def test_json_of_a_conversation_is_refused(model: Path) -> None:
     terminal = Terminal(model.parent, "chat", model, "--json")
     assert terminal.read_to_end() == 2

@@ -1,5 +1,6 @@
 """A loaded model: what generate and chat talk to."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -85,14 +86,17 @@ class ChatSession:
         Raises:
             InputError: If it is neither.
         """
-        tokenizer, path = self._loaded.tokenizer, Path(given).expanduser()
-        named = tokenizer.chat_templates
-        if given not in named and not path.is_file():
+        tokenizer = self._loaded.tokenizer
+        if os.path.isfile(given):  # noqa: PTH113  never raises, however long the name
+            tokenizer.chat_template = read_template(Path(given))
+        elif given in tokenizer.chat_templates:
+            tokenizer.chat_template = tokenizer.chat_templates[given]
+        else:
+            names = ", ".join(tokenizer.chat_templates) or "(it has none)"
             raise InputError(
                 f"{given} is neither a file nor a chat template of this model",
-                hint=f"--template with a file, or one of: {', '.join(named) or '(it has none)'}",
+                hint=f"--template with a file, or one of: {names}",
             )
-        tokenizer.chat_template = named[given] if given in named else read_template(path)
 
     def reply(
         self, messages: Sequence[Message], settings: DecodingConfig, stop: threading.Event

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tissu_core.text.template_sandbox import Sandbox
 
 # Hieroglyphs and on: printable and without case, so that no filter changes them.
-_STAND_INS = range(0x13000, 0x1F000)
+_STAND_INS = range(0x13000, 0x33000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ class _Rendering:
         tokens = sorted(filter(None, control_tokens), key=len, reverse=True)
         self._controls = re.compile("|".join(map(re.escape, tokens)) or "(?!)")
         self._sandbox = _compiled(template)
-        used = set(template).union(*(message.content for message in messages))
+        used = set(template).union(*tokens, *(message.content for message in messages))
         unused = (
             letter for letter in map(chr, _STAND_INS) if letter.isprintable() and letter not in used
         )

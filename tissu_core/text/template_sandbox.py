@@ -192,17 +192,25 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def _indent(self, given: Any, width: int | str = 4, *flags: bool, **more: bool) -> str:
         text = self._text(given)
         growth = width if isinstance(width, int) else len(width)
-        self.meter.spend_text((text.count("\n") + 1) * growth)
+        self.meter.spend_text((text.count("\n") + 1) * max(growth, 0))
         return str(self.meter.weigh(do_indent(text, width, *flags, **more)))
 
-    def _tojson(self, value: Any, *_: bool, indent: int | None = None, **options: Any) -> str:
+    def _tojson(
+        self,
+        value: Any,
+        ensure_ascii: object = None,
+        indent: int | None = None,
+        separators: tuple[str, str] | None = None,
+        sort_keys: object = None,
+    ) -> str:
         """JSON with all letters as they are: an escaped one would be another token."""
-        if indent is not None and indent > _MAX_INDENT:
-            raise LimitError(f"it indents JSON by {indent}")
-        encoder = json.JSONEncoder(indent=indent, **{**options, "ensure_ascii": False})
-        return "".join(
-            self.meter.weighed(encoder.iterencode(self.meter.weigh(value, is_spelled=True)))
+        if max(indent or 0, *map(len, separators or ("", ""))) > _MAX_INDENT:
+            raise LimitError("it spreads JSON too wide")
+        encoder = json.JSONEncoder(
+            ensure_ascii=False, indent=indent, separators=separators, sort_keys=bool(sort_keys)
         )
+        self.meter.weigh(value, is_spelled=True)
+        return "".join(self.meter.weighed(encoder.iterencode(value)))
 
     def _strftime_now(self, form: str) -> str:
         self.meter.spend_text(_STRFTIME_GROWTH * len(form))

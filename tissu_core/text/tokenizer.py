@@ -39,8 +39,6 @@ class Tokenizer:
         self.backend.no_truncation()  # a foreign file may ask for either
         self.backend.no_padding()
         self.config = config or tokenizer_config(pad_token=PAD)
-        self.chat_templates = named_templates(self.config.get("chat_template"))
-        self.chat_template = default_template(self.chat_templates)
 
     @classmethod
     def load(cls, directory: Path) -> "Tokenizer":
@@ -174,8 +172,19 @@ class Tokenizer:
         added = self.backend.get_added_tokens_decoder()
         return {token.content: id for id, token in added.items() if token.special}
 
+    @cached_property
+    def chat_templates(self) -> dict[str, str]:
+        """The model's chat templates by name."""
+        return named_templates(self.config.get("chat_template"))
+
+    @cached_property
+    def chat_template(self) -> str | None:
+        """The template that conversations are put into; another one may be set."""
+        return default_template(self.chat_templates)
+
     def encode(self, text: str, *, is_start: bool = True) -> list[int]:
         """Ids of ``text``, with no control token.
+
 
         Where the vocabulary has a space before every text, ``is_start=False`` leaves it out: the
         text goes on after another.

@@ -73,6 +73,11 @@ TOO_MUCH = {
     "many letters": f"{{{{ {BIG} | list | length }}}}",
     "indent": "{{ 'x' | indent(1000000000, true) }}",
     "indented JSON": "{{ {'a': 1} | tojson(indent=1000000000) }}",
+    "wide JSON": f"{{{{ [1, 2] | tojson(separators=({BIG}, ':')) }}}}",
+    "an account that grows": (
+        "{% set a = 'x' | indent(-999999999) %}{% for i in range(9999) %}{% for j in range(999) %}"
+        "{% endfor %}{% endfor %}"
+    ),
     "deep JSON": grown(
         "['x'] * 9999", "{% set ns.x = [ns.x] %}", "{{ ns.x | tojson(indent=16) }}", turns=900
     ),
@@ -166,6 +171,7 @@ def test_each_rendering_has_its_own_account() -> None:
     [
         ("{{ {'b': '<é>', 'a': 1} | tojson }}", '{"b": "<é>", "a": 1}'),
         ("{{ {'a': [1]} | tojson(indent=1) }}", '{\n "a": [\n  1\n ]\n}'),
+        ("{{ {'b': 1, 'a': 2} | tojson(sort_keys=true, separators=(',', ':')) }}", '{"a":2,"b":1}'),
         ("{{ 'é' | tojson(ensure_ascii=True) }}", '"é"'),
         ("{{ tools is none and documents is none }}", "True"),
         ("{% for i in range(9) %}{% if i == 2 %}{% break %}{% endif %}{{ i }}{% endfor %}", "01"),
