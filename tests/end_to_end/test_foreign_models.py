@@ -117,6 +117,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "'/etc/passwd', which is not a file",
     ),
     "no file name": (lambda d: rewrite_index(d, lambda m: m.update({NAME: ".."})), "lacks ..,"),
+    "of no tensors": (lambda d: rewrite_index(d, lambda m: m.clear()), "weight_map"),
     "no name at all": (lambda d: rewrite_index(d, lambda m: m.update({NAME: 7})), "weight_map"),
     "not in its shard": (
         lambda d: rewrite_index(d, lambda m: m.update({NAME: shards(d)[0].name})),

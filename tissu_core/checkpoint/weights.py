@@ -80,10 +80,10 @@ def weight_files(directory: Path) -> list[Path]:
         InputError: If there are none, one is missing or it is not in the directory.
     """
     whole, index = directory / WEIGHTS_FILE, directory / INDEX_FILE
-    if whole.is_file() or not index.is_file():
-        if not whole.is_file():
-            raise InputError(f"{directory} has no {WEIGHTS_FILE}", hint="tissu models list")
+    if whole.is_file():
         return [whole]
+    if not index.is_file():
+        raise InputError(f"{directory} has no {WEIGHTS_FILE}", hint="tissu models list")
     names = sorted({*_read_index(index).values()})
     for name in names:
         if Path(name).name != name:
@@ -96,7 +96,7 @@ def weight_files(directory: Path) -> list[Path]:
 
 
 def _read_index(path: Path) -> dict[str, str]:
-    places = read_json(path).get("weight_map")
+    places = read_json(path).get("weight_map") or []  # of no tensors is none
     if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
         raise InputError(f"{path} has no weight_map from tensors to files", hint=_ANOTHER)
     return places

@@ -102,7 +102,7 @@ class Family:
         """The parts of a tensor that holds several, if it has the rows of all."""
         for theirs, parts in self.fused:
             rows = [_outputs(part, config) for part in parts]
-            if f".{theirs}." in name and tensor.shape[0] == sum(rows):
+            if f".{theirs}." in name and tensor.shape[:1] == (sum(rows),):
                 names = [name.replace(theirs, part) for part in parts]
                 return dict(zip(names, torch.split(tensor, rows), strict=True))
         return {name: tensor}

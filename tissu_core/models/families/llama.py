@@ -5,12 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from tissu_core.config.model import ModelConfig
-from tissu_core.models.families.family import (
-    Family,
-    Table,
-    need_counts,
-    refuse,
-)
+from tissu_core.models.families.family import Family, Table, need_counts, refuse
 from tissu_core.models.families.rope import read_rope, rope_table
 
 COUNTS = tuple(spec.name for spec in fields(ModelConfig)[:8])
@@ -75,7 +70,6 @@ def read_llama(
 
 
 def _from_llama(table: Table) -> ModelConfig:
-    refuse(table, pretraining_tp=1)
     return read_llama(table, **read_biases(table))
 
 
