@@ -37,11 +37,10 @@ def window_table(config: ModelConfig) -> dict[str, Any]:
     """The window and the layers that have it; ``max_window_layers`` is for older programs."""
     if config.sliding_window is None:
         return {"use_sliding_window": False}
-    windows = [kind.window for kind in config.layer_kinds]
     return {
         "use_sliding_window": True,
         "sliding_window": config.sliding_window,
-        "max_window_layers": windows.count(None),
+        "max_window_layers": layer_types(config).count(_FULL),
         "layer_types": layer_types(config),
     }
 
