@@ -100,7 +100,6 @@ class DataConfig:
         flag="--follow-symlinks",
         panel="Data",
     )
-    reading: ReadingConfig = field(default_factory=ReadingConfig)
     format: str | None = setting(
         None,
         "what is read of the files: text, chats (.jsonl with messages), or auto, which takes what "
@@ -115,6 +114,7 @@ class DataConfig:
         unit="tokens",
         minimum=8,
     )
+    reading: ReadingConfig = field(default_factory=ReadingConfig)
 
     def __post_init__(self) -> None:
         check(self)

@@ -78,7 +78,6 @@ def settle(run: TrainRun, origin: Origin) -> TrainRun:
             conversation_tokens=data.conversation_tokens or longest,
         ),
         model=inherit_shape(run.model, config),
-        optimizer=replace(run.optimizer, name=run.optimizer.name or "adamw"),
     )
 
 

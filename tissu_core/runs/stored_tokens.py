@@ -30,8 +30,7 @@ def find_tokens(
 ) -> Generator[TrainEvent, None, TokenShards]:
     """The tokens a run began with: they are what bit-equal resume rests on.
 
-    Of a text that changed, if that is accepted, the tokens of the vocabulary that the model has
-    ``learned``, which is that of its checkpoint or of the model it goes on from.
+    Of a text that changed, if that is accepted, the tokens of the vocabulary it has ``learned``.
 
     Raises:
         IntegrityError: If the text is not what it was; names the files.

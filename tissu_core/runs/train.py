@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tissu_core import __version__
 from tissu_core.config.model import ModelConfig
+from tissu_core.config.optimizer import OptimizerConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.config.shape import asked_size, resolve_shape
 from tissu_core.data.chat_batches import pack
@@ -36,6 +37,7 @@ from tissu_core.runs.stored_run import StoredRun, write_run
 from tissu_core.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    from tissu_core.runs.assembly import Assembly
     from tissu_core.runs.origin import Origin
 
 
@@ -80,9 +82,6 @@ def train(
         yield from notices
         yield planned
         return
-    from tissu_core.runs.assemble import assemble_new, assemble_tuned
-    from tissu_core.runtime.device import resolve_device
-
     require_room(directory, checkpoint_bytes(plan.model), num_saved=0)
     with writing(directory), logging_to(directory) as log:
         refuse_taken(directory)
@@ -96,13 +95,20 @@ def train(
             tokens_key=shards.directory.name,
         )
         write_run(directory, stored)
-        device = resolve_device(plan.run.machine.device)
-        if origin is None:
-            assembly = assemble_new(plan.run, plan.model, plan.steps, shards, directory, device)
-        else:
-            loaded = origin.loaded
-            assembly = assemble_tuned(plan.run, plan.steps, loaded, shards, directory, device)
+        assembly = _assemble(plan, origin, shards, directory)
         yield from run_to_end(directory, assembly, stop, log)
+
+
+def _assemble(
+    plan: Plan, origin: "Origin | None", shards: TokenShards, directory: Path
+) -> "Assembly":
+    from tissu_core.runs.assemble import assemble_new, assemble_tuned
+    from tissu_core.runtime.device import resolve_device
+
+    device = resolve_device(plan.run.machine.device)
+    if origin is None:
+        return assemble_new(plan.run, plan.model, plan.steps, shards, directory, device)
+    return assemble_tuned(plan.run, plan.steps, origin.loaded, shards, directory, device)
 
 
 @contextmanager
@@ -137,7 +143,6 @@ def plan_run(
     )
     from tissu_core.runtime.memory import free_bytes
     from tissu_core.runtime.precision import DTYPES, resolve_precision
-    from tissu_core.training.optim import default_learning_rate, default_weight_decay
 
     device = resolve_device(run.machine.device)
     precision = resolve_precision(run.machine.precision, device)
@@ -153,23 +158,15 @@ def plan_run(
         free_bytes=free_bytes(device),
     )
     train_spans, validation_spans = shards.split(run.data.validation_fraction)
-    num_tokens = train_spans.num_tokens
-    if shards.targets is not None:
-        run, num_tokens = _fit_windows(run, shards, train_spans)
+    run, num_tokens = _fit_windows(run, shards, train_spans)
     plan = make_plan(run, machine, num_tokens, shards.facts["vocab_size"], given)
-    name = run.optimizer.name or "muon"
-    rate = run.optimizer.learning_rate or default_learning_rate(
-        name, plan.model.hidden_size, is_tuning=given is not None
-    )
-    decay = run.optimizer.weight_decay
-    if decay is None:
-        decay = default_weight_decay(name)
+    optimizer = _settled(run.optimizer, plan.model.hidden_size, is_tuning=given is not None)
+    assert optimizer.name and optimizer.learning_rate
     plan = replace(
         plan,
         run=replace(
             plan.run,
-            optimizer=replace(run.optimizer, name=name, learning_rate=rate, weight_decay=decay),
-            data=replace(run.data, format="text" if shards.targets is None else "chats"),
+            optimizer=optimizer,
             # What was asked of the tokenizer, which a small text may not fill: it is in the key.
             model=replace(plan.run.model, vocab_size=shards.facts["asked_vocab_size"]),
         ),
@@ -186,20 +183,38 @@ def plan_run(
         is_timed=run.training.minutes is not None,
         minutes=run.training.minutes or plan.seconds / 60,
         passes=plan.passes,
-        optimizer=name,
-        learning_rate=rate,
+        optimizer=optimizer.name,
+        learning_rate=optimizer.learning_rate,
         device=describe_device(device),
         precision=precision,
         reasons=plan.reasons,
     )
 
 
+def _settled(optimizer: OptimizerConfig, width: int, *, is_tuning: bool) -> OptimizerConfig:
+    """The optimizer with its name and its numbers filled in."""
+    from tissu_core.training.optim import default_learning_rate, default_weight_decay
+
+    name = optimizer.name or ("adamw" if is_tuning else "muon")
+    rate, decay = optimizer.learning_rate, optimizer.weight_decay
+    return replace(
+        optimizer,
+        name=name,
+        learning_rate=rate or default_learning_rate(name, width, is_tuning=is_tuning),
+        weight_decay=default_weight_decay(name) if decay is None else decay,
+    )
+
+
 def _fit_windows(run: TrainRun, shards: TokenShards, spans: Spans) -> tuple[TrainRun, int]:
-    """Windows that hold the longest conversation, and the tokens of a pass with their empty rests.
+    """What kind of data is read, and the tokens of a pass.
+
+    Of conversations, windows that hold the longest, and with the tokens their empty rests.
 
     Raises:
         InputError: If there is one conversation, and none to measure on.
     """
+    if shards.targets is None:
+        return replace(run, data=replace(run.data, format="text")), spans.num_tokens
     if not len(spans.lengths):
         raise InputError(
             "there is one conversation, and another is needed to measure on",
@@ -208,8 +223,8 @@ def _fit_windows(run: TrainRun, shards: TokenShards, spans: Spans) -> tuple[Trai
     longest = int(shards.documents.lengths.max()) - 1
     context = run.model.context_tokens or max(8, 1 << (longest - 1).bit_length())
     context = min(context, run.data.conversation_tokens or context)
-    model = replace(run.model, context_tokens=context)
-    return replace(run, model=model), len(pack(spans.lengths, context + 1)) * context + 1
+    model, data = replace(run.model, context_tokens=context), replace(run.data, format="chats")
+    return replace(run, model=model, data=data), len(pack(spans.lengths, context + 1)) * context + 1
 
 
 def _warnings(plan: Plan, shards: TokenShards) -> Iterator[Noticed]:

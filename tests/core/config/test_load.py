@@ -46,7 +46,7 @@ def test_what_is_left_open_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("table", "field", "hint"),
     [
-        ({"trainin": {}}, "trainin", "did you mean training?"),
+        ({"trainin": {}}, "trainin", "did you mean training"),
         ({"training": {"step": 5}}, "training.step", "did you mean training.steps"),
         ({"model": {"num_layers": 5}}, "model.num_layers", "model.num_hidden_layers"),
         ({"xyzzy": 1}, "xyzzy", "known:"),
