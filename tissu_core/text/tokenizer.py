@@ -185,7 +185,6 @@ class Tokenizer:
     def encode(self, text: str, *, is_start: bool = True) -> list[int]:
         """Ids of ``text``, with no control token.
 
-
         Where the vocabulary has a space before every text, ``is_start=False`` leaves it out: the
         text goes on after another.
         """
