@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from tissu_core.checkpoint.gguf.header import is_gguf
 from tissu_core.checkpoint.gguf.model import GgufModel
 from tissu_core.checkpoint.npz import NpzModel
 from tissu_core.checkpoint.stored_model import StoredModel, TensorFacts
@@ -131,13 +132,11 @@ def open_model(path: Path) -> StoredModel:
         InputError: If it can only be a pickle, or a file is damaged.
     """
     refuse_pickles(path)
-    match path.suffix if path.is_file() else "":
-        case ".gguf":
-            return GgufModel.open(path)
-        case ".npz":
-            return NpzModel(path, DirectoryModel(path.parent))
-        case _:
-            return DirectoryModel(path)
+    if is_gguf(path):
+        return GgufModel.open(path)
+    if path.suffix == ".npz" and path.is_file():
+        return NpzModel(path, DirectoryModel(path.parent))
+    return DirectoryModel(path)
 
 
 def load_model(path: Path, device: torch.device) -> LoadedModel:

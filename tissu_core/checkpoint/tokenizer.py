@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tissu_core.checkpoint.gguf.header import read_gguf
+from tissu_core.checkpoint.gguf.header import is_gguf, read_gguf
 from tissu_core.text.imported.gguf import tokenizer_from_gguf
 from tissu_core.text.tokenizer import Tokenizer
 
@@ -16,6 +16,6 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """
     if not path.is_file():
         return Tokenizer.load(path)
-    if path.suffix == ".gguf":
+    if is_gguf(path):
         return tokenizer_from_gguf(read_gguf(path).metadata)
     return Tokenizer.load(path.parent)

@@ -71,6 +71,16 @@ class GgufFile:
         return dequantize(tensor.kind, self.packed(tensor)).reshape(tensor.shape)
 
 
+def is_gguf(path: Path) -> bool:
+    """Whether a file is one by its name or its first bytes: Ollama's have no such name."""
+    if not path.is_file():
+        return False
+    if path.suffix:
+        return path.suffix == ".gguf"
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
 def read_gguf(path: Path) -> GgufFile:
     """The header of a GGUF file.
 
