@@ -20,10 +20,9 @@ from transformers import (
     SiglipVisionConfig,
 )
 
-from tests.samples import CPU, random_ids
+from tests.samples import CPU, iter_choices, random_ids
 from tissu_core.checkpoint.model_directory import from_hugging_face, load_model, write_model_files
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.decoding.generate import iter_choices
 from tissu_core.errors import InputError
 from tissu_core.models.count import num_parameters
 from tissu_core.models.decoder import Decoder

@@ -7,12 +7,11 @@ import torch
 from transformers import LlamaConfig, Phi3Config, Phi3ForCausalLM
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-from tests.samples import CPU, random_ids
+from tests.samples import CPU, iter_choices, random_ids
 from tissu_core.checkpoint.model_directory import load_model
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.model import ModelConfig
 from tissu_core.config.rope import RopeScaling
-from tissu_core.decoding.generate import iter_choices
 from tissu_core.errors import ConfigError
 from tissu_core.layers.rope import rope_tables
 from tissu_core.models.families import family_of
