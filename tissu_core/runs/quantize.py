@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core import __version__
@@ -42,7 +43,7 @@ def quantize(
     path = find_model(model)
     target = new_model_directory(out, path, "int8")
     from tissu_core.checkpoint.model_directory import write_model_files
-    from tissu_core.checkpoint.weights import WEIGHTS_FILE, weight_files
+    from tissu_core.checkpoint.weights import WEIGHTS_FILE
     from tissu_core.compress.int8 import quantize_int8
     from tissu_core.models.int8 import is_int8
     from tissu_core.runs.loading import load_for_use
@@ -62,9 +63,7 @@ def quantize(
     yield StageAdvanced(stage="rounding", done=0, total=0, unit="bits")
     quantize_int8(loaded.model)
     after = yield from _measure(loaded, data)
-    files = [path] if path.is_file() else weight_files(path)
-    source = {"path": str(path), "sha256": {f.name: sha256_file(f) for f in files}}
-    facts = {"tissu": __version__, "kind": "model", "method": "int8", "lineage": [source]}
+    facts = _facts(path)
     # Beside the scores of runs stand only scores of the same text.
     score = {} if after is None or data.corpus else {"bits_per_byte": after.bits_per_byte}
     remove_leftovers(target.parent)
@@ -85,6 +84,14 @@ def quantize(
         bits_per_byte_after=None if after is None else after.bits_per_byte,
         measured_bytes=0 if after is None else after.num_bytes,
     )
+
+
+def _facts(path: Path) -> dict[str, object]:
+    from tissu_core.checkpoint.weights import weight_files
+
+    files = [path] if path.is_file() else weight_files(path)
+    source = {"path": str(path), "sha256": {f.name: sha256_file(f) for f in files}}
+    return {"tissu": __version__, "kind": "model", "method": "int8", "lineage": [source]}
 
 
 def _measure(

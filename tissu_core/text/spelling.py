@@ -8,6 +8,8 @@ prefix"), which is there in the ids and not in the text. Source: Kudo and Richar
 
 import json
 import re
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tissu_core.errors import InputError
@@ -132,3 +134,10 @@ def _flat(part: dict[str, Any], inner: str) -> list[dict[str, Any]]:
     if part["type"] != "Sequence":
         return [part]
     return [leaf for child in part[inner] for leaf in _flat(child, inner)]
+
+
+def cut_inside(text: str, spellings: Iterable[str]) -> list[str]:
+    """A text in parts, none of which holds all of one of these spellings."""
+    found = re.finditer("|".join(map(re.escape, spellings)), text)
+    cuts = [0, *(match.start() + 1 for match in found), len(text)]
+    return [text[begin:end] for begin, end in pairwise(cuts)]

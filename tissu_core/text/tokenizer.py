@@ -1,11 +1,10 @@
 """A tokenizer as the files of a Hugging Face directory hold it."""
 
 import hashlib
-import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import pairwise, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,10 +220,7 @@ class Tokenizer:
     def _as_text(self, text: str, ids: list[int], *, is_start: bool) -> list[int]:
         if not self._spelled or self._spelled.isdisjoint(ids):
             return ids
-        # In parts, none of which holds all of a control token's spelling.
-        spellings = re.compile("|".join(map(re.escape, self.control_tokens)))
-        cuts = [0, *(found.start() + 1 for found in spellings.finditer(text)), len(text)]
-        first, *parts = (text[begin:end] for begin, end in pairwise(cuts))
+        first, *parts = spelling.cut_inside(text, self.control_tokens)
         backend = self.backend if is_start else self._continuing
         encodings = [
             backend.encode(first, add_special_tokens=False),

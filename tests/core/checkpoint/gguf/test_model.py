@@ -64,7 +64,7 @@ def test_what_the_file_leaves_out_follows_from_the_rest(write: Callable[..., Pat
         ({"rope.dimension_count": 4}, "rope.dimension_count is 4; allowed: 8"),
         ({"rope.freq_base": 0.0}, "rope.freq_base is 0.0"),
         ({"rope.freq_base": float("nan")}, "rope.freq_base is nan"),
-        ({"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0}, "rope"),
+        ({"rope.scaling.type": "dynamic", "rope.scaling.factor": 4.0}, "rope"),
         ({"block_count": 3}, "block_count is 3; allowed: 2, for so many have tensors"),
         ({"expert_count": 4, "expert_used_count": 2}, "model.gguf"),
     ],
