@@ -20,6 +20,7 @@ from tissu_core.checkpoint.model_directory import load_model, write_model_files
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.models.decoder import Decoder
 from tissu_core.text.chat_template import Message
+from tissu_core.text.conversation import encode_chat
 from tissu_core.text.learning import learn
 from tissu_core.text.tokenizer import Tokenizer
 
@@ -148,7 +149,7 @@ def test_chat_ids_are_those_of_transformers(tiny_tokenizer: Tokenizer, tmp_path:
         tokenize=True,
         return_dict=False,
     )
-    assert ours.encode_chat(messages) == expected
+    assert encode_chat(ours, messages) == expected
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.3])

@@ -12,6 +12,7 @@ from tissu_core.data.shards import Document
 from tissu_core.errors import InputError
 from tissu_core.events import Noticed
 from tissu_core.text.chat_template import Message
+from tissu_core.text.conversation import encode_chat_spans
 from tissu_core.text.tokenizer import Tokenizer
 
 _ROLES = ("system", "user", "assistant")
@@ -123,6 +124,6 @@ def _parse_turn(turn: dict[str, object]) -> Message:
 
 def _encode(tokenizer: Tokenizer, turns: list[Message]) -> tuple[list[int], list[bool]]:
     try:
-        return tokenizer.encode_chat_spans(turns)
+        return encode_chat_spans(tokenizer, turns)
     except InputError as error:
         raise UnusableError(f"refused: {error.message}") from error

@@ -6,6 +6,7 @@ from pathlib import Path
 from tissu_core.config.data import DataConfig
 from tissu_core.data.fingerprint import TextFile
 from tissu_core.errors import ConfigError, IntegrityError
+from tissu_core.text.conversation import with_chat_template
 from tissu_core.text.tokenizer import TOKENIZER_FILE, Tokenizer
 
 _VOCABULARIES = (
@@ -42,9 +43,7 @@ class Vocabulary:
                 field="format",
                 hint="tissu train CHATS --from MODEL",
             )
-        return Vocabulary(
-            self.vocab_size, self.given.with_chat_template(), data.conversation_tokens
-        )
+        return Vocabulary(self.vocab_size, with_chat_template(self.given), data.conversation_tokens)
 
     @property
     def key(self) -> str:

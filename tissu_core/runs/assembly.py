@@ -40,6 +40,7 @@ from tissu_core.runs.stored_run import DataSeam
 from tissu_core.runtime.compiler import uncompiled
 from tissu_core.runtime.seeds import derive_seed
 from tissu_core.text.chat_template import Message
+from tissu_core.text.conversation import encode_chat
 from tissu_core.text.tokenizer import Tokenizer
 from tissu_core.training.objectives.next_token import next_token
 from tissu_core.training.optim import Optimizer
@@ -250,7 +251,7 @@ class Assembly:
         _, spans = self.shards.split(self.run.data.validation_fraction)
         begin = int(spans.starts[0])
         if targets is not None and given:
-            ids = tokenizer.encode_chat([Message(role="user", content=given)])
+            ids = encode_chat(tokenizer, [Message(role="user", content=given)])
             return given, ids[-(self.context // 2) :]
         if targets is not None:  # a question that was asked, up to its answer
             answer = begin + int(targets[begin : begin + int(spans.lengths[0])].argmax())

@@ -12,6 +12,7 @@ from tissu_core.errors import InputError
 from tissu_core.events import ChatEvent, ContextTrimmed, GenerateEvent, Noticed
 from tissu_core.runs.catalog import find_model
 from tissu_core.text.chat_template import Message, Piece
+from tissu_core.text.conversation import chat_pieces, encode_chat
 from tissu_core.text.template_files import read_template
 
 __all__ = ["ChatSession", "Message", "Piece", "open_chat"]
@@ -70,14 +71,14 @@ class ChatSession:
         """The exact text the model reads, control tokens told from what only spells them."""
         tokenizer = self._loaded.tokenizer
         if self.has_template:
-            return tokenizer.chat_pieces(messages)
+            return chat_pieces(tokenizer, messages)
         opening = Piece(tokenizer.spelling(tokenizer.start_id), is_control=True)
         return [opening, Piece(_plain_text(messages), is_control=False)]
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """The ids the model reads."""
         if self.has_template:
-            return self._loaded.tokenizer.encode_chat(messages)
+            return encode_chat(self._loaded.tokenizer, messages)
         return self._text_ids(_plain_text(messages))
 
     def use_template(self, given: str) -> None:

@@ -12,6 +12,7 @@ from tissu_core.data.corpus import PrepareEvent, read_corpus
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.tokenizer_figures import written
+from tissu_core.text.conversation import with_chat_template
 from tissu_core.text.tokenizer import Tokenizer
 
 NO_TARGET = -100
@@ -39,7 +40,7 @@ def show(data: DataConfig, given: str | None, limit: int | None) -> Iterator[Sho
     Raises:
         InputError: If there are none, or the tokenizer cannot be read or has no template.
     """
-    tokenizer = load_tokenizer(find_model(given)).with_chat_template()
+    tokenizer = with_chat_template(load_tokenizer(find_model(given)))
     files = yield from read_corpus(replace(data, format="chats"), cache_directory())
     unusable, shown = Unusable(), 0
     for document in islice(iter_conversations(files, tokenizer, None, unusable), limit):

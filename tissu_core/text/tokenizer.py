@@ -2,7 +2,7 @@
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -12,8 +12,7 @@ from tissu_core.errors import InputError
 from tissu_core.storage import is_sealed, read_json, verify, write_json
 from tissu_core.text import spelling
 from tissu_core.text.backend import read_backend
-from tissu_core.text.chat_template import Message, Piece, render_chat, render_chat_spans
-from tissu_core.text.special_tokens import CHATML, END_OF_TEXT, PAD, TURN_END, TURN_START
+from tissu_core.text.special_tokens import CHATML, END_OF_TEXT, PAD, TURN_END
 from tissu_core.text.template_files import CHAT_TEMPLATE_FILE, default_template, named_templates
 from tissu_core.text.tokenizer_config import tokenizer_config, with_template_files
 
@@ -143,23 +142,6 @@ class Tokenizer:
             ends.add(self.control_tokens[TURN_END])
         return frozenset(ends)
 
-    def with_chat_template(self) -> "Tokenizer":
-        """This tokenizer, or if it has no template one with ChatML, whose control tokens it knows.
-
-        Raises:
-            InputError: If it does not know them.
-        """
-        if self.chat_template is not None:
-            return self
-        if not {TURN_START, TURN_END} <= self.control_tokens.keys():
-            raise InputError(
-                f"the model has no chat template, and no tokens {TURN_START} and {TURN_END} to "
-                "converse with",
-                hint="a chat model, or one that tissu trained; or put its chat_template.jinja "
-                "beside its tokenizer",
-            )
-        return Tokenizer(self.backend, {**self.config, "chat_template": CHATML})
-
     def document(self, ids: Sequence[int]) -> list[int]:
         """A whole text among others: its ids, where it begins and, if the next does not, ends."""
         end = [] if self.bos_id in (None, self.end_id) else [self.end_id]
@@ -236,56 +218,6 @@ class Tokenizer:
     def _id_of(self, role: str) -> int | None:
         token = self._name_of(role)
         return self.backend.token_to_id(token) if token else None
-
-    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
-        """Ids of a conversation in the model's template, ready for the reply."""
-        pieces = self.chat_pieces(messages)
-        return [id for ids in self.encode_pieces(pieces) for id in ids]
-
-    def encode_chat_spans(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
-        """Ids of a whole conversation, and which of them the assistant writes.
-
-        Raises:
-            InputError: As ``render_chat_spans``.
-        """
-        pieces = [*render_chat_spans(self._template(), messages, *self._controls())]
-        marked = [
-            (id, piece.is_assistant)
-            for piece, ids in zip(pieces, self.encode_pieces(pieces), strict=True)
-            for id in ids
-        ]
-        return [id for id, _ in marked], [is_assistant for _, is_assistant in marked]
-
-    def chat_pieces(self, messages: Sequence[Message]) -> list[Piece]:
-        """The prompt that a conversation makes, control tokens told from text."""
-        return [*render_chat(self._template(), messages, *self._controls())]
-
-    def encode_pieces(self, pieces: Sequence[Piece]) -> Iterator[list[int]]:
-        """Ids of each piece.
-
-        A control token of some models takes the white space beside it along (Phi-3's), and after
-        one the text of some begins anew, with the space that begins every text (Llama 2's).
-        """
-        added = self.backend.get_added_tokens_decoder()
-        sides = [added[self.control_tokens[p.text]] if p.is_control else None for p in pieces]
-        begins_anew = spelling.prefixes_every_segment(self.backend)
-        for number, (piece, before, after) in enumerate(
-            zip(pieces, [None, *sides], [*sides[1:], None], strict=False)
-        ):
-            if piece.is_control:
-                yield [self.control_tokens[piece.text]]
-                continue
-            text = piece.text.lstrip() if before and before.rstrip else piece.text
-            text = text.rstrip() if after and after.lstrip else text
-            yield self.encode(text, is_start=begins_anew or not number)
-
-    def _template(self) -> str:
-        if self.chat_template is None:
-            raise InputError("this model has no chat template", hint="tissu generate")
-        return self.chat_template
-
-    def _controls(self) -> tuple[tuple[str, ...], dict[str, Any]]:
-        return tuple(self.control_tokens), self.config
 
     def decode(self, ids: Sequence[int], *, is_start: bool = True) -> str:
         """Text of ids, without control tokens; bytes that are no text become U+FFFD.

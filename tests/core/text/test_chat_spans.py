@@ -4,6 +4,7 @@ from tests.chat_templates import FAMILIES, GENERATION, PHI_3
 from tests.samples import CHATML
 from tissu_core.errors import InputError
 from tissu_core.text.chat_template import Message, Piece, render_chat, render_chat_spans
+from tissu_core.text.conversation import encode_chat, encode_chat_spans
 from tissu_core.text.tokenizer import Tokenizer
 
 TURNS = [
@@ -116,8 +117,8 @@ def test_a_conversation_without_a_reply_is_refused() -> None:
 
 def test_ids_of_spans_are_those_of_the_prompt_and_the_reply(tiny_tokenizer: Tokenizer) -> None:
     chat = Tokenizer(tiny_tokenizer.backend, {**tiny_tokenizer.config, "chat_template": CHATML})
-    ids, is_assistant = chat.encode_chat_spans(TURNS)
-    prompt = chat.encode_chat(TURNS[:3])
+    ids, is_assistant = encode_chat_spans(chat, TURNS)
+    prompt = encode_chat(chat, TURNS[:3])
     reply = chat.encode(REPLY)
     assert ids == [*prompt, *reply, 3, *chat.encode("\n")]
     assert is_assistant[len(prompt) :] == [True] * len(reply) + [True, False]

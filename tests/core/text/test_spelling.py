@@ -24,6 +24,7 @@ from tissu_core.models.score import Score
 from tissu_core.text import streaming
 from tissu_core.text.backend import read_backend
 from tissu_core.text.chat_template import Message
+from tissu_core.text.conversation import encode_chat
 from tissu_core.text.imported.sentencepiece import tokenizer_from_sentencepiece
 from tissu_core.text.incremental_decoder import IncrementalDecoder
 from tissu_core.text.learning import learn
@@ -199,7 +200,7 @@ def test_chat_ids_are_those_of_transformers(
         add_generation_prompt=True,
         return_dict=False,
     )
-    assert ours.encode_chat([Message(role=r, content=c) for r, c in messages]) == expected  # type: ignore[arg-type]
+    assert encode_chat(ours, [Message(role=r, content=c) for r, c in messages]) == expected  # type: ignore[arg-type]
     for text in (*MIXED_TEXTS, STORY):
         ids = ours.encode(text)
         assert ids == theirs.encode(text, add_special_tokens=False, split_special_tokens=True)
