@@ -47,6 +47,12 @@ FACTS = {
 }
 SHAPES = {"rope_theta": 70_000.0} | {name: SIZES[name] for name in list(SIZES)[:8]}
 ROPE = {"rope_type": "default", "rope_theta": 70_000.0}
+GEMMA = {"tie_word_embeddings": True, "sliding_window": 9, "query_pre_attn_scalar": 16}
+CAPS = {"attn_logit_softcapping": 40.0, "final_logit_softcapping": 20.0}
+GEMMA3_ROPE = {
+    "full_attention": ROPE,
+    "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0},
+}
 GPT2_FACTS = {
     "embedding_length": 32,
     "feed_forward_length": 128,
@@ -88,7 +94,7 @@ CASES: dict[str, tuple[str, Callable[[], PreTrainedModel], dict[str, Any], dict[
     "smollm3": ("smollm3", llama_like("SmolLM3"), {}, {"no_rope_layers": [1, 1]}),
     "phi3": (
         "phi3",
-        llama_like("Phi3", hidden_size=64),
+        llama_like("Phi3", hidden_size=64, sliding_window=9),
         {"attention.sliding_window": 9, "embedding_length": 64},
         {"hidden_size": 64, "sliding_window": 9},
     ),
@@ -100,22 +106,13 @@ CASES: dict[str, tuple[str, Callable[[], PreTrainedModel], dict[str, Any], dict[
     ),
     "gemma2": (
         "gemma2",
-        llama_like("Gemma2", tie_word_embeddings=True, query_pre_attn_scalar=16),
-        {
-            "attention.sliding_window": 9,
-            "attn_logit_softcapping": 40.0,
-            "final_logit_softcapping": 20.0,
-        },
-        {
-            "sliding_window": 9,
-            "attn_logit_softcapping": 40.0,
-            "final_logit_softcapping": 20.0,
-            "query_pre_attn_scalar": 16,
-        },
+        llama_like("Gemma2", **GEMMA, **CAPS),
+        {"attention.sliding_window": 9, **CAPS},
+        {"sliding_window": 9, "query_pre_attn_scalar": 16, **CAPS},
     ),
     "gemma3_text": (
         "gemma3",
-        llama_like("Gemma3", tie_word_embeddings=True, num_hidden_layers=7, rope_parameters=None),
+        llama_like("Gemma3", **GEMMA, num_hidden_layers=7, rope_parameters=GEMMA3_ROPE),
         {"attention.sliding_window": 9},
         {
             "num_hidden_layers": 7,
@@ -174,7 +171,7 @@ def test_configuration_and_tensors_are_those_of_the_directory(
         torch.testing.assert_close(found[key], tensor, rtol=0, atol=2e-7, msg=key)
 
 
-@pytest.mark.parametrize("name", ["llama", "llama tied", "llama biased", "qwen3", "gpt2", "mpt"])
+@pytest.mark.parametrize("name", CASES)
 def test_logits_are_those_of_the_directory(
     name: str, saved: Callable[..., tuple[Path, Path]]
 ) -> None:

@@ -104,7 +104,7 @@ def name_of(path: Path) -> str:
     for directory in stored_models():
         with suppress(TissuError):  # a damaged one is not it
             if follow(directory) == path:
-                return directory.name
+                return directory.stem if directory.is_file() else directory.name
     repo = repo_of(path)
     return repo.rpartition("/")[2] or (path.stem if path.is_file() else path.resolve().name)
 

@@ -138,7 +138,7 @@ class Tokenizer:
     def end_ids(self) -> frozenset[int]:
         """The ids that end a text or a reply: its end, the start of the next, ChatML's turn end."""
         ends = {self.end_id, self.start_id}
-        if self.chat_template == CHATML and TURN_END in self.control_tokens:
+        if self.config.get("chat_template") == CHATML and TURN_END in self.control_tokens:
             ends.add(self.control_tokens[TURN_END])
         return frozenset(ends)
 

@@ -18,9 +18,11 @@ def llama(facts: Facts) -> Table:
     """Llama, Mistral and what else has their shape; Mixtral, where there are experts."""
     if facts.get("expert_count"):
         return _mixtral(facts)
-    bias = facts.has_tensor("blk.0.attn_q.bias")
-    table = {**_shared(facts), **_llama3_scaling(facts)}
-    return {**table, "model_type": "llama", "attention_bias": bias}
+    biases = {
+        "attention_bias": facts.has_tensor("blk.0.attn_q.bias"),
+        "mlp_bias": facts.has_tensor("blk.0.ffn_up.bias"),
+    }
+    return {**_shared(facts), **_llama3_scaling(facts), "model_type": "llama", **biases}
 
 
 def _mixtral(facts: Facts) -> Table:
