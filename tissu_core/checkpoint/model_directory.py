@@ -207,10 +207,11 @@ def build_layers(table: dict[str, Any], config: ModelConfig, directory: Path) ->
     if packing is None:
         return build_empty(config)
     if packing != INT8:
+        named = packing.get("quant_method", packing) if isinstance(packing, dict) else packing
         raise InputError(
-            f"{file_of(directory, CONFIG_FILE)} has weights packed as {packing!r}; this version "
-            f"reads {INT8!r}",
-            hint="use a copy of the model that is not quantized",
+            f"{file_of(directory, CONFIG_FILE)} has weights packed by {str(named)[:80]}; this "
+            "version reads its own int8 and the kinds of GGUF",
+            hint="use the model it was made from, or a GGUF of it",
         )
     return use_int8_layers(build_empty(config))
 
