@@ -54,7 +54,7 @@ class LoadedModel:
     notices: tuple[Noticed, ...] = ()
     """What a person should know of what was read."""
     family: Family | None = None
-    """Whose layout its files have, if they say."""
+    """Whose layout it is written in, if its files say."""
 
 
 def write_model_files(
@@ -159,7 +159,8 @@ def load_model(path: Path, device: torch.device) -> LoadedModel:
     tokenizer = load_tokenizer(path)
     end_ids = tokenizer.end_ids | {*stored.end_ids()}
     model = model.to(device).eval()
-    return LoadedModel(model, tokenizer, path, end_ids, family.notices(tensors), family)
+    notices, written = family.notices(tensors), family.written or family
+    return LoadedModel(model, tokenizer, path, end_ids, notices, written)
 
 
 def _require_room(tensors: Iterable[TensorFacts], path: Path, device: torch.device) -> None:

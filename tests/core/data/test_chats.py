@@ -119,6 +119,7 @@ def test_lines_left_out_are_counted_and_the_first_is_named(
     assert shards.facts["num_documents"] == 1
     assert any("1 longer than 100 tokens" in text and f"{path}:2" in text for text in said)
     assert any("2 with a role" in text and f"{path}:4" in text for text in said)
+    assert prepared(path, tiny_tokenizer)[1] == said, "also where the tokens are at hand"
 
 
 def test_broken_lines_end_it_when_they_are_many(tmp_path: Path, tiny_tokenizer: Tokenizer) -> None:
