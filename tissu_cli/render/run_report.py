@@ -49,6 +49,7 @@ def _facts(run: "RunEntry", events: Sequence[TrainEvent]) -> list[tuple[str, obj
             ("vocabulary", f"{plan.vocab_size:,} tokens, context {plan.context_tokens}"),
             ("optimizer", f"{plan.optimizer} at {plan.learning_rate:.3g}, {plan.precision}"),
             ("machine", plan.device),
+            ("because", "; ".join(plan.reasons)),
         ]
     if facts.loss is not None:
         rows.append(("training loss", f"{facts.loss:.4f} nats per token"))
