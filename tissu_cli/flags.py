@@ -105,7 +105,7 @@ def _make_option(name: str, spec: "Field[Any]", hint: Any) -> inspect.Parameter:
         kind, flag = bool | None, f"{flag}/--no-{flag.removeprefix('--')}"
     else:
         kind = list[str] | None if get_origin(hint) is tuple else kind
-        details["metavar"] = "|".join(facts.choices) or _metavar(hint)
+        details["metavar"] = facts.metavar or "|".join(facts.choices) or _metavar(hint)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

@@ -30,7 +30,10 @@ def register(root: typer.Typer) -> None:
 )
 @with_settings(("", HistogramConfig))
 def weights(
-    path: Annotated[str, typer.Argument(help="Parts of a tensor's name: layer.0.attn, embed.")],
+    path: Annotated[
+        str,
+        typer.Argument(metavar="TENSOR", help="Parts of a tensor's name: layer.0.attn, embed."),
+    ],
     model: Model = None,
     json: Json = False,
     *,

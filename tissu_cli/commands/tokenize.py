@@ -28,6 +28,7 @@ _SHOWN_CHARACTERS = 1000
 app = typer.Typer(help="Make, use and measure tokenizers.", no_args_is_help=True)
 
 _WHICH = "A tokenizer's directory, a run, a model; the newest model if left out."
+_OUT = typer.Option("-o", "--out", metavar="DIR", help="The directory to write; new or empty.")
 Which = Annotated[str | None, typer.Option("-t", "--tokenizer", help=_WHICH, show_default=False)]
 Several = Annotated[
     list[str] | None,
@@ -47,7 +48,7 @@ def register(root: typer.Typer) -> None:
 @with_settings(("", TokenizerConfig), ("data.reading.", ReadingConfig))
 def train(
     corpus: Corpus,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The directory to write; new or empty.")],
+    out: Annotated[Path, _OUT],
     json: Json = False,
     *,
     given: Given,
@@ -79,7 +80,7 @@ def take_over(
     source: Annotated[
         str, typer.Argument(metavar="FILE|MODEL", help="The file, or a directory or model with it.")
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The directory to write; new or empty.")],
+    out: Annotated[Path, _OUT],
     pattern: Annotated[
         str | None,
         typer.Option(
