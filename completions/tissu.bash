@@ -220,7 +220,7 @@ _tissu_words() {
         'tissu models -*') takes=(-h --help) ;;
         'tissu models list') takes=() ;;
         'tissu models list -*') takes=(--json -h --help) ;;
-        'tissu models pull') takes=(smollm2 smollm2-360m smollm2-1.7b qwen3-0.6b qwen3-1.7b gpt2) ;;
+        'tissu models pull') takes=(@known) ;;
         'tissu models pull -*') takes=(-o --out --json -h --help) ;;
         'tissu models pull -o') takes=() ;;
         'tissu models pull --out') takes=() ;;

@@ -38,7 +38,7 @@ Given = dict[str, Any]
 Model = Annotated[
     str | None,
     typer.Argument(
-        metavar="[MODEL]",
+        metavar="MODEL",
         help="A directory, a run, RUN:STEP, a name in the store or of `tissu models scan`; the "
         "newest if left out.",
         show_default=False,

@@ -10,6 +10,7 @@ from tissu_cli.reference.files import SHELLS
 from tissu_cli.reference.tree import read_tree
 from tissu_core.errors import ConfigError
 from tissu_core.runs.catalog import names_here
+from tissu_core.runs.known_models import KNOWN_MODELS
 from tissu_core.runs.model_store import stored_models
 from tissu_core.runs.run_directory import run_directories
 
@@ -51,6 +52,8 @@ def complete(source: str) -> None:
             names = [run.name for run in run_directories()]
         case "stored":
             names = [model.name for model in stored_models()]
+        case "known":
+            names = [model.name for model in KNOWN_MODELS]
         case _:
             names = []
     for name in names:

@@ -69,7 +69,8 @@ def model_(model: Model = None, json: Json = False) -> None:
 @app.command(name="run", help="Loss curve and facts of a run.")
 def run_(
     run: Annotated[
-        str, typer.Argument(help="A run by name or directory; the newest if left out.")
+        str,
+        typer.Argument(metavar="RUN", help="A run by name or directory; the newest if left out."),
     ] = "last",
     json: Json = False,
 ) -> None:

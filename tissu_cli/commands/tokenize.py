@@ -35,7 +35,10 @@ Several = Annotated[
     typer.Option("-t", "--tokenizer", help=f"{_WHICH} May be repeated.", show_default=False),
 ]
 Corpus = Annotated[
-    list[str], typer.Argument(help="Files and folders: text, .jsonl, .parquet, also packed.")
+    list[str],
+    typer.Argument(
+        metavar="CORPUS", help="Files and folders: text, .jsonl, .parquet, also packed."
+    ),
 ]
 
 
@@ -107,7 +110,9 @@ def take_over(
 
 @app.command(help="Ids of a text, or of stdin.")
 def encode(
-    text: Annotated[str | None, typer.Argument(help="The text; else stdin.")] = None,
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="The text; else stdin.")
+    ] = None,
     tokenizer: Which = None,
     json: Json = False,
 ) -> None:
@@ -126,7 +131,7 @@ def encode(
 
 @app.command(help="The text of ids, or of ids in stdin.")
 def decode(
-    ids: Annotated[list[int] | None, typer.Argument(metavar="[IDS...]", help="Else stdin.")] = None,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="IDS", help="Else stdin.")] = None,
     tokenizer: Which = None,
     json: Json = False,
 ) -> None:
@@ -201,7 +206,10 @@ def compare(
 @app.command(help="Conversations as the tokens that training reads, and which of them it learns.")
 @with_settings(("data.reading.", ReadingConfig))
 def show(
-    corpus: Annotated[list[str], typer.Argument(help="Files and folders of .jsonl with messages.")],
+    corpus: Annotated[
+        list[str],
+        typer.Argument(metavar="CORPUS", help="Files and folders of .jsonl with messages."),
+    ],
     tokenizer: Which = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show so many conversations.")] = 3,
     ids: Annotated[bool, typer.Option("--ids", help="Show ids beside the tokens.")] = False,

@@ -38,8 +38,7 @@ def _lines(command: Command) -> Iterator[str]:
     for each in command.commands:
         yield f"{begin} -a {each.name} -d {_quote(summary(each.help))}"
     for argument in command.arguments:
-        if found := _values(argument):
-            yield begin + found
+        yield begin + _values(argument)
     for option in command.options:
         value = f" -r{_values(option)}" if option.metavar else ""
         for name in option.names:
@@ -49,8 +48,7 @@ def _lines(command: Command) -> Iterator[str]:
 
 
 def _values(parameter: Parameter) -> str:
-    words = list(parameter.choices)
-    files = ""
+    words, files = list(parameter.choices), " -f"
     for source in parameter.sources:
         if source == "files":
             files = " -F"
@@ -58,7 +56,7 @@ def _values(parameter: Parameter) -> str:
             words.append("(__fish_complete_directories)")
         else:
             words.append(f"(command tissu __complete {source} 2>/dev/null)")
-    return (f" -a {_quote(' '.join(words))}" if words else "") + files
+    return files + (f" -a {_quote(' '.join(words))}" if words else "")
 
 
 def _quote(text: str) -> str:

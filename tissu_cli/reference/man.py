@@ -40,7 +40,9 @@ def _root_page(tree: Command) -> str:
         lines.append(f".SS {_text(panel)}")
         for command in tree.commands:
             if command.panel == panel:
-                lines += _entry(rf"\fB{_text(_page_name(command))}\fR(1)", command.help)
+                lines += _entry(
+                    rf"\fB{_text(_page_name(command))}\fR(1)", summary(command.help) + "."
+                )
     lines += [".SH OPTIONS", *_parameters(tree.options)]
     lines.append(".SH ENVIRONMENT")
     for name, help in _ENVIRONMENT:
@@ -68,6 +70,8 @@ def _head(command: Command) -> list[str]:
     name = _text(_page_name(command))
     return [
         f'.TH "{name.upper()}" 1 "" tissu "tissu manual"',
+        ".ad l",
+        ".nh",
         ".SH NAME",
         rf"{name} \- {_text(summary(command.help))}",
     ]
@@ -80,7 +84,7 @@ def _page_name(command: Command) -> str:
 def _synopsis(command: Command) -> str:
     words = [rf"\fB{_text(command.path)}\fR", "[OPTIONS]"]
     words += ["COMMAND"] if command.commands else []
-    return " ".join([*words, *(_text(argument.metavar) for argument in command.arguments)])
+    return " ".join([*words, *(_text(argument.usage) for argument in command.arguments)])
 
 
 def _sections(command: Command) -> Iterator[str]:

@@ -5,9 +5,16 @@ import re
 from tissu_cli.reference.tree import Command
 from tissu_cli.reference.words import word_table
 
-_ENGINE = r"""
+_HEAD = """\
+# Completion of tissu for PowerShell, made from the command tree.
+
 Register-ArgumentCompleter -Native -CommandName tissu -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
+    # What can follow: a word and what it is, or after @ where more is found.
+    $table = @{"""
+
+_ENGINE = """\
+    }
     $command = 'tissu'
     $option = ''
     $typed = $commandAst.CommandElements | Select-Object -Skip 1 |
@@ -15,7 +22,7 @@ Register-ArgumentCompleter -Native -CommandName tissu -ScriptBlock {
     foreach ($element in $typed) {
         $word = $element.Extent.Text
         if ($option) { $option = '' }
-        elseif ($TissuWords.ContainsKey("$command $word")) {
+        elseif ($table.ContainsKey("$command $word")) {
             if ($word.StartsWith('-')) { $option = " $word" } else { $command += " $word" }
         }
     }
@@ -28,7 +35,7 @@ Register-ArgumentCompleter -Native -CommandName tissu -ScriptBlock {
             $current = $Matches[2]
         } elseif ($current.StartsWith('-')) { $option = ' -*' }
     }
-    foreach ($entry in $TissuWords["$command$option"]) {
+    foreach ($entry in $table["$command$option"]) {
         $text, $help = $entry -split ' ', 2
         if ($text -eq '@files' -or $text -eq '@directories') {
             if (-not $before) {
@@ -36,9 +43,10 @@ Register-ArgumentCompleter -Native -CommandName tissu -ScriptBlock {
             }
             continue
         }
-        $names = if ($text.StartsWith('@')) { tissu __complete $text.Substring(1) } else { $text }
+        $names = if ($text.StartsWith('@')) { tissu __complete $text.Substring(1) 2>$null }
+            else { $text }
         foreach ($name in $names) {
-            if (-not $name.StartsWith($current)) { continue }
+            if (-not $name.StartsWith($current, [StringComparison]::Ordinal)) { continue }
             $about = if ($help) { $help } else { $name }
             [System.Management.Automation.CompletionResult]::new(
                 $before + $name, $name, 'ParameterValue', $about)
@@ -49,14 +57,12 @@ Register-ArgumentCompleter -Native -CommandName tissu -ScriptBlock {
 
 
 def powershell_completion(tree: Command) -> str:
-    """The file for PowerShell 5.1 and newer."""
-    lines = ["# Completion of tissu for PowerShell, made from the command tree.", ""]
-    lines += ["# What can follow: a word and what it is, or after @ where more is found."]
-    lines.append("$TissuWords = @{")
+    """The file for PowerShell."""
+    lines = [_HEAD]
     for key, words in word_table(tree).items():
         found = ", ".join(_quote(f"{word.text} {word.help}".rstrip()) for word in words)
-        lines.append(f"    {_quote(key)} = @({found})")
-    return "\n".join([*lines, "}", _ENGINE])
+        lines.append(f"        {_quote(key)} = @({found})")
+    return "\n".join([*lines, _ENGINE])
 
 
 def _quote(text: str) -> str:

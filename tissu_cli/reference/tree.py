@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from typer.core import TyperArgument, TyperGroup, TyperOption
+from typer.core import TyperGroup, TyperOption
 
 _SOURCES = {
     "MODEL": ("models", "files"),
     "TOKENIZER": ("models", "files"),
     "RUN": ("runs", "directories"),
+    "SOURCE": ("known",),
     "STORED": ("stored",),
     "FILE": ("files",),
     "PATH": ("files",),
@@ -27,20 +28,27 @@ class Parameter:
     names: tuple[str, ...]
     """Of an option; an argument has none."""
     metavar: str
-    """What the value is; a flag has none."""
+    """What the value is: words in capitals name it, others are choices. A flag has none."""
     help: str
     panel: str
+    is_required: bool
     is_repeated: bool
 
     @property
+    def usage(self) -> str:
+        """An argument as a synopsis has it."""
+        shown = self.metavar + "..." * self.is_repeated
+        return shown if self.is_required else f"[{shown}]"
+
+    @property
     def choices(self) -> tuple[str, ...]:
-        """The values that a metavar such as ``[cosine|wsd]`` spells out."""
-        return tuple(word for word in _alternatives(self.metavar) if not word.isupper())
+        """The values that a metavar spells out: ``cosine|wsd``."""
+        return tuple(word for word in self.metavar.split("|") if word and not word.isupper())
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Where other values are found: models, runs, stored, files, directories."""
-        found = [_SOURCES.get(word, ()) for word in _alternatives(self.metavar)]
+        """Where other values are found: models, runs, files."""
+        found = [_SOURCES.get(word, ()) for word in self.metavar.split("|")]
         return tuple(dict.fromkeys(source for sources in found for source in sources))
 
 
@@ -67,20 +75,21 @@ _HELP = Parameter(
     metavar="",
     help="Show this message and exit.",
     panel="",
+    is_required=False,
     is_repeated=False,
 )
 
 
 def read_tree(command: Any, path: str = "tissu", panel: str = "") -> Command:
     """A Typer command with all that is under it but what is hidden."""
-    under = command.commands if isinstance(command, TyperGroup) else {}
-    options = [_option(param) for param in command.params if isinstance(param, TyperOption)]
+    under: Any = command.commands if isinstance(command, TyperGroup) else {}
+    parameters = [_parameter(param) for param in command.params]
     return Command(
         path=path,
         help=command.help or "",
         panel=panel,
-        options=(*options, _HELP),
-        arguments=tuple(_argument(p) for p in command.params if isinstance(p, TyperArgument)),
+        options=(*(each for each in parameters if each.names), _HELP),
+        arguments=tuple(each for each in parameters if not each.names),
         commands=tuple(
             read_tree(each, f"{path} {name}", _text(each.rich_help_panel))
             for name, each in under.items()
@@ -96,30 +105,17 @@ def iter_commands(command: Command) -> Iterator[Command]:
         yield from iter_commands(each)
 
 
-def _option(param: Any) -> Parameter:
-    metavar = "" if param.is_flag else param.metavar or param.name.upper()
+def _parameter(param: Any) -> Parameter:
+    is_option = isinstance(param, TyperOption)
+    is_flag = is_option and param.is_flag
     return Parameter(
-        names=(*param.opts, *param.secondary_opts),
-        metavar=metavar,
+        names=(*param.opts, *param.secondary_opts) if is_option else (),
+        metavar="" if is_flag else param.metavar or param.name.upper(),
         help=param.help or "",
         panel=_text(param.rich_help_panel),
-        is_repeated=param.multiple,
+        is_required=param.required,
+        is_repeated=param.multiple or param.nargs != 1,
     )
-
-
-def _argument(param: Any) -> Parameter:
-    is_repeated = param.nargs != 1
-    return Parameter(
-        names=(),
-        metavar=param.metavar or param.name.upper() + "..." * is_repeated,
-        help=param.help or "",
-        panel="",
-        is_repeated=is_repeated,
-    )
-
-
-def _alternatives(metavar: str) -> list[str]:
-    return [word for word in metavar.strip("[].").split("|") if word]
 
 
 def _text(panel: object) -> str:

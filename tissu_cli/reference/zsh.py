@@ -6,7 +6,7 @@ from tissu_cli.reference.words import Word, word_table
 _ENGINE = r"""
 _tissu() {
     local command=tissu option= word
-    local -a takes described names
+    local -a takes described names kind
     for word in "${(@)words[2,CURRENT-1]}"; do
         if [[ -n $option ]]; then
             option=
@@ -21,6 +21,7 @@ _tissu() {
         compset -P '*='
     elif [[ $PREFIX == -* ]]; then
         option=' -*'
+        kind=(-o)
     fi
     _tissu_words "$command$option" || return 1
     local found=1
@@ -35,7 +36,7 @@ _tissu() {
             *) described+=("$word") ;;
         esac
     done
-    (( $#described )) && _describe -o tissu described && found=0
+    (( $#described )) && _describe $kind tissu described && found=0
     return found
 }
 
