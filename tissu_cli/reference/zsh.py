@@ -40,7 +40,12 @@ _tissu() {
     return found
 }
 
-compdef _tissu tissu
+# Found in fpath, this file is read as the function's first call; sourced, it is not.
+if [[ $funcstack[1] == _tissu ]]; then
+    _tissu "$@"
+else
+    compdef _tissu tissu
+fi
 """
 
 
