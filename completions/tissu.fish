@@ -24,7 +24,7 @@ complete -c tissu -n '__tissu_at \'tissu\'' -a generate -d 'Continue a text, or 
 complete -c tissu -n '__tissu_at \'tissu\'' -a quantize -d 'Make a smaller copy of a model'
 complete -c tissu -n '__tissu_at \'tissu\'' -a init -d 'Make a project: settings, and a small text that trains'
 complete -c tissu -n '__tissu_at \'tissu\'' -a doctor -d 'Look at machine, packages and terminal'
-complete -c tissu -n '__tissu_at \'tissu\'' -a completions -d 'Print what a shell completes tissu\'s command lines with'
+complete -c tissu -n '__tissu_at \'tissu\'' -a completions -d 'Print the file with which a shell completes tissu\'s command lines'
 complete -c tissu -n '__tissu_at \'tissu\'' -a tokenize -d 'Make, use and measure tokenizers'
 complete -c tissu -n '__tissu_at \'tissu\'' -a runs -d 'List, show and remove runs'
 complete -c tissu -n '__tissu_at \'tissu\'' -a eval -d 'Measure a model'

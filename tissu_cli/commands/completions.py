@@ -17,16 +17,17 @@ from tissu_core.runs.run_directory import run_directories
 _PLAIN = re.compile(r"\w[\w.:/@+-]*")
 """Names that are one word to every shell, as all are that tissu gives. Bash 5.2 leaves ``$`` and
 the backtick of a completed name as they are, to be expanded."""
+_HELP = "Print the file with which a shell completes tissu's command lines."
 _PLACES = (
-    "Print what a shell completes tissu's command lines with. Bash: put it into\n"
-    "~/.local/share/bash-completion/completions/tissu; zsh: _tissu in a folder of $fpath; fish:\n"
-    "~/.config/fish/completions/tissu.fish; PowerShell: tissu.ps1, read by a line in $PROFILE."
+    "Bash: save it as ~/.local/share/bash-completion/completions/tissu, or source it in ~/.bashrc; "
+    "zsh: as _tissu in a folder of $fpath; fish: as ~/.config/fish/completions/tissu.fish; "
+    "PowerShell: as tissu.ps1, read in $PROFILE."
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the tree."""
-    app.command(rich_help_panel="Set up", help=_PLACES)(completions)
+    app.command(rich_help_panel="Set up", short_help=_HELP, help=f"{_HELP} {_PLACES}")(completions)
     app.command(name="__complete", hidden=True)(complete)
 
 
