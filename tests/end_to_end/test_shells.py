@@ -205,16 +205,18 @@ def test_bash_quotes_as_was_begun(bash: Ask, typed: str, line: str) -> None:
     assert bash(typed) == line
 
 
-def test_nothing_in_a_name_is_run(bash: Ask, place: Path, tissu: Tissu) -> None:
-    """With the real helper, and a home that holds traps."""
-    name_runs(tissu, "able", *EVIL)
-    helper = place.parent / "bin" / "tissu"
-    command = f"TISSU_HOME={tissu.home} exec {sys.executable} -m tissu_cli"
-    helper.write_text(f'#!/bin/sh\ncd {ROOT}\n{command} "$@"\n')
-    assert bash("tissu runs show a") == "tissu runs show able"
-    for typed in ("tissu chat ", "tissu train --resume c", "tissu runs rm '", "tissu runs rm $("):
-        bash(typed)
-    assert not [*tissu.home.rglob("x"), *place.rglob("x"), *Path.cwd().glob("x")]
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_nothing_in_a_name_is_run(shell: str, place: Path, request: pytest.FixtureRequest) -> None:
+    """Even of names that the helper leaves out."""
+    ask = request.getfixturevalue(shell)
+    helper, names = place.parent / "bin" / "tissu", place.parent / "names"
+    helper.write_text(f"#!/bin/sh\ncat {names}\n")
+    names.write_text("\n".join(["able", *EVIL]) + "\n")
+    assert ask("tissu runs show ab") == "tissu runs show able"
+    assert ask("tissu runs show my") == r"tissu runs show my\ run"
+    for typed in ("tissu models rm ", "tissu train --resume c", "tissu runs rm 'a"):
+        ask(typed)
+    assert not [*place.parent.rglob("x")]
 
 
 def test_fish_completes(place: Path) -> None:
