@@ -38,7 +38,7 @@ Given = dict[str, Any]
 Model = Annotated[
     str | None,
     typer.Argument(
-        metavar="[MODEL]",
+        metavar="MODEL",
         help="A directory, a run, RUN:STEP, a name in the store or of `tissu models scan`; the "
         "newest if left out.",
         show_default=False,
@@ -105,7 +105,7 @@ def _make_option(name: str, spec: "Field[Any]", hint: Any) -> inspect.Parameter:
         kind, flag = bool | None, f"{flag}/--no-{flag.removeprefix('--')}"
     else:
         kind = list[str] | None if get_origin(hint) is tuple else kind
-        details["metavar"] = "|".join(facts.choices) or _metavar(hint)
+        details["metavar"] = facts.metavar or "|".join(facts.choices) or _metavar(hint)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from tissu_cli import settings
 from tissu_cli.commands import (
     chat,
+    completions,
     config,
     doctor,
     evaluate,
@@ -84,7 +85,7 @@ def _root(
 
 
 _MAKE, _USE, _KNOW = (train, tokenize, runs), (chat, generate), (evaluate, inspect)
-_SHIP, _SET_UP = (quantize, models), (init, config, doctor)
+_SHIP, _SET_UP = (quantize, models), (init, config, doctor, completions)
 for module in (*_MAKE, *_USE, *_KNOW, *_SHIP, *_SET_UP):
     module.register(app)
 

@@ -37,7 +37,7 @@ def register(root: typer.Typer) -> None:
 @app.command(help="Every setting, as TOML; what is left open, tissu chooses.")
 def show(
     prefix: Annotated[
-        str, typer.Argument(metavar="[FAMILY]", help="Only these: training, model.depth.")
+        str, typer.Argument(metavar="FAMILY", help="Only these: training, model.depth.")
     ] = "",
     origin: Annotated[
         bool, typer.Option("--origin", help="Say which file, variable or option each is from.")
@@ -75,7 +75,7 @@ def path(json: Json = False) -> None:
 
 @app.command(help="Check files of settings; those in use, and the environment, if none is named.")
 def validate(
-    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE...]")] = None,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE")] = None,
 ) -> None:
     named = {str(file): file_layer(file) for file in files or ambient_files()}
     for layer in named.values():

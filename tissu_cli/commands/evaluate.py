@@ -24,7 +24,7 @@ def register(root: typer.Typer) -> None:
 def perplexity(
     texts: Annotated[
         list[str],
-        typer.Argument(metavar="DATA...", help="Files and folders of text, .jsonl or .parquet."),
+        typer.Argument(metavar="DATA", help="Files and folders of text, .jsonl or .parquet."),
     ],
     model: Annotated[
         str | None,

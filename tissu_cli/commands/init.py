@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def init(
     directory: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="A new folder, or one to add the files to.")
+        Path, typer.Argument(metavar="DIR", help="A new folder, or one to add the files to.")
     ] = Path(),
 ) -> None:
     from tissu_core.runs.project import make_project

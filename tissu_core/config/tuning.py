@@ -14,6 +14,7 @@ class TuningConfig:
         "go on training this model: its weights, shape, tokenizer and chat template; files of "
         "conversations then teach it to answer",
         flag="--from",
+        metavar="MODEL",
         panel="Fine-tuning",
     )
     origin_sha256: str = setting("", "hash of its weights, written when a run begins")

@@ -92,7 +92,8 @@ def list_models() -> list[ModelEntry]:
 
 def names_here() -> list[str]:
     """Every MODEL that needs no network: of runs, of the store, of other programs."""
-    return [*(model.name for model in list_models()), *(model.name for model in scan())]
+    runs = [run.name for run in run_directories() if _model_of_run(run) is not None]
+    return [*runs, *(path.name for path in stored_models()), *(model.name for model in scan())]
 
 
 def find_model(given: str | None) -> Path:

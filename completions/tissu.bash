@@ -1,0 +1,333 @@
+# Completion of tissu for bash, made from the command tree.
+
+# Sets takes to what can follow; false where nothing is known.
+_tissu_words() {
+    case $1 in
+        tissu) takes=(train chat generate quantize init doctor completions tokenize runs eval inspect models config) ;;
+        'tissu -*') takes=(--version --debug --quiet -h --help) ;;
+        'tissu train') takes=(@files) ;;
+        'tissu train -*') takes=(--demo --resume --fallback --override --accept-data-change --view --dry-run --config --set --name --out --preset --depth --layers --width --heads --kv-heads --context --vocab-size --norm --ffn --pos --window --tie-embeddings --no-tie-embeddings --qk-norm --no-qk-norm --bias --no-bias --init --dropout --val-fraction --tokenizer --follow-symlinks --no-follow-symlinks --format --encoding --on-bad --text-column --label-smoothing --z-loss --optimizer --lr --schedule --warmup --final-lr --decay-fraction --milestones --gamma --weight-decay --clip-value --clip-norm --steps --tokens --epochs --minutes --patience --batch-tokens --grad-accum --eval-every --save-every --keep --sample-prompt --seed --device --threads --precision --compile --no-compile --gpus --from --freeze -h --help) ;;
+        'tissu train --resume') takes=(last @runs @directories) ;;
+        'tissu train --view') takes=(auto panel log json) ;;
+        'tissu train --config') takes=(@files) ;;
+        'tissu train --set') takes=() ;;
+        'tissu train --name') takes=() ;;
+        'tissu train --out') takes=(@directories) ;;
+        'tissu train --preset') takes=(auto nano micro small base) ;;
+        'tissu train --depth') takes=() ;;
+        'tissu train --layers') takes=() ;;
+        'tissu train --width') takes=() ;;
+        'tissu train --heads') takes=() ;;
+        'tissu train --kv-heads') takes=() ;;
+        'tissu train --context') takes=() ;;
+        'tissu train --vocab-size') takes=() ;;
+        'tissu train --norm') takes=(rmsnorm layernorm) ;;
+        'tissu train --ffn') takes=(swiglu geglu_tanh gelu gelu_tanh relu relu2) ;;
+        'tissu train --pos') takes=(rope alibi learned sinusoidal) ;;
+        'tissu train --window') takes=() ;;
+        'tissu train --init') takes=(identity gpt2 xavier_uniform xavier_normal kaiming_uniform kaiming_normal) ;;
+        'tissu train --dropout') takes=() ;;
+        'tissu train --val-fraction') takes=() ;;
+        'tissu train --tokenizer') takes=(@models @files) ;;
+        'tissu train --format') takes=(auto text chats) ;;
+        'tissu train --encoding') takes=() ;;
+        'tissu train --on-bad') takes=(skip replace stop) ;;
+        'tissu train --text-column') takes=() ;;
+        'tissu train --label-smoothing') takes=() ;;
+        'tissu train --z-loss') takes=() ;;
+        'tissu train --optimizer') takes=(muon adamw rmsprop adam sgd) ;;
+        'tissu train --lr') takes=() ;;
+        'tissu train --schedule') takes=(cosine wsd linear step constant) ;;
+        'tissu train --warmup') takes=() ;;
+        'tissu train --final-lr') takes=() ;;
+        'tissu train --decay-fraction') takes=() ;;
+        'tissu train --milestones') takes=() ;;
+        'tissu train --gamma') takes=() ;;
+        'tissu train --weight-decay') takes=() ;;
+        'tissu train --clip-value') takes=() ;;
+        'tissu train --clip-norm') takes=() ;;
+        'tissu train --steps') takes=() ;;
+        'tissu train --tokens') takes=() ;;
+        'tissu train --epochs') takes=() ;;
+        'tissu train --minutes') takes=() ;;
+        'tissu train --patience') takes=() ;;
+        'tissu train --batch-tokens') takes=() ;;
+        'tissu train --grad-accum') takes=() ;;
+        'tissu train --eval-every') takes=() ;;
+        'tissu train --save-every') takes=() ;;
+        'tissu train --keep') takes=() ;;
+        'tissu train --sample-prompt') takes=() ;;
+        'tissu train --seed') takes=() ;;
+        'tissu train --device') takes=(auto cpu cuda mps) ;;
+        'tissu train --threads') takes=() ;;
+        'tissu train --precision') takes=(auto fp32 bf16) ;;
+        'tissu train --gpus') takes=() ;;
+        'tissu train --from') takes=(@models @files) ;;
+        'tissu train --freeze') takes=() ;;
+        'tissu chat') takes=(@models @files) ;;
+        'tissu chat -*') takes=(-p --prompt --system --template --show-prompt --json --max-tokens --temperature --top-k --top-p --min-p --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --logit-bias --ban-words --min-tokens --greedy --no-greedy --seed --stop --device --threads -h --help) ;;
+        'tissu chat -p') takes=() ;;
+        'tissu chat --prompt') takes=() ;;
+        'tissu chat --system') takes=() ;;
+        'tissu chat --template') takes=(@files) ;;
+        'tissu chat --max-tokens') takes=() ;;
+        'tissu chat --temperature') takes=() ;;
+        'tissu chat --top-k') takes=() ;;
+        'tissu chat --top-p') takes=() ;;
+        'tissu chat --min-p') takes=() ;;
+        'tissu chat --repetition-penalty') takes=() ;;
+        'tissu chat --presence-penalty') takes=() ;;
+        'tissu chat --frequency-penalty') takes=() ;;
+        'tissu chat --no-repeat-ngram') takes=() ;;
+        'tissu chat --logit-bias') takes=() ;;
+        'tissu chat --ban-words') takes=() ;;
+        'tissu chat --min-tokens') takes=() ;;
+        'tissu chat --seed') takes=() ;;
+        'tissu chat --stop') takes=() ;;
+        'tissu chat --device') takes=(auto cpu cuda mps) ;;
+        'tissu chat --threads') takes=() ;;
+        'tissu generate') takes=(@models @files) ;;
+        'tissu generate -*') takes=(-p --prompt --json --prompts-file -o --out --resume --max-tokens --temperature --top-k --top-p --min-p --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --logit-bias --ban-words --min-tokens --greedy --no-greedy --seed --stop --device --threads --batch-size -h --help) ;;
+        'tissu generate -p') takes=() ;;
+        'tissu generate --prompt') takes=() ;;
+        'tissu generate --prompts-file') takes=(@files) ;;
+        'tissu generate -o') takes=(@files) ;;
+        'tissu generate --out') takes=(@files) ;;
+        'tissu generate --max-tokens') takes=() ;;
+        'tissu generate --temperature') takes=() ;;
+        'tissu generate --top-k') takes=() ;;
+        'tissu generate --top-p') takes=() ;;
+        'tissu generate --min-p') takes=() ;;
+        'tissu generate --repetition-penalty') takes=() ;;
+        'tissu generate --presence-penalty') takes=() ;;
+        'tissu generate --frequency-penalty') takes=() ;;
+        'tissu generate --no-repeat-ngram') takes=() ;;
+        'tissu generate --logit-bias') takes=() ;;
+        'tissu generate --ban-words') takes=() ;;
+        'tissu generate --min-tokens') takes=() ;;
+        'tissu generate --seed') takes=() ;;
+        'tissu generate --stop') takes=() ;;
+        'tissu generate --device') takes=(auto cpu cuda mps) ;;
+        'tissu generate --threads') takes=() ;;
+        'tissu generate --batch-size') takes=() ;;
+        'tissu quantize') takes=(@models @files) ;;
+        'tissu quantize -*') takes=(--bits -o --out --text --json --device --threads --encoding --on-bad --text-column -h --help) ;;
+        'tissu quantize --bits') takes=(8) ;;
+        'tissu quantize -o') takes=(@directories) ;;
+        'tissu quantize --out') takes=(@directories) ;;
+        'tissu quantize --text') takes=(@files) ;;
+        'tissu quantize --device') takes=(auto cpu cuda mps) ;;
+        'tissu quantize --threads') takes=() ;;
+        'tissu quantize --encoding') takes=() ;;
+        'tissu quantize --on-bad') takes=(skip replace stop) ;;
+        'tissu quantize --text-column') takes=() ;;
+        'tissu init') takes=(@directories) ;;
+        'tissu init -*') takes=(-h --help) ;;
+        'tissu doctor') takes=() ;;
+        'tissu doctor -*') takes=(--json -h --help) ;;
+        'tissu completions') takes=(bash zsh fish powershell) ;;
+        'tissu completions -*') takes=(-h --help) ;;
+        'tissu tokenize') takes=(train import encode decode stats compare show) ;;
+        'tissu tokenize -*') takes=(-h --help) ;;
+        'tissu tokenize train') takes=(@files) ;;
+        'tissu tokenize train -*') takes=(-o --out --json --type --vocab-size --pattern --encoding --on-bad --text-column -h --help) ;;
+        'tissu tokenize train -o') takes=(@directories) ;;
+        'tissu tokenize train --out') takes=(@directories) ;;
+        'tissu tokenize train --type') takes=(bpe char word) ;;
+        'tissu tokenize train --vocab-size') takes=() ;;
+        'tissu tokenize train --pattern') takes=(qwen2 gpt2 code) ;;
+        'tissu tokenize train --encoding') takes=() ;;
+        'tissu tokenize train --on-bad') takes=(skip replace stop) ;;
+        'tissu tokenize train --text-column') takes=() ;;
+        'tissu tokenize import') takes=(@files @models) ;;
+        'tissu tokenize import -*') takes=(-o --out --pattern --json -h --help) ;;
+        'tissu tokenize import -o') takes=(@directories) ;;
+        'tissu tokenize import --out') takes=(@directories) ;;
+        'tissu tokenize import --pattern') takes=() ;;
+        'tissu tokenize encode') takes=() ;;
+        'tissu tokenize encode -*') takes=(-t --tokenizer --json -h --help) ;;
+        'tissu tokenize encode -t') takes=(@models @files) ;;
+        'tissu tokenize encode --tokenizer') takes=(@models @files) ;;
+        'tissu tokenize decode') takes=() ;;
+        'tissu tokenize decode -*') takes=(-t --tokenizer --json -h --help) ;;
+        'tissu tokenize decode -t') takes=(@models @files) ;;
+        'tissu tokenize decode --tokenizer') takes=(@models @files) ;;
+        'tissu tokenize stats') takes=(@files) ;;
+        'tissu tokenize stats -*') takes=(-t --tokenizer --json --encoding --on-bad --text-column -h --help) ;;
+        'tissu tokenize stats -t') takes=(@models @files) ;;
+        'tissu tokenize stats --tokenizer') takes=(@models @files) ;;
+        'tissu tokenize stats --encoding') takes=() ;;
+        'tissu tokenize stats --on-bad') takes=(skip replace stop) ;;
+        'tissu tokenize stats --text-column') takes=() ;;
+        'tissu tokenize compare') takes=(@files) ;;
+        'tissu tokenize compare -*') takes=(-t --tokenizer --json -h --help) ;;
+        'tissu tokenize compare -t') takes=(@models @files) ;;
+        'tissu tokenize compare --tokenizer') takes=(@models @files) ;;
+        'tissu tokenize show') takes=(@files) ;;
+        'tissu tokenize show -*') takes=(-t --tokenizer --limit --ids --json --encoding --on-bad --text-column -h --help) ;;
+        'tissu tokenize show -t') takes=(@models @files) ;;
+        'tissu tokenize show --tokenizer') takes=(@models @files) ;;
+        'tissu tokenize show --limit') takes=() ;;
+        'tissu tokenize show --encoding') takes=() ;;
+        'tissu tokenize show --on-bad') takes=(skip replace stop) ;;
+        'tissu tokenize show --text-column') takes=() ;;
+        'tissu runs') takes=(list show rm) ;;
+        'tissu runs -*') takes=(-h --help) ;;
+        'tissu runs list') takes=() ;;
+        'tissu runs list -*') takes=(--json -h --help) ;;
+        'tissu runs show') takes=(@runs @directories) ;;
+        'tissu runs show -*') takes=(--json -h --help) ;;
+        'tissu runs rm') takes=(@runs @directories) ;;
+        'tissu runs rm -*') takes=(--yes -y -h --help) ;;
+        'tissu eval') takes=(ppl) ;;
+        'tissu eval -*') takes=(-h --help) ;;
+        'tissu eval ppl') takes=(@files) ;;
+        'tissu eval ppl -*') takes=(-m --model --stride --context --json --device --threads --encoding --on-bad --text-column -h --help) ;;
+        'tissu eval ppl -m') takes=(@models @files) ;;
+        'tissu eval ppl --model') takes=(@models @files) ;;
+        'tissu eval ppl --stride') takes=() ;;
+        'tissu eval ppl --context') takes=() ;;
+        'tissu eval ppl --device') takes=(auto cpu cuda mps) ;;
+        'tissu eval ppl --threads') takes=() ;;
+        'tissu eval ppl --encoding') takes=() ;;
+        'tissu eval ppl --on-bad') takes=(skip replace stop) ;;
+        'tissu eval ppl --text-column') takes=() ;;
+        'tissu inspect') takes=(weights model run schedule) ;;
+        'tissu inspect -*') takes=(-h --help) ;;
+        'tissu inspect weights') takes=(@models @files) ;;
+        'tissu inspect weights -*') takes=(--json --bins --rows -h --help) ;;
+        'tissu inspect weights --bins') takes=() ;;
+        'tissu inspect weights --rows') takes=() ;;
+        'tissu inspect model') takes=(@models @files) ;;
+        'tissu inspect model -*') takes=(--json -h --help) ;;
+        'tissu inspect run') takes=(@runs @directories) ;;
+        'tissu inspect run -*') takes=(--json -h --help) ;;
+        'tissu inspect schedule') takes=() ;;
+        'tissu inspect schedule -*') takes=(--steps --json --optimizer --lr --schedule --warmup --final-lr --decay-fraction --milestones --gamma --weight-decay --clip-value --clip-norm -h --help) ;;
+        'tissu inspect schedule --steps') takes=() ;;
+        'tissu inspect schedule --optimizer') takes=(muon adamw rmsprop adam sgd) ;;
+        'tissu inspect schedule --lr') takes=() ;;
+        'tissu inspect schedule --schedule') takes=(cosine wsd linear step constant) ;;
+        'tissu inspect schedule --warmup') takes=() ;;
+        'tissu inspect schedule --final-lr') takes=() ;;
+        'tissu inspect schedule --decay-fraction') takes=() ;;
+        'tissu inspect schedule --milestones') takes=() ;;
+        'tissu inspect schedule --gamma') takes=() ;;
+        'tissu inspect schedule --weight-decay') takes=() ;;
+        'tissu inspect schedule --clip-value') takes=() ;;
+        'tissu inspect schedule --clip-norm') takes=() ;;
+        'tissu models') takes=(list pull import scan show rm verify average) ;;
+        'tissu models -*') takes=(-h --help) ;;
+        'tissu models list') takes=() ;;
+        'tissu models list -*') takes=(--json -h --help) ;;
+        'tissu models pull') takes=(@known) ;;
+        'tissu models pull -*') takes=(-o --out --json -h --help) ;;
+        'tissu models pull -o') takes=() ;;
+        'tissu models pull --out') takes=() ;;
+        'tissu models import') takes=(@files) ;;
+        'tissu models import -*') takes=(-o --out --copy --json -h --help) ;;
+        'tissu models import -o') takes=() ;;
+        'tissu models import --out') takes=() ;;
+        'tissu models scan') takes=() ;;
+        'tissu models scan -*') takes=(--json -h --help) ;;
+        'tissu models show') takes=(@models @files) ;;
+        'tissu models show -*') takes=(--json -h --help) ;;
+        'tissu models rm') takes=(@stored) ;;
+        'tissu models rm -*') takes=(--yes -y -h --help) ;;
+        'tissu models verify') takes=(@models @files) ;;
+        'tissu models verify -*') takes=(--json -h --help) ;;
+        'tissu models average') takes=(@models @files) ;;
+        'tissu models average -*') takes=(-o --out --json -h --help) ;;
+        'tissu models average -o') takes=(@directories) ;;
+        'tissu models average --out') takes=(@directories) ;;
+        'tissu config') takes=(show path validate) ;;
+        'tissu config -*') takes=(-h --help) ;;
+        'tissu config show') takes=() ;;
+        'tissu config show -*') takes=(--origin --config --set --json -h --help) ;;
+        'tissu config show --config') takes=(@files) ;;
+        'tissu config show --set') takes=() ;;
+        'tissu config path') takes=() ;;
+        'tissu config path -*') takes=(--json -h --help) ;;
+        'tissu config validate') takes=(@files) ;;
+        'tissu config validate -*') takes=(-h --help) ;;
+        *) return 1 ;;
+    esac
+}
+
+# What one source has that begins with the word; nothing of it is ever expanded.
+_tissu_source() {
+    local name
+    case $1 in
+        @files) compgen -f -- "$2" ;;
+        @directories) compgen -d -- "$2" ;;
+        *)
+            command tissu __complete "${1#@}" 2>/dev/null | while IFS= read -r name; do
+                [[ $name == "$2"* ]] && printf '%s\n' "$name"
+            done
+            ;;
+    esac
+}
+
+_tissu() {
+    local IFS=$' \t\n' rest=${COMP_LINE:0:COMP_POINT} gap part count=0
+    local -a line takes
+    # The words as they were typed: bash cuts them at = and : as well.
+    for ((part = 0; part <= COMP_CWORD; part++)); do
+        gap=${rest%%[![:space:]]*}
+        rest=${rest#"$gap"}
+        local word=${COMP_WORDS[part]}
+        ((part == COMP_CWORD)) && word=$rest
+        rest=${rest#"$word"}
+        if [[ $part == 0 || -n $gap ]]; then
+            line[count++]=$word
+        else
+            line[count - 1]+=$word
+        fi
+    done
+
+    local command=tissu option= current=${line[count - 1]}
+    for word in "${line[@]:1:count - 2}"; do
+        if [[ -n $option ]]; then
+            option=
+        elif _tissu_words "$command $word"; then
+            if [[ $word == -* ]]; then option=$word; else command+=" $word"; fi
+        fi
+    done
+    if [[ -n $option ]]; then
+        option=" $option"
+    elif [[ $current == --*=* ]]; then
+        option=" ${current%%=*}"
+        current=${current#*=}
+    elif [[ $current == -* ]]; then
+        option=' -*'
+    fi
+    _tissu_words "$command$option" || return 0
+
+    # What readline puts in place of the word begins after its last : that is not quoted.
+    local plain=${current//\\/} cut=
+    plain=${plain#[\"\']}
+    if [[ $COMP_WORDBREAKS == *:* && $current != [\"\']* ]]; then
+        part=${current//\\:/..}
+        part=${part##*:}
+        cut=${current:0:${#current}-${#part}}
+        cut=${cut//\\/}
+    fi
+    COMPREPLY=()
+    for word in "${takes[@]}"; do
+        if [[ $word == @* ]]; then
+            while IFS= read -r part; do
+                COMPREPLY+=("${part#"$cut"}")
+            done < <(_tissu_source "$word" "$plain")
+        elif [[ $word == "$plain"* ]]; then
+            COMPREPLY+=("$word")
+        fi
+    done
+    # Readline quotes file names; that of bash 3.2 is not told which words are some.
+    if [[ " ${takes[*]}" == *' @'* ]] && ! compopt -o filenames 2>/dev/null; then
+        for part in "${!COMPREPLY[@]}"; do
+            COMPREPLY[part]=$(printf %q "${COMPREPLY[part]}")
+        done
+    fi
+}
+
+complete -F _tissu tissu
