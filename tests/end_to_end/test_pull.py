@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -165,15 +164,6 @@ def test_another_model_of_that_name_stays(trained_copy: Copy, server: Server) ->
     assert result.code == 2 and "another model 'soup'" in result.error[0]
 
 
-def test_without_the_library_of_the_hub_its_installation_is_named(
-    tissu: Tissu, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    result = tissu("models", "pull", "org/name")
-    assert result.code == 3
-    assert "pip install huggingface_hub" in result.error[2]
-
-
 def test_short_names_are_shown_with_size_and_licence(tissu: Tissu) -> None:
     shown = tissu("models", "pull").out
     assert "smollm2" in shown and "271 MB" in shown and "Apache-2.0" in shown
@@ -231,7 +221,6 @@ def hub(server: Server, tmp_path: Path, **more: str) -> dict[str, str]:
 def test_a_model_of_the_hub_is_used_from_its_cache(
     tissu: Tissu, server: Server, model_files: dict[str, bytes], tmp_path: Path
 ) -> None:
-    pytest.importorskip("huggingface_hub")
     pickles = {"pytorch_model.bin": b"pickle", "modeling.py": b"raise SystemExit"}
     offer_repo(server, "org/cloth", {**model_files, **pickles})
     pulled = tissu.process("models", "pull", "org/cloth", "--json", **hub(server, tmp_path))
@@ -256,7 +245,6 @@ def test_a_model_of_the_hub_is_used_from_its_cache(
 def test_a_hub_model_needs_no_hub_once_it_is_there(
     tissu: Tissu, server: Server, model_files: dict[str, bytes], tmp_path: Path
 ) -> None:
-    pytest.importorskip("huggingface_hub")
     offer_repo(server, "org/cloth", model_files)
     at = f"org/cloth@{'c' * 40}"
     assert tissu.process("models", "pull", at, **hub(server, tmp_path)).code == 0
@@ -271,7 +259,6 @@ def test_a_hub_model_needs_no_hub_once_it_is_there(
 def test_a_hub_file_with_other_bytes_makes_no_model(
     tissu: Tissu, server: Server, model_files: dict[str, bytes], tmp_path: Path
 ) -> None:
-    pytest.importorskip("huggingface_hub")
     offer_repo(server, "org/cloth", model_files)
     path = f"/org/cloth/resolve/{'c' * 40}/model.safetensors"
     body = bytearray(server.answers[path].body)
