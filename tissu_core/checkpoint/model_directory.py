@@ -113,6 +113,10 @@ class DirectoryModel:
         files = weight_files(self.path)
         return {name: t for file in files for name, t in load_tensors(file).items()}
 
+    def notices(self) -> tuple[Noticed, ...]:
+        """What its family tells of its tensors."""
+        return family_of(self.table).notices(self.tensors)
+
     def end_ids(self) -> list[int]:
         """Those that ``config.json`` and ``generation_config.json`` name."""
         return [*self._declared_ends()]
@@ -159,7 +163,7 @@ def load_model(path: Path, device: torch.device) -> LoadedModel:
     tokenizer = load_tokenizer(path)
     end_ids = tokenizer.end_ids | {*stored.end_ids()}
     model = model.to(device).eval()
-    return LoadedModel(model, tokenizer, path, end_ids, family.notices(tensors), family)
+    return LoadedModel(model, tokenizer, path, end_ids, stored.notices(), family)
 
 
 def _require_room(tensors: Iterable[TensorFacts], path: Path, device: torch.device) -> None:
