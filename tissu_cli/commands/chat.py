@@ -102,7 +102,7 @@ def chat(
 
 def _introduce(session: "ChatSession", model: str | None) -> None:
     if model is None:
-        say(f"model: {session.path}", "dim")
+        say(f"model: {session.name}", "dim")
     for notice in session.notices:
         say_notice(notice)
     if not session.has_template:
@@ -200,7 +200,7 @@ class Conversation:
             case ["/help", *_]:
                 say(_HELP)
             case [word, *_] if word.startswith("/") and word[1:].isalpha():
-                say(f"there is no {word}; {_HELP}")
+                say(f"there is no {word}; /help says what there is")
             case _:
                 self._say(line)
 

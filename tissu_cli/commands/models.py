@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tissu_cli.commands.signals import resumable
 from tissu_cli.flags import Json, Model, NewModel
 from tissu_cli.render.console import data, print_json, say
 from tissu_cli.render.numbers import size
@@ -79,11 +80,8 @@ def pull(
         return
     from tissu_core.runs.pull import pull as pull_model
 
-    try:
+    with resumable():
         _store(pull_model(name, out), json=json)
-    except KeyboardInterrupt:
-        say("stopped; the same command goes on from there", "dim")
-        raise
 
 
 @app.command(name="import", help="Give a model of this machine a name in the store.")

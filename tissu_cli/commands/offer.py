@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from tissu_cli.commands.signals import resumable
 from tissu_cli.render.console import say
 from tissu_cli.render.numbers import size
 from tissu_cli.render.status import StatusLine, narrated
@@ -28,6 +29,6 @@ def offer_first_model() -> None:
         return
     from tissu_core.runs.pull import pull
 
-    with StatusLine() as status:
+    with resumable(), StatusLine() as status:
         for _ in narrated(pull(FIRST_MODEL.sources[-1], FIRST_MODEL.name), status):
             pass  # the conversation begins with its name
