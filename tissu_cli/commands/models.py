@@ -21,7 +21,6 @@ from tissu_core.runs.import_model import import_model
 from tissu_core.runs.known_models import KNOWN_MODELS
 from tissu_core.runs.model_store import ModelStored
 from tissu_core.runs.other_programs import scan as scan_programs
-from tissu_core.runs.show_model import show_model
 from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:
@@ -146,6 +145,8 @@ def scan(json: Json = False) -> None:
 
 @app.command(help="Where a model came from, its files and its architecture.")
 def show(model: Model = None, json: Json = False) -> None:
+    from tissu_core.runs.show_model import show_model
+
     facts = show_model(model)
     if json:
         print_json({**asdict(facts), "num_bytes": facts.num_bytes})
