@@ -81,7 +81,9 @@ def test_lines_that_are_pasted_are_one_message(model: Path) -> None:
     terminal.expect("> ")
     terminal.child.sendline("/quit")
     assert terminal.read_to_end() == 0
-    assert "user\r\none\r\ntwo\x1b[30;103m<|im_end|>" in terminal.raw.decode(errors="replace")
+    shown = terminal.raw.decode(errors="replace")
+    assert "\x1b[?2004h" in shown, "the terminal is asked to mark what is pasted"
+    assert "user\r\none\r\ntwo\x1b[30;103m<|im_end|>" in shown
 
 
 def test_a_template_by_name_or_from_a_file(tissu: Tissu, model: Path, tmp_path: Path) -> None:
