@@ -73,6 +73,19 @@ def test_on_a_terminal_control_tokens_have_a_colour_and_typed_ones_none(model: P
     )
 
 
+def test_lines_that_are_pasted_are_one_message(model: Path) -> None:
+    terminal = Terminal(model.parent, "chat", model, "--show-prompt", "--max-tokens", "2")
+    terminal.expect("> ")
+    terminal.child.send("\x1b[200~one\ntwo\x1b[201~\r")
+    terminal.expect("<.im_end.>")
+    terminal.expect("> ")
+    terminal.child.sendline("/quit")
+    assert terminal.read_to_end() == 0
+    shown = terminal.raw.decode(errors="replace")
+    assert "\x1b[?2004h" in shown, "the terminal is asked to mark what is pasted"
+    assert "user\r\none\r\ntwo\x1b[30;103m<|im_end|>" in shown
+
+
 def test_a_template_by_name_or_from_a_file(tissu: Tissu, model: Path, tmp_path: Path) -> None:
     (model / "chat_template.jinja").unlink()
     add_named(

@@ -239,3 +239,69 @@ def test_a_file_cut_short_is_refused(stored: Trained, tmp_path: Path) -> None:
     result = stored.tissu("chat", path, "-p", "x")
     assert result.code == 3
     assert "allowed: multiples of 32 in 0.." in result.error[0]
+
+
+def test_what_a_file_is_stands_in_its_header(stored: Trained) -> None:
+    shown = {
+        name: stored.tissu("models", "show", name, "--json").json
+        for name in ("cloth", "silk", "packed")
+    }
+    whole, packed = shown["cloth"], shown["packed"]
+    for found in shown.values():
+        assert found["problem"] == "" and found["has_template"] is False
+        for fact in ("architecture", "num_parameters", "context_tokens"):
+            assert found[fact] == whole[fact]
+    assert whole["bytes_by_dtype"] == {"F32": 4 * whole["num_parameters"]}
+    assert packed["bytes_by_dtype"].keys() == {"Q8_0", "F32"}
+    assert sum(packed["bytes_by_dtype"].values()) < sum(whole["bytes_by_dtype"].values()) / 2
+    assert "kB Q8_0, " in stored.tissu("models", "show", "packed").out
+
+
+def test_what_cannot_be_used_is_shown_with_the_reason(tissu: Tissu, tmp_path: Path) -> None:
+    file = tmp_path / "x.gguf"
+    file.write_bytes(b"GGUF" * 9)
+    shown = tissu("models", "show", file)
+    assert shown.code == 0 and "version" in shown.out and "36B" in shown.out
+
+
+def test_a_text_that_is_cut_in_an_unknown_way_is_said_by_every_verb(
+    stored: Trained, tmp_path: Path
+) -> None:
+    tissu, told = stored.tissu, "('qwen9') is not known here"
+    content = (tissu.home / "models" / "silk.gguf").read_bytes()
+    name = b"tokenizer.ggml.pre\x08\0\0\0\x05" + bytes(7)
+    assert content.count(name + b"qwen2") == 1
+    file, prompts = tmp_path / "odd.gguf", tmp_path / "prompts.txt"
+    file.write_bytes(content.replace(name + b"qwen2", name + b"qwen9"))
+    prompts.write_text("The\n")
+    for command in (
+        ["chat", file, "-p", "The", "--max-tokens", "2"],
+        ["generate", file, "-p", "The", "--max-tokens", "2"],
+        ["generate", file, "--prompts-file", prompts, "--max-tokens", "2"],
+        ["eval", "ppl", prompts, "-m", file],
+        ["inspect", "model", file],
+    ):
+        result = tissu(*command)
+        assert result.code == 0 and result.err.count(told) == 1, result.err
+        assert told not in result.out
+
+
+def test_what_the_makers_recommend_holds_unless_somebody_says_otherwise(
+    trained_once: Trained, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cloth"
+    shutil.copytree(trained_once.run / "model", folder)
+    (folder / "tissu.json").unlink()
+    ask = ("generate", folder, "-p", "The", "--max-tokens", "9", "--seed", "1", "--json")
+    texts = {}
+    for name, recommended in {
+        "none": {},
+        "one": {"top_k": 1, "do_sample": True},
+        "odd": {"temperature": -3, "top_k": "x", "top_p": None, "min_p": True},
+    }.items():
+        (folder / "generation_config.json").write_text(json.dumps(recommended))
+        texts[name] = trained_once.tissu(*ask).json["text"]
+    assert texts["odd"] == texts["none"]
+    assert texts["one"] == trained_once.tissu(*ask, "--greedy").json["text"] != texts["none"]
+    (folder / "generation_config.json").write_text('{"top_k": 1}')
+    assert trained_once.tissu(*ask, "--top-k", "50").json["text"] == texts["none"]

@@ -240,7 +240,7 @@ def test_removing_needs_a_yes_and_a_model_of_the_store(trained_copy: Copy) -> No
 
 def test_a_model_of_a_run_is_shown(trained_once: Trained) -> None:
     shown = trained_once.tissu("models", "show", "cloth", "--json").json
-    assert shown["architecture"] == "Qwen3ForCausalLM"
+    assert shown["architecture"] == "qwen3"
     assert shown["context_tokens"] == 32 and shown["has_template"] is False
     assert len(shown["files"]) >= 5
     assert "none: a base model" in trained_once.tissu("models", "show", "cloth").out

@@ -10,7 +10,7 @@ from tissu_cli.commands.offer import offer_first_model
 from tissu_cli.commands.prompts import clean_argument, read_prompt
 from tissu_cli.commands.signals import Signals
 from tissu_cli.flags import Given, Model, resolve_settings, with_settings
-from tissu_cli.render.console import data, narration, print_json, say
+from tissu_cli.render.console import data, narration, print_json, say, say_notice
 from tissu_cli.settings import (
     EXIT_INTERRUPTED,
     EXIT_TERMINATED,
@@ -21,6 +21,7 @@ from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.runs import UseRun
 from tissu_core.errors import ConfigError, TissuError
 from tissu_core.events import GenerationFinished, to_record
+from tissu_core.runs.recommended import recommended_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from tissu_core.runs.session import ChatSession, Message, Piece
 
-_HELP = "/new forgets the conversation · /prompt shows what the model reads · /quit leaves"
+_HELP = "/new forgets all · /prompt shows what the model reads · /quit leaves"
 
 
 def register(app: typer.Typer) -> None:
@@ -68,15 +69,16 @@ def chat(
     *,
     given: Given,
 ) -> None:
-    run = resolve_settings(UseRun, given)
+    resolve_settings(UseRun, given)  # a wrong one is said before anything is fetched
+    if model is None:
+        offer_first_model()
+    run = resolve_settings(UseRun, given, base=recommended_settings(model))
     is_conversation = prompt is None and is_person_at_stdin()
     if json and is_conversation:
         raise ConfigError("--json needs a prompt", field="json", hint='tissu chat --json -p "..."')
     text = "" if is_conversation else read_prompt(prompt, "tissu chat")
     from tissu_core.runs.session import open_chat
 
-    if model is None:
-        offer_first_model()
     with Signals() as signals:
         session = open_chat(model, run.machine)
         if template is not None:
@@ -101,9 +103,9 @@ def chat(
 
 def _introduce(session: "ChatSession", model: str | None) -> None:
     if model is None:
-        say(f"model: {session.path}", "dim")
+        say(f"model: {session.name}", "dim")
     for notice in session.notices:
-        say(notice.text, "dim")
+        say_notice(notice)
     if not session.has_template:
         say("this is a base model: it continues your text rather than answering it", "dim")
 
@@ -199,7 +201,7 @@ class Conversation:
             case ["/help", *_]:
                 say(_HELP)
             case [word, *_] if word.startswith("/") and word[1:].isalpha():
-                say(f"there is no {word}; {_HELP}")
+                say(f"there is no {word}; /help says what there is")
             case _:
                 self._say(line)
 
@@ -221,4 +223,6 @@ class Conversation:
 
     def _use_line_editing(self) -> None:
         with suppress(ImportError):
-            import readline  # noqa: F401, PLC0415  arrow keys and history in input()
+            import readline  # noqa: PLC0415  arrow keys and history in input()
+
+            readline.parse_and_bind("set enable-bracketed-paste on")  # pasted lines are one message

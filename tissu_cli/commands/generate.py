@@ -9,12 +9,13 @@ from tissu_cli.commands.prompts import read_prompt
 from tissu_cli.commands.signals import Signals
 from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
 from tissu_cli.render import numbers
-from tissu_cli.render.console import print_json, say
+from tissu_cli.render.console import print_json, say, say_notice
 from tissu_cli.render.status import StatusLine, counted
 from tissu_cli.settings import is_terminal_stdout
 from tissu_core.config.runs import GenerateRun
 from tissu_core.errors import ConfigError
 from tissu_core.events import GenerationFinished, Noticed, StageAdvanced, to_record
+from tissu_core.runs.recommended import recommended_settings
 
 if TYPE_CHECKING:
     from tissu_core.runs.completions import CompletionsAdvanced
@@ -61,7 +62,7 @@ def generate(
     *,
     given: Given,
 ) -> None:
-    run = resolve_settings(GenerateRun, given)
+    run = resolve_settings(GenerateRun, given, base=recommended_settings(model))
     if prompts_file is None:
         if out is not None or resume:
             _refuse("--out and --resume are for --prompts-file", "out")
@@ -86,6 +87,8 @@ def _complete_one(
 
     with Signals() as signals:
         session = open_chat(model, run.machine)
+        for notice in session.notices:
+            say_notice(notice)
         events = session.complete(text, run.decoding, signals.stop)
         with StatusLine() as status:
             if is_json or not is_terminal_stdout():
@@ -119,7 +122,7 @@ def _complete_many(
                     status.show(_stage(event))
                 case Noticed():
                     status.clear()
-                    say(event.text, "yellow")
+                    say_notice(event)
         status.clear()
         say(f"{latest.done:,} of {latest.total:,} {_stage(latest).unit}", "dim")
         if signals.exit_code:

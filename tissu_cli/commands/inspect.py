@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.render.console import data, print_json, say_notice
 from tissu_core.config.inspection import HistogramConfig
 from tissu_core.config.optimizer import OptimizerConfig
 from tissu_core.config.runs import TrainRun
@@ -61,6 +61,8 @@ def model_(model: Model = None, json: Json = False) -> None:
     if json:
         print_json(asdict(report))
         return
+    for notice in report.notices:
+        say_notice(notice)
     from tissu_cli.render.model_report import model_report
 
     data().print(model_report(report))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tissu_cli.commands.signals import resumable
 from tissu_cli.flags import Json, Model, NewModel
 from tissu_cli.render.console import data, print_json, say
 from tissu_cli.render.numbers import size
@@ -20,7 +21,6 @@ from tissu_core.runs.import_model import import_model
 from tissu_core.runs.known_models import KNOWN_MODELS
 from tissu_core.runs.model_store import ModelStored
 from tissu_core.runs.other_programs import scan as scan_programs
-from tissu_core.runs.show_model import show_model
 from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:
@@ -79,11 +79,8 @@ def pull(
         return
     from tissu_core.runs.pull import pull as pull_model
 
-    try:
+    with resumable():
         _store(pull_model(name, out), json=json)
-    except KeyboardInterrupt:
-        say("stopped; the same command goes on from there", "dim")
-        raise
 
 
 @app.command(name="import", help="Give a model of this machine a name in the store.")
@@ -148,6 +145,8 @@ def scan(json: Json = False) -> None:
 
 @app.command(help="Where a model came from, its files and its architecture.")
 def show(model: Model = None, json: Json = False) -> None:
+    from tissu_core.runs.show_model import show_model
+
     facts = show_model(model)
     if json:
         print_json({**asdict(facts), "num_bytes": facts.num_bytes})

@@ -4,12 +4,13 @@ import sys
 
 import typer
 
+from tissu_cli.commands.signals import resumable
 from tissu_cli.render.console import say
 from tissu_cli.render.numbers import size
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_cli.settings import is_person_at_stdin
 from tissu_core.runs.catalog import list_models
-from tissu_core.runs.known_models import FIRST_MODEL
+from tissu_core.runs.known_models import FIRST_LICENSE, FIRST_MODEL, FIRST_NUM_BYTES
 
 
 def offer_first_model() -> None:
@@ -19,11 +20,8 @@ def offer_first_model() -> None:
     """
     if not is_person_at_stdin() or not sys.stderr.isatty() or list_models():
         return
-    offer = FIRST_MODEL
-    say(
-        f"no model here yet. Download {offer.name} ({size(offer.num_bytes)}, {offer.license}) and "
-        "talk to it? y or Enter: yes; any other key: no"
-    )
+    facts = f"{size(FIRST_NUM_BYTES)}, {FIRST_LICENSE}"
+    say(f"no model here yet. Download {FIRST_MODEL.name} ({facts}) and talk to it? [Y/n]")
     try:
         if typer.getchar() not in ("y", "Y", "\r", "\n"):
             return
@@ -31,6 +29,6 @@ def offer_first_model() -> None:
         return
     from tissu_core.runs.pull import pull
 
-    with StatusLine() as status:
-        for _ in narrated(pull(offer.sources[0], offer.name), status):
+    with resumable(), StatusLine() as status:
+        for _ in narrated(pull(FIRST_MODEL.sources[-1], FIRST_MODEL.name), status):
             pass  # the conversation begins with its name

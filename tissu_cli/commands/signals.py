@@ -4,9 +4,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
+
+from tissu_cli.render.console import say
 
 
 class Signals:
@@ -50,3 +53,13 @@ class Signals:
 
     def _hang_up(self, number: int, frame: FrameType | None) -> None:
         self.is_hung_up = True
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Say of a download that Ctrl-C ends that nothing of it is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on from there", "dim")
+        raise

@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tissu_cli.settings import is_live, is_terminal_stdout
+from tissu_core.events import Noticed
 from tissu_core.sanitize import escape_json, sanitize_line
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ def say(text: object, style: str = "") -> None:
     from rich.text import Text  # noqa: PLC0415
 
     narration().print(Text(sanitize_line(text), style=style), soft_wrap=True)
+
+
+def say_notice(notice: Noticed) -> None:
+    """What a person should know, louder if it may spoil the result."""
+    say(notice.text, "yellow" if notice.level == "warning" else "dim")
 
 
 def print_line(text: str) -> None:

@@ -27,7 +27,7 @@ def narrated(
     events: Iterable[Result | StageAdvanced | FileSkipped | Noticed], status: "StatusLine"
 ) -> Iterator[Result]:
     """Tell what goes on; give what came of it."""
-    from tissu_cli.render.console import say  # noqa: PLC0415
+    from tissu_cli.render.console import say_notice  # noqa: PLC0415
     from tissu_cli.render.farewell import say_skipped  # noqa: PLC0415
 
     skipped: list[FileSkipped] = []
@@ -39,7 +39,7 @@ def narrated(
                 skipped.append(event)
             case Noticed():
                 status.clear()
-                say(event.text, "yellow" if event.level == "warning" else "")
+                say_notice(event)
             case _:
                 status.clear()
                 say_skipped(skipped)
@@ -88,10 +88,10 @@ class StatusLine:
         if not self._is_live or now - self._drawn < _REDRAW_SECONDS:
             return
         self._drawn = now
-        of = f" of {numbers.count(event.total)}" if event.total else ""
-        line = (
-            f"{event.stage}: {numbers.count(event.done)}{of} {event.unit}{self._left(event, now)}"
-        )
+        amount = numbers.size if event.unit == "bytes" else numbers.count
+        of = f" of {amount(event.total)}" if event.total else ""
+        unit = "" if event.unit == "bytes" else f" {event.unit}"
+        line = f"{event.stage}: {amount(event.done)}{of}{unit}{self._left(event, now)}"
         sys.stderr.write(f"\r\x1b[K{sanitize_line(line)}")
         sys.stderr.flush()
 

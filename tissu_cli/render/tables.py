@@ -54,7 +54,7 @@ def models_table(models: "Sequence[ModelEntry]") -> Table:
     table = _table("model", "from", "bits/byte", "size", "path")
     for model in models:
         table.add_row(
-            Text(sanitize_line(model.name)),
+            Text(sanitize_line(model.name), overflow="fold"),
             model.source,
             "" if model.bits_per_byte is None else f"{model.bits_per_byte:.4f}",
             numbers.size(model.num_bytes),
@@ -65,10 +65,10 @@ def models_table(models: "Sequence[ModelEntry]") -> Table:
 
 def known_table(models: "Sequence[KnownModel]") -> Table:
     """One short name a row."""
-    table = _table("model", "size", "licence", "from")
+    table = _table("model", "parameters", "from")
     for model in models:
         sources = ", else ".join(model.sources)
-        table.add_row(model.name, numbers.size(model.num_bytes), model.license, sources)
+        table.add_row(model.name, numbers.count(model.num_parameters), sources)
     return table
 
 
@@ -83,13 +83,17 @@ def found_table(models: "Sequence[FoundModel]") -> Table:
 
 def model_facts(facts: "ModelFacts") -> Table:
     """What is known of a model, then its files."""
-    context, template = facts.context_tokens, facts.has_template
+    context, template, count = facts.context_tokens, facts.has_template, facts.num_parameters
+    precision = (f"{numbers.size(n)} {name}" for name, n in facts.bytes_by_dtype.items())
     rows = [
         ("model", facts.name),
         ("from", facts.source),
         ("revision", facts.revision),
         ("licence", facts.license),
+        ("problem", facts.problem),
         ("architecture", facts.architecture),
+        ("parameters", "" if count is None else f"{count:,}"),
+        ("weights", ", ".join(precision)),
         ("context", "" if context is None else f"{context:,} tokens"),
         ("template", "" if template is None else "yes" if template else "none: a base model"),
         ("size", numbers.size(facts.num_bytes)),

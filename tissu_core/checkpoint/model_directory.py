@@ -113,6 +113,10 @@ class DirectoryModel:
         files = weight_files(self.path)
         return {name: t for file in files for name, t in load_tensors(file).items()}
 
+    def notices(self) -> tuple[Noticed, ...]:
+        """What its family tells of its tensors."""
+        return family_of(self.table).notices(self.tensors)
+
     def end_ids(self) -> list[int]:
         """Those that ``config.json`` and ``generation_config.json`` name."""
         return [*self._declared_ends()]
@@ -160,7 +164,7 @@ def load_model(path: Path, device: torch.device) -> LoadedModel:
     _check_vocabulary(tokenizer, config.vocab_size, path)
     end_ids = tokenizer.end_ids | {*stored.end_ids()}
     model = model.to(device).eval()
-    notices, written = family.notices(tensors), family.written or family
+    notices, written = stored.notices(), family.written or family
     return LoadedModel(model, tokenizer, path, end_ids, notices, written)
 
 

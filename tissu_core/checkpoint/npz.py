@@ -27,6 +27,7 @@ from torch import Tensor
 from tissu_core.checkpoint.stored_model import StoredModel
 from tissu_core.checkpoint.weights import StoredTensor
 from tissu_core.errors import InputError
+from tissu_core.events import Noticed
 from tissu_core.models.families import family_of
 
 _CONFIG = "config"
@@ -85,6 +86,10 @@ class NpzModel:
         tensors = {name: self.read(name) for name in self.tensors}
         is_tissus = "model.embed_tokens.weight" in tensors
         return family_of(self.table).to_file(tensors) if is_tissus else tensors
+
+    def notices(self) -> tuple[Noticed, ...]:
+        """What its family tells of its arrays."""
+        return family_of(self.table).notices(self.tensors)
 
     def end_ids(self) -> Iterable[int]:
         """Those that the directory's ``generation_config.json`` names."""

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tissu_core.events import Noticed
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -48,6 +50,9 @@ class StoredModel(Protocol):
 
     def load(self) -> dict[str, "Tensor"]:
         """All tensors that the model is built of, on the CPU."""
+
+    def notices(self) -> tuple[Noticed, ...]:
+        """What a person should know of what is read."""
 
     def end_ids(self) -> Iterable[int]:
         """Tokens that end a reply beside the tokenizer's own."""

@@ -15,7 +15,6 @@ from tissu_core.errors import (
     NetworkError,
     ResourceError,
     TissuError,
-    missing_package,
 )
 from tissu_core.events import StageAdvanced
 from tissu_core.fetch.download import require_room
@@ -47,7 +46,7 @@ def read_repo(repo: str, revision: str) -> RepoFiles:
     """Ask the hub what a repository holds.
 
     Raises:
-        InputError: If ``huggingface_hub`` is not installed, or the repository has no safetensors.
+        InputError: If the repository has no safetensors.
         NetworkError: If the hub cannot be reached, or has no such repository.
     """
     api = _api()
@@ -150,11 +149,9 @@ def _size(file: Path) -> int:
 
 
 def _api() -> "HfApi":
-    try:
-        from huggingface_hub import HfApi
-        from huggingface_hub.utils.tqdm import disable_progress_bars
-    except ImportError as error:
-        raise missing_package("huggingface_hub", "pulling from the hub") from error
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
     disable_progress_bars()
     return HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
 

@@ -14,6 +14,9 @@ from tissu_core.errors import ConfigError, NetworkError
 
 _TIMEOUT_SECONDS = 30.0
 """Silence for so long is a connection that was lost."""
+_PUBLIC_INDEX, _ITS_FILES = "pypi.org", "files.pythonhosted.org"
+"""The public index and where it keeps its files: both may be a mirror in a private network, whose
+certificate vouches for either name."""
 
 
 class Web:
@@ -79,6 +82,9 @@ class Web:
 
     def _is_allowed(self, parts: SplitResult) -> bool:
         if self._is_of_index(parts):
+            return True
+        hosts = (self._index.hostname, parts.hostname)
+        if parts.scheme == "https" and hosts == (_PUBLIC_INDEX, _ITS_FILES):
             return True
         is_as_safe = parts.scheme in ("https", self._index.scheme)
         return is_as_safe and bool(parts.hostname) and _is_public(str(parts.hostname))

@@ -67,6 +67,7 @@ def complete_prompts(
     from tissu_core.runs.session import open_chat
 
     session = open_chat(model, run.machine)
+    yield from session.notices
     work = _Work(len(finished), total)
     replies = session.complete_all(
         work.prompts(path), run.decoding, run.prompts.batch_size, stop, work.refuse

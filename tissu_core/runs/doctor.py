@@ -20,7 +20,6 @@ _LITTLE_DISK, _TOO_LITTLE_DISK = 5 * GIGABYTE, GIGABYTE // 2
 _LITTLE_MEMORY, _TOO_LITTLE_MEMORY = 2 * GIGABYTE, GIGABYTE // 2
 _OPTIONAL = {
     "pyarrow": ("reads .parquet", ("pyarrow",)),
-    "huggingface_hub": ("pulls models from the hub", ("huggingface_hub",)),
     "backports.zstd": ("reads .zst", ZSTD_MODULES),
 }
 """Packages, what they are for, and the modules of which one must be there."""

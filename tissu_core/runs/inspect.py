@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.config.optimizer import OptimizerConfig
-from tissu_core.events import ModuleCounted, TensorSummarized
+from tissu_core.events import ModuleCounted, Noticed, TensorSummarized
 from tissu_core.models.count import kv_bytes_per_token, kv_cache_bytes, train_flops_per_token
 from tissu_core.runs.catalog import find_model
 
@@ -28,6 +28,7 @@ class ModelReport:
     """The cache of a full context, of which a window keeps a part, in fp32."""
     modules: tuple[ModuleCounted, ...]
     """The whole model first, then its parts."""
+    notices: tuple[Noticed, ...]
 
 
 def inspect_model(model: str | None) -> ModelReport:
@@ -59,6 +60,7 @@ def inspect_model(model: str | None) -> ModelReport:
         kv_bytes_per_token=kv_bytes_per_token(config),
         kv_bytes=kv_cache_bytes(config),
         modules=tuple(modules),
+        notices=stored_model.notices(),
     )
 
 

@@ -11,6 +11,8 @@ from tissu_core.config.training import DeviceConfig
 from tissu_core.errors import InputError
 from tissu_core.events import ChatEvent, ContextTrimmed, GenerateEvent, Noticed
 from tissu_core.runs.catalog import find_model
+from tissu_core.runs.model_store import name_of
+from tissu_core.runs.run_directory import run_of
 from tissu_core.text.chat_template import Message, Piece
 from tissu_core.text.conversation import chat_pieces, encode_chat
 from tissu_core.text.template_files import read_template
@@ -35,6 +37,12 @@ class ChatSession:
     def path(self) -> Path:
         """The directory of the model."""
         return self._loaded.path
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: its run, or its name in the store."""
+        run = run_of(self.path)
+        return name_of(self.path) if run is None else run.name
 
     @property
     def has_template(self) -> bool:

@@ -1,11 +1,13 @@
 """The verb show: what is known of a model without reading its weights."""
 
-import json
-from contextlib import suppress
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tissu_core.checkpoint.tokenizer import load_tokenizer
+from tissu_core.errors import TissuError
+from tissu_core.models.count import num_parameters
 from tissu_core.runs.catalog import locate_model
 from tissu_core.runs.model_store import Source, files_of, follow, promised_hashes, source_of
 
@@ -21,16 +23,21 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """A model as its files describe it; ``None`` and "" where they do not."""
+    """A model as its files describe it; ``None`` and empty where they do not."""
 
     name: str
     path: str
     source: str
     revision: str
     license: str
-    architecture: str
-    context_tokens: int | None
-    has_template: bool | None
+    architecture: str = ""
+    num_parameters: int | None = None
+    bytes_by_dtype: dict[str, int] = field(default_factory=dict)
+    """Of all tensors, as the files spell their formats: BF16, Q4_1."""
+    context_tokens: int | None = None
+    has_template: bool | None = None
+    problem: str = ""
+    """Why it cannot be used, if it cannot."""
     files: tuple[ModelFile, ...]
 
     @property
@@ -50,17 +57,13 @@ def show_model(given: str | None) -> ModelFacts:
     path = follow(located)
     source = (source_of(located) if located.is_dir() else None) or Source(kind="", asked="")
     hashes = promised_hashes(located)
-    config = _read(path / "config.json")
-    context = config.get("max_position_embeddings") or config.get("n_positions")
     return ModelFacts(
+        **_described(path),
         name=given or located.name,
         path=str(path),
         source=source.asked,
         revision=source.revision,
         license=source.license,
-        architecture=_first_text(config.get("architectures")),
-        context_tokens=context if isinstance(context, int) else None,
-        has_template=_has_template(path) if path.is_dir() else None,
         files=tuple(
             ModelFile(name=f.name, num_bytes=f.stat().st_size, sha256=hashes.get(f, ""))
             for f in files_of(located)
@@ -69,18 +72,23 @@ def show_model(given: str | None) -> ModelFacts:
     )
 
 
-def _has_template(path: Path) -> bool:
-    is_file = (path / "chat_template.jinja").is_file()
-    return is_file or bool(_read(path / "tokenizer_config.json").get("chat_template"))
+def _described(path: Path) -> dict[str, Any]:
+    """What the headers of its files tell, as far as they can be read."""
+    from tissu_core.checkpoint.model_directory import from_hugging_face, open_model
+    from tissu_core.models.families import family_of
 
-
-def _first_text(value: Any) -> str:
-    return value[0] if isinstance(value, list) and value and isinstance(value[0], str) else ""
-
-
-def _read(file: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty where there is none."""
-    with suppress(OSError, ValueError):
-        value = json.loads(file.read_text("utf-8"))
-        return value if isinstance(value, dict) else {}
-    return {}
+    known: dict[str, Any] = {}
+    try:
+        stored = open_model(path)
+        config = from_hugging_face(stored.table, path)
+        known["architecture"] = family_of(stored.table).model_type
+        known["num_parameters"] = num_parameters(config)
+        known["context_tokens"] = config.max_position_embeddings
+        sizes: Counter[str] = Counter()
+        for tensor in stored.tensors.values():
+            sizes[tensor.dtype] += tensor.num_bytes
+        known["bytes_by_dtype"] = dict(sizes.most_common())
+        known["has_template"] = load_tokenizer(path).chat_template is not None
+    except TissuError as error:
+        known["problem"] = error.message
+    return known

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -165,6 +166,20 @@ def test_addresses_that_an_index_may_not_lead_to(address: str) -> None:
 
 def test_a_public_address_may_be_asked() -> None:
     Web("https://pypi.org/simple").check("https://93.184.215.14/file")
+
+
+def test_the_public_index_and_its_files_may_be_a_mirror_nearby(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", ("10.0.0.1", 443))])
+    Web("https://pypi.org/simple").check("https://files.pythonhosted.org/x.whl")
+    for index, address in (
+        ("https://pypi.org/simple", "http://files.pythonhosted.org/x.whl"),
+        ("https://pypi.org/simple", "https://other.pythonhosted.org/x.whl"),
+        ("https://index.example.org/simple", "https://files.pythonhosted.org/x.whl"),
+    ):
+        with pytest.raises(NetworkError, match="refused"):
+            Web(index).check(address)
 
 
 def test_a_password_goes_to_the_index_alone_and_is_never_shown(server: Server) -> None:

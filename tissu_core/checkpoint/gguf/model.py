@@ -15,6 +15,8 @@ from tissu_core.checkpoint.gguf.blocks import BlockType, dequantize
 from tissu_core.checkpoint.gguf.facts import Facts
 from tissu_core.checkpoint.gguf.header import GgufFile, GgufTensor, read_gguf
 from tissu_core.errors import InputError
+from tissu_core.events import Noticed
+from tissu_core.text.imported.gguf import unknown_split
 
 _PLAIN = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
@@ -55,6 +57,12 @@ class GgufModel:
             )
         tensors = dict(_renamed(facts, file, architecture))
         return cls(path, architecture.to_table(facts), tensors, file, architecture)
+
+    def notices(self) -> tuple[Noticed, ...]:
+        """Whether texts are cut as the model learned them."""
+        split = unknown_split(self._file.metadata)
+        text = f"how this model cuts a text ({split!r}) is not known here, so it is cut as GPT-2's"
+        return (Noticed(level="warning", text=text),) if split else ()
 
     def end_ids(self) -> list[int]:
         """Tokens that end a reply."""

@@ -30,8 +30,6 @@ _ROLES = {
     "unk_token": "unknown_token_id",
     "pad_token": "padding_token_id",
 }
-UNKNOWN_SPLIT = "unknown_split"
-"""Where a tokenizer's configuration has the name of a split that tissu does not know."""
 
 _DIGIT = r"\p{N}"
 _HAN = r"[\x{4e00}-\x{9fa5}\x{800}-\x{4e00}\x{ac00}-\x{d7ff}]+"
@@ -81,8 +79,7 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> Tokenizer:
 
     Models ``gpt2`` (byte-level BPE) and ``llama`` (SentencePiece's spelling) are read. The split of
     the first goes by llama.cpp's names (``tokenizer.ggml.pre``; without one, ``default``). With a
-    name that is not known texts are cut as GPT-2's are, and the configuration says so under
-    ``UNKNOWN_SPLIT``: tokens then may differ from those the model learned.
+    name that is not known (``unknown_split``) texts are cut as GPT-2's are.
 
     Raises:
         InputError: If it is of another kind, or what it says is no vocabulary.
@@ -101,11 +98,19 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> Tokenizer:
             )
     is_led = read.one("add_bos_token", bool, kind == "llama" or pre in _LED)
     facts: dict[str, Any] = {role: read.token(key) for role, key in _ROLES.items()}
-    if kind == "gpt2" and pre not in SPLITS:
-        facts[UNKNOWN_SPLIT] = pre
     if template := metadata.get("tokenizer.chat_template"):
         facts["chat_template"] = template
     return Tokenizer(backend, tokenizer_config(**facts, add_bos_token=is_led))
+
+
+def unknown_split(metadata: Mapping[str, Any]) -> str:
+    """The name of a split that tissu does not know; empty where it knows it.
+
+    Tokens then may differ from those the model learned.
+    """
+    is_split = metadata.get(f"{_KEY}model") == "gpt2"
+    name = str(metadata.get(f"{_KEY}pre", "default"))
+    return name if is_split and name not in SPLITS else ""
 
 
 def _byte_level(read: "_Metadata", pre: str) -> "Backend":

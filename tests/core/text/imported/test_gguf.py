@@ -7,7 +7,7 @@ import sentencepiece
 from tests.core.text.imported.made import HARD_TEXTS, like_llama
 from tests.samples import CHATML, MIXED_TEXTS, STORY
 from tissu_core.errors import InputError
-from tissu_core.text.imported.gguf import SPLITS, UNKNOWN_SPLIT, tokenizer_from_gguf
+from tissu_core.text.imported.gguf import SPLITS, tokenizer_from_gguf, unknown_split
 from tissu_core.text.learning import learn
 from tissu_core.text.special_tokens import SPECIAL_TOKENS
 from tissu_core.text.tokenizer import Tokenizer
@@ -64,7 +64,6 @@ def test_a_byte_level_tokenizer_gives_its_ids(pre: str, split: str) -> None:
     assert ours.control_tokens == theirs.control_tokens
     assert (ours.end_id, ours.start_id, ours.bos_id) == (0, 0, None)
     assert ours.config["pad_token"] == "<|pad|>"
-    assert UNKNOWN_SPLIT not in ours.config
 
 
 def test_sentencepiece_in_it_gives_its_ids() -> None:
@@ -87,15 +86,17 @@ def test_digits_stand_alone_where_the_name_says_so() -> None:
 
 @pytest.mark.parametrize("pre", SPLITS)
 def test_every_split_keeps_every_text(pre: str) -> None:
-    ours = tokenizer_from_gguf(byte_level_metadata(LEARNED["qwen2"], pre))
+    facts = byte_level_metadata(LEARNED["qwen2"], pre)
+    ours = tokenizer_from_gguf(facts)
     for text in HARD_TEXTS:
         assert ours.decode(ours.encode(text)) == text
-    assert UNKNOWN_SPLIT not in ours.config
+    assert unknown_split(facts) == ""
 
 
 def test_an_unknown_split_is_told_of() -> None:
-    ours = tokenizer_from_gguf(byte_level_metadata(LEARNED["gpt2"], "of-tomorrow"))
-    assert ours.config[UNKNOWN_SPLIT] == "of-tomorrow"
+    facts = byte_level_metadata(LEARNED["gpt2"], "of-tomorrow")
+    ours = tokenizer_from_gguf(facts)
+    assert unknown_split(facts) == "of-tomorrow"
     assert ours.encode(STORY) == LEARNED["gpt2"].encode(STORY)
 
 
