@@ -77,7 +77,8 @@ def train(
         yield Noticed(level="info", text="stopped before the first step; nothing was saved")
         return
     plan, planned = plan_run(run, shards, origin.loaded.model.config if origin else None)
-    notices = list(_warnings(plan, shards))
+    of_origin = origin.loaded.notices if origin else ()
+    notices = [*of_origin, *_warnings(plan, shards)]
     if is_dry_run:
         yield from notices
         yield planned
