@@ -16,6 +16,7 @@ from tissu_core.checkpoint.stored_model import StoredModel, TensorFacts
 from tissu_core.checkpoint.tokenizer import load_tokenizer
 from tissu_core.checkpoint.weights import (
     WEIGHTS_FILE,
+    WHOLE,
     StoredTensor,
     list_tensors,
     load_tensors,
@@ -36,8 +37,6 @@ from tissu_core.text.tokenizer import Tokenizer
 
 CONFIG_FILE = "config.json"
 GENERATION_FILE = "generation_config.json"
-WHOLE = ("I8", "I16", "I32", "I64", "U8", "BOOL")
-"""Formats that stay as they are in memory; all else becomes fp32."""
 INT8 = {"bits": 8, "scale": "output"}
 """How ``config.json`` tells that matrices are int8 with one scale for each output."""
 

@@ -28,6 +28,7 @@ from tissu_core.checkpoint.stored_model import StoredModel
 from tissu_core.checkpoint.weights import StoredTensor
 from tissu_core.errors import InputError
 from tissu_core.models.families import family_of
+from tissu_core.storage import refuse_pointer
 
 _CONFIG = "config"
 _SUFFIX = ".npy"
@@ -120,6 +121,7 @@ class NpzModel:
             with zipfile.ZipFile(self.path) as archive:
                 yield archive
         except _DAMAGES as error:
+            refuse_pointer(self.path)
             raise self._refusal(f"is no whole .npz archive: {error}") from error
 
     def _refusal(self, what: str) -> InputError:

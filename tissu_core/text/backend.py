@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tissu_core.errors import InputError
+from tissu_core.storage import refuse_pointer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
@@ -58,7 +59,7 @@ def read_bounded(path: Path) -> bytes:
     """The bytes of a tokenizer's file.
 
     Raises:
-        InputError: If it is larger than any tokenizer, or cannot be read.
+        InputError: If it is larger than any tokenizer, a Git LFS pointer, or cannot be read.
     """
     try:
         size = path.stat().st_size
@@ -67,6 +68,7 @@ def read_bounded(path: Path) -> bytes:
                 f"{path} has {size:,} bytes, and a tokenizer's file at most {LARGEST_FILE_BYTES:,}",
                 hint="name the file of a tokenizer",
             )
+        refuse_pointer(path)
         return path.read_bytes()
     except OSError as error:
         raise InputError(
@@ -84,7 +86,9 @@ def read_backend(path: Path) -> "Backend":
 
     data = read_bounded(path)
     with named_failures(path):
-        return Backend.from_buffer(data)
+        backend = Backend.from_buffer(data)
+        backend.encode("a")  # what is read may still name tokens that are not there
+    return backend
 
 
 def changed(backend: "Backend", facts: dict[str, Any]) -> "Backend":
