@@ -1,4 +1,4 @@
-"""Files that were whole: what chance, and somebody who knows what parsers believe, makes of them."""
+"""Files that were whole, harmed by chance and by numbers at the edges of what parsers believe."""
 
 import resource
 import struct

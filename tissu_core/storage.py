@@ -26,8 +26,7 @@ MANIFEST = "tissu.json"
 MANIFEST_VERSION = 2
 """Version 1 had no seal, and is still read."""
 _SEAL = "seal"
-_TEMPORARY = ".tmp-"
-_ASIDE = "old-"
+_TEMPORARY, _ASIDE = ".tmp-", "old-"
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -93,12 +92,11 @@ def refuse_pointer(path: Path) -> None:
         InputError: If ``path`` is one.
     """
     with path.open("rb") as file:
-        is_pointer = file.read(len(_POINTER)) == _POINTER
-    if is_pointer:
-        raise InputError(
-            f"{path} is a Git LFS pointer of {path.stat().st_size} bytes, not the file itself",
-            hint="git lfs pull, where the model was cloned",
-        )
+        if file.read(len(_POINTER)) == _POINTER:
+            raise InputError(
+                f"{path} is a Git LFS pointer of {path.stat().st_size} bytes, not the file itself",
+                hint="git lfs pull, where the model was cloned",
+            )
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -235,8 +233,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         raise IntegrityError(f"{path} names no format version", hint="use another checkpoint")
     if version > MANIFEST_VERSION:
         raise InputError(
-            f"{path} has format version {manifest['version']}; this tissu reads up to "
-            f"{MANIFEST_VERSION}",
+            f"{path} has format version {version}; this tissu reads up to {MANIFEST_VERSION}",
             hint="upgrade tissu",
         )
     if version != 1 and manifest.get(_SEAL) != _seal_of(manifest):
@@ -244,9 +241,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
             f"{path} is damaged: its seal does not fit what it says", hint="use another checkpoint"
         )
     if not _names_files(manifest.get("files")):
-        raise IntegrityError(
-            f"{path} names no files with their SHA-256", hint="use another checkpoint"
-        )
+        raise IntegrityError(f"{path} names no files by SHA-256", hint="use another checkpoint")
     return manifest
 
 

@@ -156,9 +156,22 @@ def load_model(path: Path, device: torch.device) -> LoadedModel:
     family = family_of(stored.table)
     _fill(model, family.from_file(tensors, config), path)
     tokenizer = load_tokenizer(path)
+    _check_ids(tokenizer, config, path)
     end_ids = tokenizer.end_ids | {*stored.end_ids()}
     model = model.to(device).eval()
     return LoadedModel(model, tokenizer, path, end_ids, family.notices(tensors), family)
+
+
+def _check_ids(tokenizer: Tokenizer, config: ModelConfig, path: Path) -> None:
+    """Refuse a tokenizer that gives ids without an embedding; control tokens of its own may."""
+    size = config.vocab_size
+    beyond = (size + at for at, piece in enumerate(tokenizer.pieces[size:]) if piece)
+    for id in (*beyond, tokenizer.start_id):
+        if id >= size:
+            raise InputError(
+                f"{path}: its tokenizer has the id {id:,}, and the model {size:,} embeddings",
+                hint="use another copy of the model",
+            )
 
 
 def _require_room(tensors: Iterable[TensorFacts], path: Path, device: torch.device) -> None:

@@ -115,8 +115,8 @@ def list_tensors(directory: Path) -> dict[str, StoredTensor]:
     """The tensors of a model by name, from the headers of its files.
 
     Raises:
-        InputError: If there are no safetensors, a file is not whole or holds what is not read, or an
-            index says otherwise.
+        InputError: If there are no safetensors, a file is not whole or holds what is not read, or
+            an index says otherwise.
     """
     found: dict[str, StoredTensor] = {}
     paths = weight_files(directory)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LARGEST_FILE_BYTES = 64 << 20
 """A vocabulary of 262,144 tokens with its merges is a file of 33 MB."""
+_MOST_IDS = 1 << 22
+_PROBE = "a\U0010fffd"
 
 
 @contextmanager
@@ -87,7 +89,11 @@ def read_backend(path: Path) -> "Backend":
     data = read_bounded(path)
     with named_failures(path):
         backend = Backend.from_buffer(data)
-        backend.encode("a")  # what is read may still name tokens that are not there
+        # What is read may still lack a token for the unknown, or put in one that is not there.
+        largest = max(backend.encode(_PROBE).ids, default=0)
+        vocabulary = backend.get_vocab(with_added_tokens=True)
+        if not largest <= max(vocabulary.values(), default=-1) < _MOST_IDS:
+            raise ValueError(f"its ids are not those of its tokens, or reach {_MOST_IDS:,}")
     return backend
 
 

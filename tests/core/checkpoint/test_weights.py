@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.damage import damaged, peak_megabytes
-
 from tissu_core.checkpoint import weights
 from tissu_core.checkpoint.weights import list_tensors, load_tensors, save_tensors
 from tissu_core.errors import InputError, ResourceError
