@@ -14,10 +14,13 @@ GATED = ("swiglu", "geglu_tanh")
 FEED_FORWARDS = (*GATED, "gelu", "gelu_tanh", "relu", "relu2")
 POSITIONS = ("rope", "alibi", "learned", "sinusoidal")
 BIASED = ("qkv", "o", "mlp")
-_MOST_OF_ALL = 1 << 24
-_MOST_EXPERTS = 1 << 10
-_MOST = {"num_hidden_layers": 1 << 10}
-"""Above any model that is known, and below what no machine could even lay out."""
+_MOST_EXPERTS = _MOST_LAYERS = 1 << 10
+_MOST = 1 << 24
+
+
+def most_of(name: str) -> int:
+    """The bound of a count: above any known model, below what a machine could not lay out."""
+    return _MOST_LAYERS if name == "num_hidden_layers" else _MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class ModelConfig:
         counts = [spec.name for spec in fields(self)[:8]]  # which may come from a foreign file
         counts += [] if self.sliding_window is None else ["sliding_window"]
         for name in counts:
-            value, most = getattr(self, name), _MOST.get(name, _MOST_OF_ALL)
+            value, most = getattr(self, name), most_of(name)
             if type(value) is not int or not 1 <= value <= most:
                 raise ConfigError(
                     f"{name} is {value!r}; allowed: 1..{most:,}",

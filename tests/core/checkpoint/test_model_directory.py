@@ -186,7 +186,7 @@ def test_counts_that_no_machine_could_lay_out_are_refused(
     directory: Path, field: str, value: int, allowed: str
 ) -> None:
     change_config(directory, **{field: value})
-    with pytest.raises(InputError, match=rf"{field} is {value}; allowed: {allowed}"):
+    with pytest.raises(InputError, match=rf"has {field} {value}; allowed: {allowed}"):
         load_model(directory, CPU)
 
 
