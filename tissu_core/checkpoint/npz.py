@@ -34,6 +34,8 @@ _CONFIG = "config"
 _SUFFIX = ".npy"
 _READ = ("f", "i")
 """numpy's letters for kinds of numbers: floats, and the whole ones of int8 models."""
+_WIDEST = 8
+"""Bytes of a number: numpy's long doubles have up to 16, and torch has none."""
 _DAMAGES = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What reading a damaged archive raises; RuntimeError where it is encrypted or packed otherwise."""
 _LONGEST_CONFIG = 1 << 20
@@ -70,7 +72,7 @@ class NpzModel:
         for name, (shape, dtype) in self._headers.items():
             if name == _CONFIG:
                 continue
-            if dtype.kind not in _READ:
+            if dtype.kind not in _READ or dtype.itemsize > _WIDEST:
                 raise self._refusal(f"holds {name} as {dtype}; floats and whole numbers are read")
             spelled = f"{dtype.kind.upper()}{8 * dtype.itemsize}"
             found[name] = StoredTensor(self.path, spelled, shape)
