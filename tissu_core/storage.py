@@ -26,8 +26,8 @@ MANIFEST = "tissu.json"
 MANIFEST_VERSION = 2
 """Version 1 had no seal, and is still read."""
 _SEAL = "seal"
-_TEMPORARY = ".tmp-"
-_ASIDE = "old-"
+_TEMPORARY, _ASIDE = ".tmp-", "old-"
+_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 @contextmanager
@@ -85,15 +85,31 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def refuse_pointer(path: Path) -> None:
+    """Refuse what git leaves where Git LFS has not fetched a file.
+
+    Raises:
+        InputError: If ``path`` is one.
+    """
+    with path.open("rb") as file:
+        if file.read(len(_POINTER)) == _POINTER:
+            raise InputError(
+                f"{path} is a Git LFS pointer of {path.stat().st_size} bytes, not the file itself",
+                hint="git lfs pull, where the model was cloned",
+            )
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file.
 
     Raises:
+        InputError: If it is a Git LFS pointer.
         IntegrityError: If the file is not a JSON object.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
+        refuse_pointer(path)
         raise IntegrityError(
             f"{path} is not JSON ({error})", hint="restore the file, or use another one"
         ) from error
@@ -217,15 +233,23 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         raise IntegrityError(f"{path} names no format version", hint="use another checkpoint")
     if version > MANIFEST_VERSION:
         raise InputError(
-            f"{path} has format version {manifest['version']}; this tissu reads up to "
-            f"{MANIFEST_VERSION}",
+            f"{path} has format version {version}; this tissu reads up to {MANIFEST_VERSION}",
             hint="upgrade tissu",
         )
     if version != 1 and manifest.get(_SEAL) != _seal_of(manifest):
         raise IntegrityError(
             f"{path} is damaged: its seal does not fit what it says", hint="use another checkpoint"
         )
+    if not _names_files(manifest.get("files")):
+        raise IntegrityError(f"{path} names no files by SHA-256", hint="use another checkpoint")
     return manifest
+
+
+def _names_files(files: Any) -> bool:
+    return isinstance(files, dict) and all(
+        Path(name).name == name and isinstance(facts, dict) and isinstance(facts.get("sha256"), str)
+        for name, facts in files.items()
+    )
 
 
 def verify(directory: Path, only: Collection[str] = ()) -> dict[str, Any]:
@@ -235,14 +259,9 @@ def verify(directory: Path, only: Collection[str] = ()) -> dict[str, Any]:
         IntegrityError: If a file is missing, shorter, longer, or has another hash.
     """
     manifest = read_manifest(directory)
-    files = manifest.get("files")
-    if not isinstance(files, dict):
-        raise IntegrityError(
-            f"{directory / MANIFEST} names no files", hint="use another checkpoint"
-        )
+    files = manifest["files"]
     for name in files if not only else files.keys() & set(only):
-        path, facts = directory / name, files[name]
-        expected = str(facts.get("sha256")) if isinstance(facts, dict) else "nothing"
+        path, expected = directory / name, files[name]["sha256"]
         found = sha256_file(path) if path.is_file() else "missing"
         if found != expected:
             raise IntegrityError(

@@ -226,12 +226,18 @@ def test_under_the_lock_a_number_given_out_again_protects_nothing(tmp_path: Path
 
 @pytest.mark.parametrize(
     "manifest",
-    [{"version": 1}, {"version": 1, "files": []}, {"version": 1, "files": {"a.bin": {}}}],
+    [
+        {"version": 1},
+        {"version": 1, "files": []},
+        {"version": 1, "files": {"a.bin": {}}},
+        {"version": 1, "files": {"a.bin": 7}},
+        {"version": 1, "files": {"../a.bin": {"sha256": "0"}}},
+    ],
 )
-def test_verify_refuses_a_manifest_without_hashes(sealed: Path, manifest: object) -> None:
+def test_a_manifest_without_hashes_is_refused(sealed: Path, manifest: object) -> None:
     (sealed / MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(IntegrityError):
-        verify(sealed)
+    with pytest.raises(IntegrityError, match="names no files"):
+        read_manifest(sealed)
 
 
 def test_a_directory_without_manifest_was_never_saved(sealed: Path) -> None:

@@ -137,9 +137,20 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a pointer": (
         lambda d: shards(d)[0].write_bytes(POINTER),
-        f"is a Git LFS pointer, {len(POINTER)} bytes, not the weights",
+        f"is a Git LFS pointer of {len(POINTER)} bytes, not the file itself",
+    ),
+    "an index that is a pointer": (
+        lambda d: (d / INDEX).write_bytes(POINTER),
+        f"{INDEX} is a Git LFS pointer of {len(POINTER)} bytes",
     ),
     "empty": (lambda d: shards(d)[0].write_bytes(b""), "no whole safetensors"),
+    "without tensors": (lambda d: write_header(shards(d)[0], b"{}", 0), "holds no tensors"),
+    "of numbers that are not read": (
+        lambda d: write_header(
+            shards(d)[0], {"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}, 4
+        ),
+        "holds a as F4; this version reads F64, F32",
+    ),
     "a long header": (
         lambda d: write_header(shards(d)[0], b" " * 100_000_001, 0),
         "header too large",
@@ -167,6 +178,60 @@ def test_a_damaged_model_is_refused(tissu: Tissu, sharded: Path, damage: str) ->
         result = tissu(*command)
         assert result.code == 3, result.err
         assert word in result.error[0]
+
+
+SPECIAL = {"type": "TemplateProcessing", "pair": [], "special_tokens": {}}
+SPECIAL |= {"single": [{"SpecialToken": {"id": "<|gone|>", "type_id": 0}}]}
+
+
+def change_json(path: Path, **facts: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+
+
+BESIDE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a tokenizer's pointer": (
+        lambda d: (d / "tokenizer.json").write_bytes(POINTER),
+        f"tokenizer.json is a Git LFS pointer of {len(POINTER)} bytes",
+    ),
+    "a configuration's pointer": (
+        lambda d: (d / "config.json").write_bytes(POINTER),
+        f"config.json is a Git LFS pointer of {len(POINTER)} bytes",
+    ),
+    "a tokenizer that panics at its first text": (
+        lambda d: change_json(d / "tokenizer.json", post_processor=SPECIAL),
+        "tokenizer.json is no tokenizer",
+    ),
+    "a shard is gone": (lambda d: shards(d)[1].unlink(), "lacks model-00002-of-"),
+}
+MODEL_COMMANDS: tuple[tuple[str, ...], ...] = (
+    ("chat", "MODEL", "-p", "x"),
+    ("generate", "MODEL", "-p", "x"),
+    ("eval", "ppl", "DATA", "-m", "MODEL"),
+    ("quantize", "MODEL", "-o", "made"),
+    ("train", "DATA", "--from", "MODEL", "--steps", "1", "--name", "made"),
+)
+
+
+@pytest.mark.parametrize("damage", BESIDE)
+def test_every_command_refuses_it_and_leaves_nothing(
+    tissu: Tissu, sharded: Path, corpus: Path, damage: str
+) -> None:
+    change, word = BESIDE[damage]
+    change(sharded)
+    given = {"MODEL": sharded, "DATA": corpus}
+    for command in MODEL_COMMANDS:
+        result = tissu(*(given.get(part, part) for part in command))
+        assert result.code == 3, (command, result.err)
+        assert word in result.error[0], command
+        assert not (tissu.home / "runs").exists() and not (tissu.home / "models").exists()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_cannot_be_read_gets_no_name(tissu: Tissu, sharded: Path, damage: str) -> None:
+    DAMAGES[damage][0](sharded)
+    result = tissu("models", "import", sharded)
+    assert result.code == 3, result.err
+    assert result.error and not (tissu.home / "models").exists()
 
 
 def test_a_model_larger_than_memory_is_refused_before_it_is_read(

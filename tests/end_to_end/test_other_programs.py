@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import Copy, Tissu, Trained, snapshot
+from tests.end_to_end.test_model_files import as_gguf
 
 NAMES = {
     "hub:org/cloth",
@@ -216,8 +217,10 @@ def test_what_is_no_model_is_not_imported(
     assert not (tissu.home / "models").exists()
 
 
-def test_a_gguf_is_imported_by_its_name(tissu: Tissu, tmp_path: Path) -> None:
-    blob, file = put(tmp_path / "0123abcd", b"GGUF"), tmp_path / "Tale-Q4.gguf"
+def test_a_gguf_is_imported_by_its_name(
+    trained_once: Trained, tissu: Tissu, tmp_path: Path
+) -> None:
+    blob, file = as_gguf(trained_once, tmp_path / "0123abcd"), tmp_path / "Tale-Q4.gguf"
     file.symlink_to(blob)
     assert tissu("models", "import", file).code == 0
     assert tissu("models", "show", "Tale-Q4", "--json").json["path"] == str(file)

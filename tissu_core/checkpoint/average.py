@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
-from tissu_core.checkpoint.weights import StoredTensor, list_tensors
+from tissu_core.checkpoint.weights import StoredTensor, list_tensors, read_tensor
 from tissu_core.errors import ConfigError
 
 
@@ -44,14 +43,8 @@ def _refused(name: str, message: str) -> ConfigError:
 
 
 def _mean(name: str, files: Sequence[Path]) -> Tensor:
-    first = _read(name, files[0])
+    first = read_tensor(files[0], name)
     total = first.to(torch.double, copy=True)
     for file in files[1:]:
-        total += _read(name, file)
+        total += read_tensor(file, name).double()
     return (total / len(files)).to(first.dtype)
-
-
-def _read(name: str, path: Path) -> Tensor:
-    with safe_open(path, framework="pt") as file:
-        tensor: Tensor = file.get_tensor(name)
-    return tensor

@@ -16,6 +16,7 @@ from tissu_core.checkpoint.stored_model import StoredModel, TensorFacts
 from tissu_core.checkpoint.tokenizer import load_tokenizer
 from tissu_core.checkpoint.weights import (
     WEIGHTS_FILE,
+    WHOLE,
     StoredTensor,
     list_tensors,
     load_tensors,
@@ -36,8 +37,6 @@ from tissu_core.text.tokenizer import Tokenizer
 
 CONFIG_FILE = "config.json"
 GENERATION_FILE = "generation_config.json"
-WHOLE = ("I8", "I16", "I32", "I64", "U8", "BOOL")
-"""Formats that stay as they are in memory; all else becomes fp32."""
 INT8 = {"bits": 8, "scale": "output"}
 """How ``config.json`` tells that matrices are int8 with one scale for each output."""
 
@@ -274,13 +273,14 @@ def from_hugging_face(table: dict[str, Any], directory: Path) -> ModelConfig:
 
 
 def _check_vocabulary(tokenizer: Tokenizer, num_rows: int, path: Path) -> None:
-    """Refuse ids without an embedding, but for control tokens that no text begins or ends with.
+    """Refuse ids without an embedding, but for control tokens that nothing here puts in.
 
     Gemma 3's smallest has one such, for pictures.
     """
-    if tokenizer.vocab_size > num_rows and (
-        any(tokenizer.pieces[num_rows:]) or max(tokenizer.end_ids) >= num_rows
-    ):
+    template = str(tokenizer.config.get("chat_template"))  # a broken one is no matter here
+    spelled = (id for name, id in tokenizer.control_tokens.items() if name in template)
+    used = {tokenizer.start_id, *tokenizer.end_ids, *spelled}
+    if any(tokenizer.pieces[num_rows:]) or max(used) >= num_rows:
         raise InputError(
             f"{path} has embeddings of {num_rows:,} tokens, and its tokenizer has "
             f"{tokenizer.vocab_size:,}",

@@ -29,11 +29,14 @@ from tissu_core.checkpoint.weights import StoredTensor
 from tissu_core.errors import InputError
 from tissu_core.events import Noticed
 from tissu_core.models.families import family_of
+from tissu_core.storage import refuse_pointer
 
 _CONFIG = "config"
 _SUFFIX = ".npy"
 _READ = ("f", "i")
 """numpy's letters for kinds of numbers: floats, and the whole ones of int8 models."""
+_WIDEST = 8
+"""Bytes of a number: numpy's long doubles have up to 16, and torch has none."""
 _DAMAGES = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What reading a damaged archive raises; RuntimeError where it is encrypted or packed otherwise."""
 _LONGEST_CONFIG = 1 << 20
@@ -70,7 +73,7 @@ class NpzModel:
         for name, (shape, dtype) in self._headers.items():
             if name == _CONFIG:
                 continue
-            if dtype.kind not in _READ:
+            if dtype.kind not in _READ or dtype.itemsize > _WIDEST:
                 raise self._refusal(f"holds {name} as {dtype}; floats and whole numbers are read")
             spelled = f"{dtype.kind.upper()}{8 * dtype.itemsize}"
             found[name] = StoredTensor(self.path, spelled, shape)
@@ -125,6 +128,7 @@ class NpzModel:
             with zipfile.ZipFile(self.path) as archive:
                 yield archive
         except _DAMAGES as error:
+            refuse_pointer(self.path)
             raise self._refusal(f"is no whole .npz archive: {error}") from error
 
     def _refusal(self, what: str) -> InputError:

@@ -2,21 +2,25 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tissu_core.errors import InputError
-from tissu_core.storage import read_json
+from tissu_core.errors import InputError, ResourceError
+from tissu_core.storage import read_json, refuse_pointer
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+WHOLE = ("I8", "I16", "I32", "I64", "U8", "BOOL")
+"""Formats that stay as they are in memory; all else becomes fp32."""
+_FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
 _ANOTHER = "use another copy of the model"
-_POINTER = b"version https://git-lfs.github.com/spec/"
 _SYSTEM_ERROR = re.compile(r"(.*) \(os error (\d+)\)", re.DOTALL)
 
 
@@ -60,12 +64,10 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
     Raises:
         InputError: If it is no safetensors file.
+        ResourceError: If the system cannot map it into memory.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise _not_whole(path, error) from error
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -102,22 +104,19 @@ def read_tensor(path: Path, name: str) -> Tensor:
 
     Raises:
         InputError: If it is no safetensors file.
+        ResourceError: If the system cannot map it into memory.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensor: Tensor = file.get_tensor(name)
-            return tensor
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path} is no whole safetensors file: {error}", hint="use another copy of the model"
-        ) from error
+    with _opened(path) as file:
+        tensor: Tensor = file.get_tensor(name)
+        return tensor
 
 
 def list_tensors(directory: Path) -> dict[str, StoredTensor]:
     """The tensors of a model by name, from the headers of its files.
 
     Raises:
-        InputError: If there are no safetensors, a file is not whole, or an index says otherwise.
+        InputError: If there are no safetensors, a file is not whole or holds what is not read, or
+            an index says otherwise.
     """
     found: dict[str, StoredTensor] = {}
     paths = weight_files(directory)
@@ -143,24 +142,31 @@ def _check_index(places: dict[str, str], found: dict[str, StoredTensor], index: 
 
 
 def _read_header(path: Path) -> dict[str, StoredTensor]:
+    found = {}
+    # Numpy's way maps nothing into memory, so that a file may be larger than it.
+    with _opened(path, "numpy") as file:
+        for name in file.keys():  # noqa: SIM118
+            part = file.get_slice(name)
+            found[name] = StoredTensor(path, part.get_dtype(), tuple(part.get_shape()))
+    if not found:
+        raise InputError(f"{path} holds no tensors", hint=_ANOTHER)
+    for name, stored in found.items():
+        if stored.dtype not in WHOLE + _FLOATS:
+            read = ", ".join(_FLOATS + WHOLE)
+            raise InputError(
+                f"{path} holds {name} as {stored.dtype}; this version reads {read}", hint=_ANOTHER
+            )
+    return found
+
+
+@contextmanager
+def _opened(path: Path, framework: str = "pt") -> Iterator[Any]:
     try:
-        # Numpy's way maps nothing into memory, so that a file may be larger than it.
-        with safe_open(path, framework="numpy") as file:
-            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            return {
-                name: StoredTensor(path, part.get_dtype(), tuple(part.get_shape()))
-                for name, part in parts.items()
-            }
+        with safe_open(path, framework=framework) as file:
+            yield file
     except (SafetensorError, OSError) as error:
-        raise _not_whole(path, error) from error
-
-
-def _not_whole(path: Path, error: Exception) -> InputError:
-    if path.is_file():
-        with path.open("rb") as file:
-            if file.read(len(_POINTER)) == _POINTER:
-                return InputError(
-                    f"{path} is a Git LFS pointer, {path.stat().st_size} bytes, not the weights",
-                    hint="git lfs pull, where the model was cloned",
-                )
-    return InputError(f"{path} is no whole safetensors file: {error}", hint=_ANOTHER)
+        if path.is_file():
+            refuse_pointer(path)
+        raise InputError(f"{path} is no whole safetensors file: {error}", hint=_ANOTHER) from error
+    except RuntimeError as error:  # torch maps the whole file, which a system may refuse
+        raise ResourceError(f"cannot read {path}: {error}", hint="use a smaller model") from error

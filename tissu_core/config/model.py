@@ -14,6 +14,13 @@ GATED = ("swiglu", "geglu_tanh")
 FEED_FORWARDS = (*GATED, "gelu", "gelu_tanh", "relu", "relu2")
 POSITIONS = ("rope", "alibi", "learned", "sinusoidal")
 BIASED = ("qkv", "o", "mlp")
+_MOST_EXPERTS = _MOST_LAYERS = 1 << 10
+_MOST = 1 << 24
+
+
+def most_of(name: str) -> int:
+    """The bound of a count: above any known model, below what a machine could not lay out."""
+    return _MOST_LAYERS if name == "num_hidden_layers" else _MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +82,12 @@ class ModelConfig:
         counts = [spec.name for spec in fields(self)[:8]]  # which may come from a foreign file
         counts += [] if self.sliding_window is None else ["sliding_window"]
         for name in counts:
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
+            value, most = getattr(self, name), most_of(name)
+            if type(value) is not int or not 1 <= value <= most:
                 raise ConfigError(
-                    f"{name} is {value!r}", field=name, hint="use a whole number from 1"
+                    f"{name} is {value!r}; allowed: 1..{most:,}",
+                    field=name,
+                    hint=f"use a whole number from 1 to {most:,}",
                 )
         for name, known in _WORDS.items():
             if getattr(self, name) not in known:
@@ -136,7 +145,7 @@ class ModelConfig:
     def _check_experts(self) -> None:
         experts, chosen = self.num_local_experts, self.num_experts_per_tok
         are_whole = type(experts) is int and type(chosen) is int
-        if not (are_whole and (1 <= chosen <= experts or experts == chosen == 0)):
+        if not (are_whole and (1 <= chosen <= experts <= _MOST_EXPERTS or experts == chosen == 0)):
             raise ConfigError(
                 f"num_experts_per_tok is {chosen!r} of {experts!r} experts",
                 field="num_experts_per_tok",

@@ -53,4 +53,6 @@ def is_whole(folder: Path) -> bool:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
     found = model_in(folder)
-    return found is not None and (found.is_file() or any(folder.glob("*.safetensors")))
+    if found is None or found.is_file():
+        return found is not None
+    return any(file.is_file() for file in folder.glob("*.safetensors"))

@@ -1,6 +1,5 @@
 """What runs and models exist, and which one a name means. Imports no torch."""
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from tissu_core.runs.run_directory import (
     run_directories,
     run_of,
 )
-from tissu_core.storage import MANIFEST, is_sealed, remove_directory
+from tissu_core.storage import MANIFEST, is_sealed, read_json, remove_directory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,8 +240,8 @@ def _stored_entry(path: Path) -> ModelEntry:
 
 def _entry(name: str, path: Path, source: str) -> ModelEntry:
     score: float | None = None
-    with suppress(OSError, ValueError):
-        score = json.loads((path / MANIFEST).read_text("utf-8")).get("bits_per_byte")
+    with suppress(OSError, TissuError):
+        score = read_json(path / MANIFEST).get("bits_per_byte")
     return ModelEntry(
         name=name, path=str(path), source=source, num_bytes=_size_of(path), bits_per_byte=score
     )

@@ -58,7 +58,7 @@ def _checked(path: Path) -> Path:
     """The file or folder to read, if it is a model."""
     if not path.exists():
         raise InputError(f"there is no {path}", hint="tissu models import PATH")
-    from tissu_core.checkpoint.model_directory import refuse_pickles
+    from tissu_core.checkpoint.model_directory import open_model, refuse_pickles
 
     refuse_pickles(path)
     place = model_in(path)
@@ -70,6 +70,8 @@ def _checked(path: Path) -> Path:
         )
     if is_sealed(path):
         verify(path)
+    stored = open_model(place)
+    _ = stored.table, stored.tensors  # what cannot be read is refused here, not at its first use
     return place
 
 
@@ -78,7 +80,7 @@ def _files(place: Path) -> dict[str, Path]:
     if place.suffix == ".gguf":
         return {place.name: place}
     folder = place.parent if place.is_file() else place
-    names = set(model_files(file.name for file in folder.iterdir())) - {MANIFEST}
+    names = set(model_files(file.name for file in folder.iterdir() if file.is_file())) - {MANIFEST}
     if place.is_file():
         names.add(place.name)
     return {name: folder / name for name in sorted(names)}

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from tissu_core import __version__
-from tissu_core.errors import ConfigError, InputError, TissuError
+from tissu_core.errors import ConfigError, InputError, IntegrityError, TissuError
 from tissu_core.events import StageAdvanced
 from tissu_core.fetch.hub_cache import repo_of
 from tissu_core.fetch.model_files import model_in
 from tissu_core.runs.home import models_directory
 from tissu_core.runs.run_directory import check_name
-from tissu_core.storage import is_sealed, read_manifest, sealed_directory, sha256_file
+from tissu_core.storage import MANIFEST, is_sealed, read_manifest, sealed_directory, sha256_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,14 @@ def source_of(directory: Path) -> Source | None:
         IntegrityError: If its manifest is damaged.
     """
     facts = read_manifest(directory).get("source") if is_sealed(directory) else None
-    return Source(**facts) if isinstance(facts, dict) else None
+    if facts is None:
+        return None
+    try:
+        return Source(**facts)
+    except TypeError as error:
+        raise IntegrityError(
+            f"{directory / MANIFEST} names a source that is none", hint="use another model"
+        ) from error
 
 
 def follow(path: Path) -> Path:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tissu_core.errors import InputError
+from tissu_core.storage import refuse_pointer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
 
 LARGEST_FILE_BYTES = 64 << 20
 """A vocabulary of 262,144 tokens with its merges is a file of 33 MB."""
+_MOST_IDS = 1 << 22
+_PROBE = "a\U0010fffd"
 
 
 @contextmanager
@@ -58,7 +61,7 @@ def read_bounded(path: Path) -> bytes:
     """The bytes of a tokenizer's file.
 
     Raises:
-        InputError: If it is larger than any tokenizer, or cannot be read.
+        InputError: If it is larger than any tokenizer, a Git LFS pointer, or cannot be read.
     """
     try:
         size = path.stat().st_size
@@ -67,6 +70,7 @@ def read_bounded(path: Path) -> bytes:
                 f"{path} has {size:,} bytes, and a tokenizer's file at most {LARGEST_FILE_BYTES:,}",
                 hint="name the file of a tokenizer",
             )
+        refuse_pointer(path)
         return path.read_bytes()
     except OSError as error:
         raise InputError(
@@ -84,7 +88,13 @@ def read_backend(path: Path) -> "Backend":
 
     data = read_bounded(path)
     with named_failures(path):
-        return Backend.from_buffer(data)
+        backend = Backend.from_buffer(data)
+        # What is read may still lack a token for the unknown, or put in one that is not there.
+        largest = max(backend.encode(_PROBE).ids, default=0)
+        vocabulary = backend.get_vocab(with_added_tokens=True)
+        if not largest <= max(vocabulary.values(), default=-1) < _MOST_IDS:
+            raise ValueError(f"its ids are not those of its tokens, or reach {_MOST_IDS:,}")
+    return backend
 
 
 def changed(backend: "Backend", facts: dict[str, Any]) -> "Backend":

@@ -213,7 +213,10 @@ class Tokenizer:
     def _name_of(self, role: str) -> str | None:
         """The token that the configuration gives this role."""
         token = self.config.get(role)
-        return token["content"] if isinstance(token, dict) else token
+        name = token.get("content") if isinstance(token, dict) else token
+        if name is not None and not isinstance(name, str):
+            raise InputError(f"the tokenizer's {role} is {name!r}, no token", hint="another model")
+        return name
 
     def _id_of(self, role: str) -> int | None:
         token = self._name_of(role)

@@ -48,15 +48,15 @@ def test_few_tensors_are_in_memory_at_once(tmp_path: Path, monkeypatch: pytest.M
     folders = [
         write(tmp_path, str(i), **{f"w{n}": torch.randn(8) for n in range(10)}) for i in range(4)
     ]
-    read, alive, most = average._read, weakref.WeakSet(), []
+    read, alive, most = average.read_tensor, weakref.WeakSet(), []
 
-    def counted(name: str, path: Path) -> torch.Tensor:
-        tensor = read(name, path)
+    def counted(path: Path, name: str) -> torch.Tensor:
+        tensor = read(path, name)
         alive.add(tensor)
         most.append(len(alive))
         return tensor
 
-    monkeypatch.setattr(average, "_read", counted)
+    monkeypatch.setattr(average, "read_tensor", counted)
     average_tensors(folders)
     assert len(most) == 40
     assert max(most) <= 3, "the first's tensor, the next one's, and one that is being let go"

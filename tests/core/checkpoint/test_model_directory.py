@@ -187,3 +187,71 @@ def test_a_pickle_is_refused_as_file_and_as_a_folders_only_weights(
 def test_a_pickle_beside_safetensors_is_never_opened(directory: Path) -> None:
     (directory / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     load_model(directory, CPU)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("hidden_size", 1 << 40, "1..16,777,216"),
+        ("hidden_size", 1 << 70, "1..16,777,216"),
+        ("vocab_size", 1 << 70, "1..16,777,216"),
+        ("max_position_embeddings", 1 << 60, "1..16,777,216"),
+        ("num_hidden_layers", 1 << 40, "1..1,024"),
+        ("num_hidden_layers", 1 << 20, "1..1,024"),
+    ],
+)
+def test_counts_that_no_machine_could_lay_out_are_refused(
+    directory: Path, field: str, value: int, allowed: str
+) -> None:
+    change_config(directory, **{field: value})
+    with pytest.raises(InputError, match=rf"has {field} {value}; allowed: {allowed}"):
+        load_model(directory, CPU)
+
+
+def test_a_configuration_nested_without_end_is_refused(directory: Path) -> None:
+    (directory / "config.json").write_text("[" * 100_000)
+    with pytest.raises(IntegrityError, match=r"config\.json is not JSON"):
+        load_model(directory, CPU)
+
+
+def rewrite_tokenizer(directory: Path, **facts: object) -> None:
+    path = directory / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+
+
+def test_a_token_without_an_embedding_is_refused(directory: Path) -> None:
+    model = json.loads((directory / "tokenizer.json").read_text())["model"]
+    rewrite_tokenizer(directory, model=model | {"vocab": model["vocab"] | {"loom": 5000}})
+    with pytest.raises(InputError, match=r"embeddings of \d+ tokens, and its tokenizer has 5,001"):
+        load_model(directory, CPU)
+
+
+def test_ids_that_would_fill_memory_are_refused(directory: Path) -> None:
+    model = json.loads((directory / "tokenizer.json").read_text())["model"]
+    rewrite_tokenizer(directory, model=model | {"vocab": model["vocab"] | {"loom": (1 << 32) - 1}})
+    with pytest.raises(InputError, match="or reach 4,194,304"):
+        load_model(directory, CPU)
+
+
+def test_an_id_that_the_tokenizer_puts_in_must_be_one_of_its_tokens(directory: Path) -> None:
+    text = [{"SpecialToken": {"id": "B", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+    pair = [*text, {"Sequence": {"id": "B", "type_id": 1}}]
+    special = {"B": {"id": "B", "ids": [999_999], "tokens": ["B"]}}
+    processor = {"type": "TemplateProcessing", "single": text, "pair": pair}
+    rewrite_tokenizer(directory, post_processor={**processor, "special_tokens": special})
+    with pytest.raises(InputError, match="its ids are not those of its tokens"):
+        load_model(directory, CPU)
+
+
+def test_a_vocabulary_without_a_token_for_the_unknown_is_refused(directory: Path) -> None:
+    rewrite_tokenizer(directory, model={"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "?"})
+    with pytest.raises(InputError, match="Missing"):
+        load_model(directory, CPU)
+
+
+@pytest.mark.parametrize("token", [7, {"content": 7}, ["a"]])
+def test_a_role_that_is_no_token_is_refused(directory: Path, token: object) -> None:
+    path = directory / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"eos_token": token}))
+    with pytest.raises(InputError, match="eos_token is"):
+        load_model(directory, CPU)

@@ -112,6 +112,11 @@ class Trap:
         ({"a": np.array([Trap()], dtype=object)}, "a as Python objects, which are a pickle"),
         ({"a": np.array(["text"])}, "holds a as <U4"),
         ({"a": np.ones(2, np.complex64)}, "holds a as complex64"),
+        pytest.param(
+            {"a": np.ones(2, np.longdouble)},
+            "holds a as float",
+            marks=pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="none here"),
+        ),
         ({"config": np.array(["a", "b"])}, "holds a config of <U1"),
         ({"config": np.array(3)}, "holds a config of int64"),
         ({"config": np.array("{")}, "not JSON"),

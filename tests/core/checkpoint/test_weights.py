@@ -1,10 +1,16 @@
+import contextlib
+import struct
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.damage import damaged, peak_megabytes
 from tissu_core.checkpoint import weights
-from tissu_core.checkpoint.weights import load_tensors, save_tensors
+from tissu_core.checkpoint.weights import list_tensors, load_tensors, save_tensors
 from tissu_core.errors import InputError, ResourceError
 from tissu_core.storage import sealed_directory
 
@@ -66,3 +72,50 @@ def test_what_the_system_said_is_an_os_error(
     with pytest.raises(ResourceError), sealed_directory(tmp_path / "sealed", {}) as temporary:
         save_tensors(temporary / "x.safetensors", {"a": torch.zeros(1)})
     assert not any(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("weights") / "model.safetensors"
+    sizes = {"embed": (6, 4), "layers.0.norm": (4,), "head": (4, 6)}
+    save_tensors(path, {name: torch.randn(size) for name, size in sizes.items()})
+    return path.read_bytes()
+
+
+def read_or_refuse(path: Path, whole: bytes, random: Random) -> bool:
+    """Whether what was damaged was read: nothing but an answer may come of it."""
+    content = damaged(whole, whole.index(b"}}") + 2, random)
+    if random.random() < 0.5:  # its length as it is now, or the rest is not looked at
+        header = content[8 : content.rfind(b"}") + 1]
+        content = struct.pack("<Q", len(header)) + content[8:]
+    path.write_bytes(content)
+    with contextlib.suppress(InputError):
+        found = list_tensors(path.parent)
+        assert sum(stored.num_bytes for stored in found.values()) <= len(content)
+        return True
+    return False
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("damaged") / "model.safetensors"
+
+
+@given(st.randoms(use_true_random=True))
+@settings(max_examples=1000)
+def test_a_damaged_file_is_read_or_refused(place: Path, whole: bytes, random: Random) -> None:
+    if read_or_refuse(place, whole, random):
+        assert load_tensors(place).keys() == list_tensors(place.parent).keys()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@given(st.randoms(use_true_random=True))
+@settings(max_examples=1000)
+def test_a_million_damaged_files_are_read_or_refused(
+    place: Path, whole: bytes, random: Random
+) -> None:
+    before = peak_megabytes()
+    read = sum(read_or_refuse(place, whole, random) for _ in range(1000))
+    assert 0 < read < 1000, "some harms do none, and some do"
+    assert peak_megabytes() < before + 64

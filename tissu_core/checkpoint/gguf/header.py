@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from tissu_core.checkpoint.gguf.blocks import BLOCK_TYPES, OTHER_TYPES, BlockType, dequantize
 from tissu_core.checkpoint.gguf.cursor import U32, Cursor
 from tissu_core.errors import InputError
+from tissu_core.storage import refuse_pointer
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
-_POINTER = b"version https://git-lfs"
 _MOST_KEYS = _MOST_TENSORS = 1 << 16
 _LONGEST_NAME = 1 << 10
 _MOST_DIMENSIONS = 4
@@ -90,9 +90,14 @@ def read_gguf(path: Path) -> GgufFile:
     """
     if not path.stat().st_size:
         raise InputError(f"{path} is empty", hint="use another copy of the model")
-    data: NDArray[np.uint8] = np.memmap(path, np.uint8, "r")
+    refuse_pointer(path)
+    return parse_gguf(path, np.memmap(path, np.uint8, "r"))
+
+
+def parse_gguf(path: Path, data: NDArray[np.uint8]) -> GgufFile:
+    """``read_gguf`` of a file whose bytes are ``data``."""
     cursor = Cursor(path, data)
-    _check_kind(cursor, path, bytes(data[:24]))
+    _check_kind(cursor, bytes(data[:8]))
     num_tensors = cursor.count("n_tensors", 0, _MOST_TENSORS)
     num_keys = cursor.count("n_kv", 0, _MOST_KEYS)
     metadata: dict[str, Any] = {}
@@ -111,12 +116,7 @@ def read_gguf(path: Path) -> GgufFile:
     return GgufFile(path=path, metadata=metadata, tensors=placed, data=data)
 
 
-def _check_kind(cursor: Cursor, path: Path, head: bytes) -> None:
-    if head.startswith(_POINTER):
-        raise InputError(
-            f"{path} is a Git LFS pointer of {path.stat().st_size} bytes, not the model",
-            hint="git lfs pull",
-        )
+def _check_kind(cursor: Cursor, head: bytes) -> None:
     cursor.at = len(_MAGIC)
     if head[:4] != _MAGIC:
         raise cursor.refusal("magic", repr(head[:4]), repr(_MAGIC), 0)

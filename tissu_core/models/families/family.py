@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tissu_core.config.model import ModelConfig
+from tissu_core.config.model import ModelConfig, most_of
 from tissu_core.errors import ConfigError
 from tissu_core.events import Noticed
 
@@ -118,7 +118,7 @@ def _outputs(projection: str, config: ModelConfig) -> int:
 
 
 def need_counts(table: Table, *names: str) -> list[int]:
-    """Whole numbers from 1 that a ``config.json`` must have.
+    """Whole numbers from 1 to ``most_of`` them that a ``config.json`` must have.
 
     Raises:
         UnreadableConfigError: Naming the first that it has not.
@@ -126,8 +126,10 @@ def need_counts(table: Table, *names: str) -> list[int]:
     for name in names:
         if name not in table:
             raise UnreadableConfigError(f"lacks {name}")
-        if type(table[name]) is not int or table[name] < 1:
-            raise UnreadableConfigError(f"has {name} {table[name]!r}, and it is a count")
+        if type(table[name]) is not int or not 1 <= table[name] <= most_of(name):
+            raise UnreadableConfigError(
+                f"has {name} {table[name]!r}; allowed: 1..{most_of(name):,}"
+            )
     return [table[name] for name in names]
 
 
