@@ -2,35 +2,29 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from tests.architectures import build, save
 from tests.end_to_end.conftest import Tissu, write_corpus
 from tests.end_to_end.test_tuning import write_chats
 from tests.gguf_files import Q8_0, write_gguf
-from tests.parity import test_families, test_gemma_and_mixtral
-from tests.parity.test_gguf import CASES, FACTS
 from tests.samples import CHATML, CPU, MIXED_TEXTS, random_ids
 from tissu_core.checkpoint.model_directory import load_model
 from tissu_core.checkpoint.weights import load_tensors
 from tissu_core.text.conversation import with_chat_template
 from tissu_core.text.tokenizer import Tokenizer
 
-THEIRS: dict[str, Callable[[], PreTrainedModel]] = {
-    **test_families.THEIRS,
-    **test_gemma_and_mixtral.THEIRS,
-}
 NAMES = ["llama", "smollm2", "smollm3", "qwen2", "qwen3", "mistral", "phi3 long", "gpt2", "mpt"]
 NAMES += ["gemma2", "gemma3_text", "gemma3", "mixtral"]
 TUNE = ["--steps", "2", "--batch-tokens", "128", "--threads", "1", "--name", "tuned"]
 
 
 def write_theirs(folder: Path, name: str, tokenizer: Tokenizer, **options: object) -> Path:
-    model = THEIRS[name]().to(options.pop("dtype", torch.float32))
+    model = build(name).to(options.pop("dtype", torch.float32))
     model.save_pretrained(folder, **options)
     tokenizer.save(folder)
     return folder
@@ -93,10 +87,8 @@ def test_a_gguf_goes_on_as_a_directory_also_when_it_is_gone(
     tissu: Tissu, tiny_tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     folder = tmp_path / "folder"
-    CASES["llama tied"][1]().save_pretrained(folder)
-    origin = write_gguf(
-        tmp_path / "m.gguf", folder, "llama", FACTS, tokenizer=tiny_tokenizer, kind=Q8_0
-    )
+    save("smollm2", folder, tiny_tokenizer)
+    origin = write_gguf(tmp_path / "m.gguf", folder, "llama", tokenizer=tiny_tokenizer, kind=Q8_0)
     made = tune(tissu, origin, write_chats(tmp_path / "chats.jsonl"))
     assert_transformers_agrees(made)
     origin.unlink()
