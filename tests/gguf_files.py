@@ -1,6 +1,7 @@
 """GGUF files as llama.cpp's converter writes them, by its own library."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +15,96 @@ from tissu_core.text.tokenizer import Tokenizer
 F32, Q8_0 = GGMLQuantizationType.F32, GGMLQuantizationType.Q8_0
 _ROTATES = ("llama", "smollm3")
 _PART = (".attn.bias", ".attn.masked_bias")
+_FACTS = {
+    "embedding_length": ("hidden_size", "n_embd", "d_model"),
+    "feed_forward_length": ("intermediate_size",),
+    "context_length": ("max_position_embeddings", "n_positions", "max_seq_len"),
+    "attention.head_count": ("num_attention_heads", "n_head", "n_heads"),
+    "attention.head_count_kv": ("num_key_value_heads",),
+    "attention.layer_norm_rms_epsilon": ("rms_norm_eps",),
+    "attention.layer_norm_epsilon": ("layer_norm_epsilon",),
+    "attention.sliding_window": ("sliding_window",),
+    "attn_logit_softcapping": ("attn_logit_softcapping",),
+    "final_logit_softcapping": ("final_logit_softcapping",),
+    "expert_count": ("num_local_experts",),
+    "expert_used_count": ("num_experts_per_tok",),
+}
+"""What the header says, and the names of it in ``config.json``."""
+
+
+def facts_of(directory: Path) -> dict[str, Any]:
+    """What llama.cpp's converter makes of a ``config.json``, without the architecture's name."""
+    config = json.loads((directory / "config.json").read_text())
+    found = {
+        key: config[name]
+        for key, names in _FACTS.items()
+        for name in names
+        if config.get(name) is not None
+    }
+    width, heads = found["embedding_length"], found["attention.head_count"]
+    if "rope_parameters" not in config:  # GPT-2 and MPT, whose blocks are four times as wide
+        alibi = {"attention.max_alibi_bias": 8.0} if config["model_type"] == "mpt" else {}
+        return {"feed_forward_length": 4 * width} | found | alibi
+    kinds, rope = config["rope_parameters"], config["rope_parameters"]
+    if "full_attention" in kinds:
+        rope = kinds["full_attention"]
+        found["rope.freq_base_swa"] = kinds["sliding_attention"]["rope_theta"]
+    head_dim = config.get("head_dim") or width // heads
+    found["rope.dimension_count"] = int(head_dim * rope.get("partial_rotary_factor", 1))
+    found["rope.freq_base"] = rope["rope_theta"]
+    found["attention.key_length"] = found["attention.value_length"] = head_dim
+    if rope["rope_type"] in ("linear", "yarn"):
+        found["rope.scaling.type"] = rope["rope_type"]
+        found["rope.scaling.factor"] = rope["factor"]
+    original = rope.get("original_max_position_embeddings")
+    if original and rope["rope_type"] in ("yarn", "longrope"):
+        found["rope.scaling.original_context_length"] = original
+    return found
+
+
+def rope_tensors(directory: Path) -> dict[str, list[float]]:
+    """The factors by which rotations are stretched, where llama.cpp keeps them as tensors."""
+    config = json.loads((directory / "config.json").read_text())
+    rope = config.get("rope_parameters") or {}
+    match rope.get("rope_type"):
+        case "longrope":
+            kinds = ("long", "short")
+            return {f"rope_factors_{kind}.weight": rope[f"{kind}_factor"] for kind in kinds}
+        case "llama3":
+            size, factor = config["head_dim"], rope["factor"]
+            low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+            factors = []
+            for channel in range(0, size, 2):
+                radians = rope["original_max_position_embeddings"] / rope["rope_theta"] ** (
+                    channel / size
+                )
+                share = (radians / (2 * math.pi) - low) / (high - low)
+                share = min(1.0, max(0.0, share))
+                factors.append(1 / ((1 - share) / factor + share))
+            return {"rope_freqs.weight": factors}
+    return {}
 
 
 def write_gguf(
     path: Path,
     directory: Path,
     architecture: str,
-    facts: dict[str, Any],
+    facts: dict[str, Any] | None = None,
     *,
     tokenizer: Tokenizer | None = None,
     kind: GGMLQuantizationType = F32,
 ) -> Path:
-    """The model of a directory as GGUF; ``facts`` are what differs from one family to the next."""
+    """The model of a directory as GGUF; ``facts`` are by default what its configuration says."""
     config = json.loads((directory / "config.json").read_text())
     writer = GGUFWriter(path, architecture)
     layers = config.get("num_hidden_layers") or config.get("n_layer") or config["n_layers"]
-    for key, value in ({"block_count": layers} | facts).items():
+    told = facts_of(directory) if facts is None else facts
+    for key, value in ({"block_count": layers} | told).items():
         _add(writer, f"{architecture}.{key}", value)
     if tokenizer is not None:
         add_tokenizer(writer, tokenizer)
+    for name, factors in rope_tensors(directory).items():
+        writer.add_tensor(name, np.array(factors, dtype=np.float32))
     known = {name: number for number, name in gguf.MODEL_ARCH_NAMES.items()}
     names = gguf.get_tensor_name_map(known[architecture], layers)
     for name, tensor in _tensors(directory, architecture, config).items():

@@ -6,7 +6,7 @@ refuses a forgotten case.
 """
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias, get_args
 
 Level: TypeAlias = Literal["info", "warning"]
@@ -73,6 +73,10 @@ class Planned:
     device: str
     precision: str
     reasons: tuple[str, ...]
+    learned_tokens: int | None = None
+    """The training tokens that are learned, where it is not all of them."""
+    learning_parameters: int | None = None
+    """The parameters that learn, where it is not all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,10 +299,11 @@ def from_record(record: dict[str, Any]) -> TrainEvent | None:
     kind = _BY_NAME.get(record.get("event", ""))
     if kind is None:
         return None
-    names = {field.name for field in fields(kind)}
+    names = {field.name: field.default is MISSING for field in fields(kind)}
     values = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in record.items()
         if name in names
     }
-    return kind(**values) if len(values) == len(names) else None
+    is_whole = all(name in values for name, is_needed in names.items() if is_needed)
+    return kind(**values) if is_whole else None

@@ -46,6 +46,14 @@ def test_fields_of_a_newer_version_are_passed_over() -> None:
     assert from_record({**to_record(event), "colour": "red"}) == event
 
 
+def test_logs_of_an_older_version_are_read() -> None:
+    """What a kind learned to say later has a default."""
+    record = to_record(example(Planned))
+    del record["learned_tokens"], record["learning_parameters"]
+    found = from_record(record)
+    assert isinstance(found, Planned) and found.learned_tokens is None
+
+
 def test_lists_come_back_as_tuples() -> None:
     found = from_record(json.loads(json.dumps(to_record(example(Planned)))))
     assert isinstance(found, Planned)

@@ -88,7 +88,7 @@ def test_other_keys_are_passed_on_and_a_prompt_too_long_is_an_error_in_its_line(
     assert lines[0]["tags"] == ["a", {"b": None}]
     assert [*lines[1]] == ["prompt", "error", "id"]
     assert "tokens and the model's context is 32" in lines[1]["error"]
-    assert "2 of 4 prompts fill the model's context of 32 tokens" in result.err
+    assert "2 of 4 prompts have no reply: their lines hold an error" in result.err
     assert "4 of 4 prompts, " in result.err
 
 
@@ -104,7 +104,11 @@ def test_other_keys_are_passed_on_and_a_prompt_too_long_is_an_error_in_its_line(
         ("in.jsonl", '{"prompt": "a", "x": NaN}\n', "in.jsonl:1 is not JSON"),
         ("in.jsonl", "[" * 100_000, "in.jsonl:1 is not JSON"),
         ("in.jsonl", '{"prompt": "a", "text": "gold"}', "in.jsonl:1 has a 'text'"),
-        ("in.txt", "cloth " * 90, "fills the model's context"),
+        ("in.txt", "cloth " * 90, "none of the prompts of"),
+        ("in.jsonl", '{"messages": "hi"}', "in.jsonl:1 has no list named messages"),
+        ("in.jsonl", '{"messages": []}', "in.jsonl:1 has messages with nothing to answer"),
+        ("in.jsonl", '{"messages": [{"role": "user"}]}', "not each a role and a content"),
+        ("in.jsonl", '{"messages": [{"role": "god", "content": "a"}]}', "with a role that is not"),
         ("in.txt", b"caf\xe9 au lait", "not UTF-8 at byte"),
         ("gone.txt", None, "there is no file"),
         ("folder", None, "is no file"),
@@ -119,7 +123,7 @@ def test_bad_prompts_are_refused(
     result = trained_once.tissu("generate", "cloth", "--prompts-file", tmp_path / name)
     assert result.code == 3
     assert words in result.error[0]
-    assert result.out.count("\n") == ("fills" in words)  # nothing was done before
+    assert result.out.count("\n") == ("none" in words)  # nothing was done before
 
 
 @pytest.mark.parametrize(
@@ -138,6 +142,29 @@ def test_options_that_do_not_go_together_are_refused(
 ) -> None:
     monkeypatch.chdir(prompts.parent)
     assert tissu("generate", *options).code == 2
+
+
+def test_conversations_are_answered_as_chat_answers_them(
+    trained_once: Trained, tmp_path: Path
+) -> None:
+    path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    turns = [[{"role": "user", "content": text}] for text in ("The weaver", "The sailor mended")]
+    turns.append([{"role": "system", "content": "Be brief. "}, *turns[0]])
+    lines = [{"messages": each, "id": index} for index, each in enumerate(turns)]
+    lines.insert(1, {"prompt": "The miller", "id": "text"})
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    options = ("--greedy", "--max-tokens", "9")
+    found = complete(trained_once, path, *options)
+    assert [{**line, **given} for line, given in zip(found, lines, strict=True)] == found
+    for line in (found[0], found[2]):
+        (turn,) = line["messages"]
+        alone = trained_once.tissu("chat", "cloth", "-p", turn["content"], "--json", *options).json
+        assert line["text"] == alone["text"]
+    complete(trained_once, path, *options, "-o", out)
+    whole = out.read_bytes()
+    out.write_bytes(whole[: len(whole) // 2])
+    complete(trained_once, path, *options, "-o", out, "--resume")
+    assert out.read_bytes() == whole
 
 
 def test_what_was_cut_off_goes_on_to_the_same_bytes(

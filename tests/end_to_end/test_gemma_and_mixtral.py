@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
-from transformers import PreTrainedModel
 
+from tests.architectures import ARCHITECTURES
 from tests.end_to_end.conftest import Tissu
-from tests.parity.test_gemma_and_mixtral import THEIRS
 from tissu_core.text.tokenizer import Tokenizer
 
 
@@ -14,8 +13,8 @@ from tissu_core.text.tokenizer import Tokenizer
 def test_a_model_of_transformers_works_in_every_command(
     name: str, tissu: Tissu, tiny_tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    theirs: PreTrainedModel = THEIRS[name]()
     folder = tmp_path / "theirs"
+    theirs = ARCHITECTURES[name].build()
     theirs.save_pretrained(folder)
     tiny_tokenizer.save(folder)
     text = tmp_path / "text.txt"

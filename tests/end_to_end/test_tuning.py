@@ -163,4 +163,5 @@ def test_tokens_are_shown_before_they_are_learned(trained_once: Trained, chats: 
     ]
     drawn = tissu("tokenize", "show", chats, "-t", "cloth", "--limit", "1", "--ids")
     assert drawn.code == 0 and "[<|im_end|>:3]" in drawn.out and "|<|im_start|>:2" in drawn.out
+    assert all(not line.startswith(":") for line in drawn.out.splitlines())
     assert f"{sum(first['mask'])} of {len(first['mask'])} tokens are learned" in drawn.out

@@ -5,32 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    GPT2Config,
-    GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    MistralConfig,
-    MistralForCausalLM,
-    MptConfig,
-    MptForCausalLM,
-    Phi3Config,
-    Phi3ForCausalLM,
-    PreTrainedModel,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-    SmolLM3Config,
-    SmolLM3ForCausalLM,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tests.samples import CPU, MIXED_TEXTS, iter_choices, make_config, make_model, random_ids
+from tests.architectures import save
+from tests.samples import CPU, MIXED_TEXTS, make_config, make_model, random_ids
 from tissu_core.checkpoint.model_directory import load_model, write_model_files
 from tissu_core.checkpoint.weights import load_tensors, save_tensors
-from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.rope import RopeScaling
 from tissu_core.text.tokenizer import Tokenizer
 
@@ -134,133 +114,13 @@ def test_a_saved_shape_comes_back_to_the_bit(
         assert torch.equal(loaded.state_dict()[key], tensor), key
 
 
-@pytest.mark.parametrize("name", SHAPES)
-def test_greedy_ids_are_those_of_transformers(
-    name: str, tiny_tokenizer: Tokenizer, tmp_path: Path
-) -> None:
-    """The cache, rolling where there is a window, against theirs."""
-    model = make_model(make_config(**SHAPES[name]), seed=5)
-    write_model_files(tmp_path, model, tiny_tokenizer)
-    theirs = AutoModelForCausalLM.from_pretrained(tmp_path).eval()
-    theirs.generation_config.eos_token_id = None
-    theirs.generation_config.pad_token_id = 1
-    prompt = random_ids(1, 12, seed=4)
-    config = DecodingConfig(greedy=True)
-    ours = [choice.token_id for choice in iter_choices(model, prompt[0].tolist(), config, 40)]
-    expected = theirs.generate(
-        prompt,
-        attention_mask=torch.ones_like(prompt),
-        do_sample=False,
-        temperature=None,
-        max_new_tokens=40,
-    )
-    assert ours == expected[0, 12:].tolist()
-
-
-SIZES = {"vocab_size": 320, "initializer_range": 0.15}
-LLAMA_SIZES = SIZES | {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 64,
-}
-LLAMA3 = {
-    "rope_type": "llama3",
-    "rope_theta": 500_000.0,
-    "factor": 8.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 32,
-}
-SPECIAL = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}
-THEIRS = {
-    "llama": lambda: LlamaForCausalLM(
-        LlamaConfig(**LLAMA_SIZES, attention_bias=True, mlp_bias=True)
-    ),
-    "llama 3": lambda: LlamaForCausalLM(LlamaConfig(**LLAMA_SIZES, rope_parameters=LLAMA3)),
-    "smollm2": lambda: LlamaForCausalLM(
-        LlamaConfig(
-            **LLAMA_SIZES,
-            tie_word_embeddings=True,
-            rope_parameters={"rope_type": "default", "rope_theta": 100_000.0},
-        )
-    ),
-    "smollm3": lambda: SmolLM3ForCausalLM(
-        SmolLM3Config(**LLAMA_SIZES, **SPECIAL, no_rope_layer_interval=2)
-    ),
-    "qwen2": lambda: Qwen2ForCausalLM(
-        Qwen2Config(**LLAMA_SIZES, use_sliding_window=True, sliding_window=9, max_window_layers=1)
-    ),
-    "phi3": lambda: Phi3ForCausalLM(Phi3Config(**LLAMA_SIZES, **SPECIAL)),
-    "phi3 long": lambda: Phi3ForCausalLM(
-        Phi3Config(
-            **LLAMA_SIZES,
-            **SPECIAL,
-            original_max_position_embeddings=16,
-            sliding_window=30,
-            rope_parameters={
-                "rope_type": "longrope",
-                "rope_theta": 10_000.0,
-                "short_factor": [1.0, 1.5, 2.0],
-                "long_factor": [1.0, 2.5, 6.0],
-                "partial_rotary_factor": 0.75,
-            },
-        )
-    ),
-    "mistral": lambda: MistralForCausalLM(MistralConfig(**LLAMA_SIZES, sliding_window=9)),
-    "qwen3": lambda: Qwen3ForCausalLM(
-        Qwen3Config(
-            **LLAMA_SIZES,
-            head_dim=8,
-            use_sliding_window=True,
-            sliding_window=9,
-            max_window_layers=0,
-        )
-    ),
-    "gpt2": lambda: GPT2LMHeadModel(
-        GPT2Config(**SIZES, n_embd=32, n_layer=2, n_head=4, n_positions=64)
-    ),
-    "mpt": lambda: MptForCausalLM(
-        MptConfig(**SIZES, d_model=32, n_layers=2, n_heads=4, max_seq_len=64)
-    ),
-}
-
-
-@pytest.mark.parametrize("name", THEIRS)
-def test_a_model_saved_by_transformers_is_read_with_its_logits(
-    name: str, tiny_tokenizer: Tokenizer, tmp_path: Path
-) -> None:
-    theirs: PreTrainedModel = THEIRS[name]().eval()
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for parameter in theirs.parameters():
-            if parameter.ndim == 1:
-                parameter.uniform_(0.5, 1.5, generator=generator)
-    theirs.save_pretrained(tmp_path)
-    tiny_tokenizer.save(tmp_path, 64)
-    ours = load_model(tmp_path, CPU).model
-    ids = random_ids(2, 40)
-    cache = ours.new_cache()
-    with torch.no_grad():
-        for length in (12, 40):  # longrope has another rotation for each
-            prefix = ids[:, :length]
-            assert (ours(prefix) - theirs(prefix).logits).abs().max() < 1e-4
-        expected = theirs(ids[:, :16]).logits
-        parts = [ours(part, cache) for part in ids[:, :16].split([9, *[1] * 7], dim=1)]
-    assert (torch.cat(parts, dim=1) - expected).abs().max() < 1e-4
-
-
 def test_gpt2_is_read_as_it_was_published(tiny_tokenizer: Tokenizer, tmp_path: Path) -> None:
     """Names without their first part, causal masks among the weights, and no head."""
-    theirs = THEIRS["gpt2"]().eval()
-    theirs.save_pretrained(tmp_path)
-    tiny_tokenizer.save(tmp_path, 64)
+    theirs = save("gpt2", tmp_path, tiny_tokenizer)
     path = tmp_path / "model.safetensors"
     tensors = {name.removeprefix("transformer."): t for name, t in load_tensors(path).items()}
     tensors.pop("lm_head.weight", None)
-    for layer in range(2):
+    for layer in range(4):
         tensors[f"h.{layer}.attn.bias"] = torch.ones(1, 1, 64, 64).tril()
         tensors[f"h.{layer}.attn.masked_bias"] = torch.tensor(-1e4)
     save_tensors(path, tensors)

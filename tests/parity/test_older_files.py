@@ -1,7 +1,10 @@
 """A ``config.json`` that says little means what transformers' classes take for granted."""
 
+from pathlib import Path
+
 import pytest
 from transformers import (
+    AutoConfig,
     LlamaConfig,
     MistralConfig,
     Phi3Config,
@@ -11,6 +14,8 @@ from transformers import (
     SmolLM3Config,
 )
 
+from tissu_core.checkpoint.model_directory import from_hugging_face
+from tissu_core.models.count import num_parameters
 from tissu_core.models.families import family_of
 
 COUNTS = {
@@ -75,3 +80,87 @@ def test_what_a_file_leaves_out_is_what_transformers_takes_it_for(name: str) -> 
         assert config.rope_scaling.rope_type == rope["rope_type"]
         original = config.rope_scaling.original_max_position_embeddings
         assert original == rope["original_max_position_embeddings"]
+
+
+PUBLISHED = {
+    "gemma-2-27b": {
+        "model_type": "gemma2",
+        "attn_logit_softcapping": 50.0,
+        "cache_implementation": "hybrid",
+        "final_logit_softcapping": 30.0,
+        "head_dim": 128,
+        "hidden_act": "gelu_pytorch_tanh",
+        "hidden_activation": "gelu_pytorch_tanh",
+        "hidden_size": 4608,
+        "intermediate_size": 36864,
+        "max_position_embeddings": 8192,
+        "num_attention_heads": 32,
+        "num_hidden_layers": 46,
+        "num_key_value_heads": 16,
+        "query_pre_attn_scalar": 144,
+        "rope_theta": 10000.0,
+        "sliding_window": 4096,
+        "vocab_size": 256000,
+    },
+    "gemma-3-1b": {
+        "model_type": "gemma3_text",
+        "attn_logit_softcapping": None,
+        "final_logit_softcapping": None,
+        "head_dim": 256,
+        "hidden_activation": "gelu_pytorch_tanh",
+        "hidden_size": 1152,
+        "intermediate_size": 6912,
+        "max_position_embeddings": 32768,
+        "num_attention_heads": 4,
+        "num_hidden_layers": 26,
+        "num_key_value_heads": 1,
+        "query_pre_attn_scalar": 256,
+        "rope_local_base_freq": 10000,
+        "rope_scaling": None,
+        "rope_theta": 1000000,
+        "sliding_window": 512,
+        "sliding_window_pattern": 6,
+        "vocab_size": 262144,
+    },
+    "gemma-3-4b": {
+        "model_type": "gemma3",
+        "text_config": {
+            "hidden_size": 2560,
+            "intermediate_size": 10240,
+            "model_type": "gemma3_text",
+            "num_hidden_layers": 34,
+            "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+            "sliding_window": 1024,
+        },
+    },
+    "mixtral-8x7b": {
+        "model_type": "mixtral",
+        "hidden_act": "silu",
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "max_position_embeddings": 32768,
+        "num_attention_heads": 32,
+        "num_experts_per_tok": 2,
+        "num_hidden_layers": 32,
+        "num_key_value_heads": 8,
+        "num_local_experts": 8,
+        "rope_theta": 1000000.0,
+        "sliding_window": None,
+        "vocab_size": 32000,
+    },
+}
+PARAMETERS = {  # as their pages say; of gemma-3-4b without its eyes
+    "gemma-2-27b": 27_227_128_320,
+    "gemma-3-1b": 999_885_952,
+    "gemma-3-4b": 3_880_263_168,
+    "mixtral-8x7b": 46_702_792_704,
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_what_a_published_file_leaves_out_means_what_it_means_to_transformers(name: str) -> None:
+    table = PUBLISHED[name]
+    theirs = AutoConfig.for_model(**table).to_dict()
+    config = from_hugging_face(table, Path(name))
+    assert config == from_hugging_face(theirs, Path(name))
+    assert num_parameters(config) == PARAMETERS[name]

@@ -1,18 +1,14 @@
 """Rows of unequal length read together, and each of them alone: the same numbers."""
 
 import itertools
-from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from tests.samples import CPU, make_config, make_model, random_ids
-from tissu_core.checkpoint.model_directory import load_model
 from tissu_core.config.model import POSITIONS
 from tissu_core.layers.masks import attention_mask, hide_padding
 from tissu_core.models.decoder import Decoder
-from tissu_core.text.tokenizer import Tokenizer
 
 PADDING = torch.tensor([0, 9, 4, 17])
 TIME = 20
@@ -81,29 +77,6 @@ def test_rows_that_come_and_go_read_as_if_alone(
     for row, text, ids in zip(torch.cat(found, 1), (texts[2], texts[1]), more, strict=True):
         expected = model(torch.cat([text, ids[None]], dim=1))[0, -16:]
         assert (row - expected).abs().max() < 1e-4
-
-
-@torch.no_grad()
-def test_padded_logits_are_those_of_transformers(tiny_tokenizer: Tokenizer, tmp_path: Path) -> None:
-    config = LlamaConfig(
-        vocab_size=320,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=64,
-        initializer_range=0.15,
-    )
-    theirs = LlamaForCausalLM(config).eval()
-    theirs.save_pretrained(tmp_path)
-    tiny_tokenizer.save(tmp_path, 64)
-    model, ids = load_model(tmp_path, CPU).model, random_ids(4, TIME)
-    is_real = torch.arange(TIME) >= PADDING[:, None]
-    positions = (is_real.cumsum(1) - 1).clamp(min=0)
-    expected = theirs(ids, attention_mask=is_real.long(), position_ids=positions).logits
-    difference = (model(ids, padding=PADDING) - expected).abs().amax(-1)
-    assert difference[is_real].max() < 1e-4
 
 
 def test_without_padding_no_mask_is_built(

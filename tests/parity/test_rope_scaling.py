@@ -1,21 +1,16 @@
-"""Stretched rotations: transformers' frequencies, their spellings, and a text that grows long."""
-
-from pathlib import Path
+"""Stretched rotations: transformers' frequencies, and their spellings."""
 
 import pytest
 import torch
-from transformers import LlamaConfig, Phi3Config, Phi3ForCausalLM
+from transformers import LlamaConfig, Phi3Config
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
-from tests.samples import CPU, iter_choices, random_ids
-from tissu_core.checkpoint.model_directory import load_model
-from tissu_core.config.decoding import DecodingConfig
+from tests.samples import CPU
 from tissu_core.config.model import ModelConfig
 from tissu_core.config.rope import RopeScaling
 from tissu_core.errors import ConfigError
 from tissu_core.layers.rope import rope_tables
 from tissu_core.models.families import family_of
-from tissu_core.text.tokenizer import Tokenizer
 
 LONG = {"short_factor": [1.0, 1.5, 2.0, 2.5] * 4, "long_factor": [1.0, 3.0, 6.0, 12.0] * 4}
 SCALINGS = {
@@ -95,30 +90,6 @@ def test_every_spelling_is_read_alike_and_written_so_that_it_comes_back(name: st
         family = family_of({"model_type": model_type})
         speaks = model_type == "tissu" or (model_type == "phi3") == ("longrope" in name)
         assert family.expresses(config) == speaks, model_type
-
-
-def test_a_text_that_grows_long_is_read_anew(tiny_tokenizer: Tokenizer, tmp_path: Path) -> None:
-    """Longrope turns all keys otherwise once a text passes the original length."""
-    config = Phi3Config(
-        **SIZES | {"max_position_embeddings": 64, "original_max_position_embeddings": 16},
-        rope_parameters={"rope_type": "longrope", "rope_theta": 10_000.0, **LONG},
-        initializer_range=0.15,
-        eos_token_id=None,
-        pad_token_id=1,
-    )
-    theirs = Phi3ForCausalLM(config).eval()
-    theirs.save_pretrained(tmp_path)
-    tiny_tokenizer.save(tmp_path, 64)
-    model = load_model(tmp_path, CPU).model
-    prompt = random_ids(1, 10, seed=4)
-    ours = [
-        c.token_id for c in iter_choices(model, prompt[0].tolist(), DecodingConfig(greedy=True), 40)
-    ]
-    plain = prompt
-    with torch.no_grad():
-        for _ in range(40):
-            plain = torch.cat([plain, theirs(plain, use_cache=False).logits[:, -1:].argmax(-1)], 1)
-    assert ours == plain[0, 10:].tolist()
 
 
 @pytest.mark.parametrize(

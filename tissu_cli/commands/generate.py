@@ -40,8 +40,9 @@ def generate(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Continue every prompt of a file, one a line, or .jsonl with a prompt, whose "
-            "other keys are passed on; blank lines are passed over. Prints JSON lines in order.",
+            help="Continue every prompt of a file, one a line, or .jsonl with a prompt, or with "
+            "messages to answer; other keys are passed on, blank lines passed over. Prints JSON "
+            "lines in order.",
             rich_help_panel=_MANY,
         ),
     ] = None,

@@ -13,6 +13,15 @@ def count(number: float) -> str:
     return f"{number:g}" if number == int(number) else f"{number:.3g}"
 
 
+def part_of(part: int | None, whole: int) -> str:
+    """A count, and before it how many of it count, where not all do.
+
+    >>> part_of(300, 4000), part_of(None, 4000)
+    ('300 of 4k', '4k')
+    """
+    return count(whole) if part is None else f"{count(part)} of {count(whole)}"
+
+
 def size(num_bytes: float) -> str:
     """Bytes in decimal units.
 

@@ -43,11 +43,13 @@ def _facts(run: "RunEntry", events: Sequence[TrainEvent]) -> list[tuple[str, obj
         ("took", numbers.duration(facts.elapsed_seconds)),
     ]
     if plan is not None:
+        parameters = numbers.part_of(plan.learning_parameters, plan.num_parameters)
         rows += [
-            ("model", f"{plan.model}, {numbers.count(plan.num_parameters)} parameters"),
+            ("model", f"{plan.model}, {parameters} parameters"),
             ("vocabulary", f"{plan.vocab_size:,} tokens, context {plan.context_tokens}"),
             ("optimizer", f"{plan.optimizer} at {plan.learning_rate:.3g}, {plan.precision}"),
             ("machine", plan.device),
+            ("because", "; ".join(plan.reasons)),
         ]
     if facts.loss is not None:
         rows.append(("training loss", f"{facts.loss:.4f} nats per token"))

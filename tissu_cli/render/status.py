@@ -38,6 +38,7 @@ def narrated(
             case FileSkipped():
                 skipped.append(event)
             case Noticed():
+                status.clear()
                 say(event.text, "yellow" if event.level == "warning" else "")
             case _:
                 status.clear()

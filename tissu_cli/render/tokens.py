@@ -62,11 +62,10 @@ def learned(shown: "ConversationShown", *, is_coloured: bool, has_ids: bool) -> 
     drawn = Text(overflow="fold")
     for token, id, is_learned in zip(shown.tokens, shown.ids, shown.mask, strict=True):
         safe = sanitize_line(token)
+        break_after = "\n" * safe.count("\u240a")
         safe = f"{safe}:{id}" if has_ids else safe
         if not is_coloured:
             safe = f"[{safe}]" if is_learned else f"|{safe}"
-        safe = safe.replace("\u240a", "\u240a\n")
         drawn.append(safe, style="bold green" if is_learned else "dim")
-        if has_ids:
-            drawn.append(" ")
+        drawn.append(break_after or (" " if has_ids else ""))
     return drawn

@@ -126,12 +126,14 @@ class TrainPanel:
             skipped = sum(self.skips.values())
             return [Text(f"{skipped} files and folders skipped" if skipped else "", _LABEL)]
         p = self.planned
+        parameters = numbers.part_of(p.learning_parameters, p.num_parameters)
         model = (
-            f"{p.model} · {numbers.count(p.num_parameters)} parameters · vocabulary "
-            f"{p.vocab_size:,} · context {p.context_tokens}"
+            f"{p.model} · {parameters} parameters · vocabulary {p.vocab_size:,} · context "
+            f"{p.context_tokens}"
         )
+        tokens = numbers.part_of(p.learned_tokens, p.train_tokens)
         data = (
-            f"{numbers.count(p.train_tokens)} tokens, seen {p.passes:.2g}x · "
+            f"{tokens} tokens, {p.passes:.2g}x · "
             f"{numbers.count(p.batch_tokens)} a step · {p.optimizer} {p.learning_rate:.3g} · "
             f"{p.precision}, {p.device}"
         )
@@ -228,7 +230,7 @@ class TrainPanel:
         rows: list[RenderableType] = []
         if self.sample is not None:
             body = Text().append("sample ", _LABEL)
-            body.append(_one_line(self.sample.prompt), "bold")
+            body.append(_end_of(_one_line(self.sample.prompt), width // 2), "bold")
             body.append(_one_line(self.sample.text))
             body.truncate(2 * width, overflow="ellipsis")
             rows.append(body)
@@ -271,6 +273,10 @@ def _line(text: str, width: int, style: str = "") -> Text:
 
 def _one_line(text: str) -> str:
     return sanitize(text).replace("\n", "⏎").replace("\t", " ")
+
+
+def _end_of(text: str, width: int) -> str:
+    return text if len(text) <= width else f"…{text[1 - width :]}"
 
 
 def _overlay(dot: str, line: str) -> tuple[str, str]:

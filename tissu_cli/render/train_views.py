@@ -189,10 +189,13 @@ class Silence:
 def plan_line(event: Planned) -> str:
     """What was chosen, in one line."""
     steps = f"about {event.steps:,}" if event.is_timed else f"{event.steps:,}"
+    parameters = numbers.part_of(event.learning_parameters, event.num_parameters)
+    learned = event.learned_tokens
+    share = "" if learned is None else f" ({numbers.count(learned)} of them learned)"
     return (
-        f"{event.model}, {numbers.count(event.num_parameters)} parameters, vocabulary "
+        f"{event.model}, {parameters} parameters, vocabulary "
         f"{event.vocab_size}, context {event.context_tokens}; "
-        f"{numbers.count(event.train_tokens)} training tokens seen {event.passes:.2g} times in "
-        f"{steps} steps of {event.batch_tokens:,} tokens, about {event.minutes:.1f} min; "
+        f"{numbers.count(event.train_tokens)} training tokens{share} seen {event.passes:.2g} "
+        f"times in {steps} steps of {event.batch_tokens:,} tokens, about {event.minutes:.1f} min; "
         f"{event.optimizer} at {event.learning_rate:.3g}, {event.precision} on {event.device}"
     )

@@ -54,7 +54,7 @@ class LoadedModel:
     notices: tuple[Noticed, ...] = ()
     """What a person should know of what was read."""
     family: Family | None = None
-    """Whose layout its files have, if they say."""
+    """Whose layout it is written in, if its files say."""
 
 
 def write_model_files(
@@ -157,9 +157,11 @@ def load_model(path: Path, device: torch.device) -> LoadedModel:
     family = family_of(stored.table)
     _fill(model, family.from_file(tensors, config), path)
     tokenizer = load_tokenizer(path)
+    _check_vocabulary(tokenizer, config.vocab_size, path)
     end_ids = tokenizer.end_ids | {*stored.end_ids()}
     model = model.to(device).eval()
-    return LoadedModel(model, tokenizer, path, end_ids, family.notices(tensors), family)
+    notices, written = family.notices(tensors), family.written or family
+    return LoadedModel(model, tokenizer, path, end_ids, notices, written)
 
 
 def _require_room(tensors: Iterable[TensorFacts], path: Path, device: torch.device) -> None:
@@ -207,10 +209,11 @@ def build_layers(table: dict[str, Any], config: ModelConfig, directory: Path) ->
     if packing is None:
         return build_empty(config)
     if packing != INT8:
+        named = packing.get("quant_method", packing) if isinstance(packing, dict) else packing
         raise InputError(
-            f"{file_of(directory, CONFIG_FILE)} has weights packed as {packing!r}; this version "
-            f"reads {INT8!r}",
-            hint="use a copy of the model that is not quantized",
+            f"{file_of(directory, CONFIG_FILE)} has weights packed by {str(named)[:80]}; this "
+            "version reads its own int8 and the kinds of GGUF",
+            hint="use the model it was made from, or a GGUF of it",
         )
     return use_int8_layers(build_empty(config))
 
@@ -264,6 +267,21 @@ def from_hugging_face(table: dict[str, Any], directory: Path) -> ModelConfig:
         raise InputError(f"{path} {error}", hint="use another model") from error
     except (ConfigError, TypeError, ArithmeticError) as error:
         raise InputError(f"{path}: {error}", hint="use another model") from error
+
+
+def _check_vocabulary(tokenizer: Tokenizer, num_rows: int, path: Path) -> None:
+    """Refuse ids without an embedding, but for control tokens that no text begins or ends with.
+
+    Gemma 3's smallest has one such, for pictures.
+    """
+    if tokenizer.vocab_size > num_rows and (
+        any(tokenizer.pieces[num_rows:]) or max(tokenizer.end_ids) >= num_rows
+    ):
+        raise InputError(
+            f"{path} has embeddings of {num_rows:,} tokens, and its tokenizer has "
+            f"{tokenizer.vocab_size:,}",
+            hint="put the tokenizer that the model was trained with beside it",
+        )
 
 
 def _check_tensors(

@@ -32,7 +32,7 @@ class Note(StrEnum):
     MARKED = "{} files are UTF-16 or UTF-32 by their byte order mark"
     REPLACED = "{} characters that could not be decoded became U+FFFD"
     LONG_LINE = "{} files have a line of over a megabyte, which is cut"
-    CHATS = "{} files hold conversations"
+    CHATS = "files of conversations: {}"
 
 
 class UndecodableError(NotTextError):

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from tissu_core.data.corpus import BAD_LINE_SHARE, unchanged
 from tissu_core.data.documents import iter_conversation_lines
@@ -102,7 +103,7 @@ def parse_conversation(line: str | None) -> list[Message]:
         UnusableError: If it is none, has another role, or nothing that the assistant says.
     """
     try:
-        turns = [_parse_turn(turn) for turn in json.loads(line or "")["messages"]]
+        turns = [parse_turn(turn) for turn in json.loads(line or "")["messages"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnusableError(_MALFORMED) from error
     if all(turn.role != "assistant" for turn in turns):
@@ -110,7 +111,13 @@ def parse_conversation(line: str | None) -> list[Message]:
     return turns
 
 
-def _parse_turn(turn: dict[str, object]) -> Message:
+def parse_turn(turn: Any) -> Message:
+    """One turn of a line.
+
+    Raises:
+        UnusableError: If it is of another role, or not text.
+        KeyError, TypeError, ValueError: If it is no turn.
+    """
     role, content = turn["role"], turn["content"]
     if role not in _ROLES:
         raise UnusableError(f"with a role that is not {', '.join(_ROLES)}")
@@ -119,7 +126,7 @@ def _parse_turn(turn: dict[str, object]) -> Message:
     if not isinstance(content, str):
         raise UnusableError("with content that is no text")
     content.encode()  # JSON can spell half a surrogate pair, which is no text
-    return Message(role=role, content=content)  # type: ignore[arg-type]
+    return Message(role=role, content=content)
 
 
 def _encode(tokenizer: Tokenizer, turns: list[Message]) -> tuple[list[int], list[bool]]:

@@ -55,7 +55,10 @@ def prepare(
         yield Noticed(
             level="info", text=f"the tokens of this text are at hand ({directory.name[:8]})"
         )
-        return TokenShards(directory)
+        shards = TokenShards(directory)
+        for text in shards.facts.get("warnings", ()):
+            yield Noticed(level="warning", text=text)
+        return shards
     remove_leftovers(directory.parent)
     facts: dict[str, object] = {"kind": "tokens", "asked_vocab_size": vocabulary.vocab_size}
     with sealed_directory(directory, facts) as temporary:
@@ -133,7 +136,8 @@ def _tokenize(
                 stage="tokenising", done=min(read, total), total=total, unit="bytes"
             )
     writer.close()
-    yield from left_out.judge(writer.num_documents)
+    warnings = list(left_out.judge(writer.num_documents))
+    yield from warnings
     if not writer.num_documents:
         raise InputError("the files hold no letter of text", hint="name a folder with text files")
     known = {
@@ -148,6 +152,7 @@ def _tokenize(
         "num_documents": writer.num_documents,
         "text_bytes": read,
         "vocab_size": tokenizer.vocab_size,
+        "warnings": [warning.text for warning in warnings],
     }
 
 

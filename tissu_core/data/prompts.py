@@ -1,4 +1,4 @@
-"""Prompts in a file: one a line, or an object with a ``prompt`` in each line of JSON."""
+"""Prompts in a file: a text a line, or in each line of JSON a ``prompt`` or ``messages``."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,23 +8,48 @@ from typing import Any
 
 from tissu_core.config.data import ReadingConfig
 from tissu_core.data.characters import iter_characters
+from tissu_core.data.chats import UnusableError, parse_turn
 from tissu_core.data.documents import kind_of
 from tissu_core.data.json_lines import LONGEST_LINE, iter_lines
 from tissu_core.data.packed import NotTextError, open_plain
 from tissu_core.data.sources import check_paths
 from tissu_core.errors import InputError
+from tissu_core.text.chat_template import Message
 
-KEY = "prompt"
+TEXT_KEY, CHAT_KEY = "prompt", "messages"
 ADDED_KEYS = ("text", "tokens", "reason", "error")
 """What a line of the output says of its prompt."""
+_NOUNS = {TEXT_KEY: "text", CHAT_KEY: "list"}
+_HINT = f'{{"{TEXT_KEY}": "..."}}, or {{"{CHAT_KEY}": [{{"role": "user", "content": "..."}}]}}'
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A text to continue, and what its line holds beside it, which is passed on."""
+    """A text to continue or turns to answer, as in the file, and what is passed on beside them."""
 
-    text: str
+    given: str | list[Any]
     carried: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """What a line of JSON calls it."""
+        return TEXT_KEY if isinstance(self.given, str) else CHAT_KEY
+
+    def read(self) -> str | list[Message]:
+        """The text, or the turns, of which the last is not the assistant's.
+
+        Raises:
+            UnusableError: If the turns are no conversation.
+        """
+        if isinstance(self.given, str):
+            return self.given
+        try:
+            turns = [parse_turn(turn) for turn in self.given]
+        except (KeyError, TypeError) as error:
+            raise UnusableError("that are not each a role and a content") from error
+        if not turns or turns[-1].role == "assistant":
+            raise UnusableError("with nothing to answer")
+        return turns
 
 
 def iter_prompts(path: Path) -> Iterator[Prompt]:
@@ -59,14 +84,21 @@ def _parse(line: str, where: str) -> Prompt:
         # JSON can spell half a surrogate pair, and Python's reads NaN; neither can be passed on.
         json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is not JSON: {error}", hint=f'{{"{KEY}": "..."}}') from error
-    text = record.pop(KEY, None) if isinstance(record, dict) else None
-    if not isinstance(text, str):
-        raise InputError(f"{where} has no text named {KEY}", hint=f'{{"{KEY}": "..."}}')
+        raise InputError(f"{where} is not JSON: {error}", hint=_HINT) from error
+    is_chat = isinstance(record, dict) and TEXT_KEY not in record and CHAT_KEY in record
+    key, kind = (CHAT_KEY, list) if is_chat else (TEXT_KEY, str)
+    given = record.pop(key, None) if isinstance(record, dict) else None
+    if not isinstance(given, kind):
+        raise InputError(f"{where} has no {_NOUNS[key]} named {key}", hint=_HINT)
     for name in ADDED_KEYS:
         if name in record:
             raise InputError(
                 f"{where} has a {name!r}, which the output says of the reply",
                 hint=f"another name for {name!r}",
             )
-    return Prompt(text, record)
+    prompt = Prompt(given, record)
+    try:
+        prompt.read()
+    except UnusableError as error:
+        raise InputError(f"{where} has messages {error}", hint=_HINT) from error
+    return prompt

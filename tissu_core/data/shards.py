@@ -96,6 +96,13 @@ class TokenShards:
             return self._cut_longest(wanted)
         return Spans(starts[~chosen], lengths[~chosen]), Spans(starts[chosen], lengths[chosen])
 
+    def num_learned(self, spans: Spans) -> int | None:
+        """How many tokens of these whole conversations are to be learned; None of text."""
+        if self.targets is None:
+            return None
+        counts = np.add.reduceat(self.targets, self.documents.starts, dtype=np.int64)
+        return int(counts[np.isin(self.documents.starts, spans.starts)].sum())
+
     def _cut_longest(self, wanted: int) -> tuple[Spans, Spans]:
         starts, lengths = self.documents.starts, self.documents.lengths.copy()
         longest = int(lengths.argmax())

@@ -19,6 +19,7 @@ from tissu_core.models.build import build_model
 from tissu_core.runs.assembly import Assembly
 from tissu_core.runs.frozen import freeze_matching
 from tissu_core.runs.stored_run import DataSeam
+from tissu_core.text.conversation import with_chat_template
 from tissu_core.text.tokenizer import Tokenizer
 from tissu_core.training.optim import build_optimizer
 
@@ -53,7 +54,9 @@ def assemble_tuned(
     device: torch.device,
 ) -> Assembly:
     """A run at step 0 with the weights of a model that has learned before."""
-    tokenizer = Tokenizer.load(shards.directory)  # with the template its conversations are in
+    tokenizer = loaded.tokenizer
+    if shards.targets is not None:
+        tokenizer = with_chat_template(tokenizer)
     loaded = replace(
         loaded,
         model=loaded.model.to(device),

@@ -212,7 +212,8 @@ def _refuse_unsaved(run: Path) -> Path:
 
 def _model_of_run(run: Path) -> Path | None:
     store = CheckpointStore(run / CHECKPOINTS)
-    pointed = [store.pointed("best"), store.pointed("last"), *reversed(store.steps())]
+    # The best of a run that has just begun is what it began with.
+    pointed = [store.pointed("best") or None, store.pointed("last"), *reversed(store.steps())]
     for path in (run / MODEL, *(store.path_of(step) for step in pointed if step is not None)):
         if is_sealed(path):
             return path

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tissu_core.config.runs import GenerateRun
-from tissu_core.data.prompts import KEY, Prompt, iter_prompts
+from tissu_core.data.prompts import Prompt, iter_prompts
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.events import GenerateEvent, Noticed, TokenGenerated
 from tissu_core.runs.catalog import find_model
 from tissu_core.storage import append_text, guard_write
+from tissu_core.text.chat_template import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +46,11 @@ def complete_prompts(
     *,
     is_resumed: bool = False,
 ) -> Iterator[CompletionEvent]:
-    """Continue each prompt of a file, several at once; write the lines to ``out``, if given.
+    """Continue or answer each prompt of a file, several at once, in lines of ``out``, if given.
 
-    The line of a prompt that fills the context holds an error instead of a text. ``stop`` gives up
-    what is under way. ``is_resumed`` keeps the finished lines of ``out`` and goes on behind them.
+    The line of a prompt that fills the context, or that the model's template refuses, holds an
+    error instead of a text. ``stop`` gives up what is under way. ``is_resumed`` keeps the finished
+    lines of ``out`` and goes on behind them.
 
     Raises:
         InputError: If a line is bad, before any work; if there is no prompt, or none that fits; if
@@ -67,7 +69,7 @@ def complete_prompts(
     session = open_chat(model, run.machine)
     work = _Work(len(finished), total)
     replies = session.complete_all(
-        work.texts(path), run.decoding, run.prompts.batch_size, stop, work.refuse
+        work.prompts(path), run.decoding, run.prompts.batch_size, stop, work.refuse
     )
     for event in work.events(replies):
         if isinstance(event, PromptCompleted):
@@ -75,15 +77,14 @@ def complete_prompts(
             if out is not None:
                 append_text(out, json.dumps(event.record, ensure_ascii=False) + "\n")
         yield event
-    context = f"the model's context of {session.context_tokens:,} tokens"
     if failed == total:
         raise InputError(
-            f"every prompt of {path} fills {context}",
-            safe="a line for each, which says how long it is",
+            f"none of the prompts of {path} has a reply",
+            safe="a line for each, which says why",
             hint="shorter prompts, or a model with a longer context",
         )
     if failed:
-        text = f"{failed:,} of {total:,} prompts fill {context}: their lines hold an error"
+        text = f"{failed:,} of {total:,} prompts have no reply: their lines hold an error"
         yield Noticed(level="warning", text=text)
 
 
@@ -97,12 +98,12 @@ class _Work:
         self._waiting: dict[int, dict[str, Any]] = {}
         self._began = time.perf_counter()
 
-    def texts(self, path: Path) -> Iterator[tuple[int, str]]:
+    def prompts(self, path: Path) -> Iterator[tuple[int, str | list[Message]]]:
         """The prompts that are not done, read when there is room for them."""
         for index, prompt in enumerate(iter_prompts(path)):
             if index >= self._first:
                 self._under_way[index] = prompt
-                yield index, prompt.text
+                yield index, prompt.read()
 
     def refuse(self, index: int, error: InputError) -> None:
         """A prompt that cannot be continued is done."""
@@ -123,7 +124,7 @@ class _Work:
 
     def _finish(self, index: int, **facts: Any) -> None:
         prompt = self._under_way.pop(index)
-        self._waiting[index] = {KEY: prompt.text, **facts, **prompt.carried}
+        self._waiting[index] = {prompt.key: prompt.given, **facts, **prompt.carried}
 
     def _in_turn(self) -> Iterator[PromptCompleted | CompletionsAdvanced]:
         while self._done in self._waiting:
@@ -170,5 +171,5 @@ def _beginnings(prompt: Prompt | None) -> list[bytes]:
     """How the line of a prompt begins, with a text and with an error."""
     if prompt is None:
         return []
-    start = json.dumps({KEY: prompt.text}, ensure_ascii=False).removesuffix("}")
+    start = json.dumps({prompt.key: prompt.given}, ensure_ascii=False).removesuffix("}")
     return [f'{start}, "{name}": '.encode() for name in ("text", "error")]

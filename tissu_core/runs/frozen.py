@@ -28,6 +28,18 @@ def freeze_matching(model: Decoder, patterns: str) -> None:
         )
 
 
+def num_learning(config: ModelConfig, patterns: str) -> int | None:
+    """How many parameters the patterns leave to learn; None without any.
+
+    Raises:
+        ConfigError: As ``freeze_matching`` does.
+    """
+    if not patterns:
+        return None
+    model = _empty(config, patterns)
+    return sum(each.numel() for each in model.parameters() if each.requires_grad)
+
+
 def frozen_notices(config: ModelConfig, patterns: str) -> Iterator[Noticed]:
     """Say how much stays as it is.
 
@@ -36,8 +48,7 @@ def frozen_notices(config: ModelConfig, patterns: str) -> Iterator[Noticed]:
     """
     if not patterns:
         return
-    model = build_empty(config)
-    freeze_matching(model, patterns)
+    model = _empty(config, patterns)
     sizes = [(each.numel(), each.requires_grad) for each in model.parameters()]
     frozen = [size for size, is_learning in sizes if not is_learning]
     text = (
@@ -47,3 +58,9 @@ def frozen_notices(config: ModelConfig, patterns: str) -> Iterator[Noticed]:
     if config.tie_word_embeddings and not model.lm_head.weight.requires_grad:
         text += "; embedding and head are one matrix, and frozen together"
     yield Noticed(level="info", text=text)
+
+
+def _empty(config: ModelConfig, patterns: str) -> Decoder:
+    model = build_empty(config)
+    freeze_matching(model, patterns)
+    return model

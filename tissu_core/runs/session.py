@@ -128,16 +128,16 @@ class ChatSession:
 
     def complete_all(
         self,
-        prompts: Iterable[tuple[int, str]],
+        prompts: Iterable[tuple[int, str | Sequence[Message]]],
         settings: DecodingConfig,
         batch_size: int,
         stop: threading.Event,
         on_refused: Callable[[int, InputError], None],
     ) -> Iterator[tuple[int, GenerateEvent]]:
-        """Continue many numbered texts, ``batch_size`` at once, each as if it were alone.
+        """Continue texts or answer conversations, ``batch_size`` at once, each as if alone.
 
-        Events come with the number of their text. One that fills the context goes to
-        ``on_refused``; ``stop`` gives up those under way.
+        Events come with the number of their prompt. One that fills the context, or that the
+        template refuses, goes to ``on_refused``; ``stop`` gives up those under way.
         """
         from tissu_core.decoding.generate import generate_all
         from tissu_core.decoding.reply import Reply
@@ -146,9 +146,12 @@ class ChatSession:
         context = self.context_tokens
 
         def replies() -> Iterator[Reply]:
-            for index, text in prompts:
-                ids = self._text_ids(text)
+            for index, prompt in prompts:
                 try:
+                    if isinstance(prompt, str):
+                        ids, is_text = self._text_ids(prompt), True
+                    else:
+                        ids, is_text = self.prompt_ids(prompt), not self.has_template
                     reply = Reply(
                         tokenizer,
                         ids,
@@ -156,7 +159,7 @@ class ChatSession:
                         context,
                         end_ids=end_ids,
                         index=index,
-                        is_healed=True,
+                        is_healed=is_text,
                     )
                 except InputError as error:
                     on_refused(index, error)

@@ -135,28 +135,10 @@ def plan_run(
     run: TrainRun, shards: TokenShards, given: ModelConfig | None = None
 ) -> tuple[Plan, Planned]:
     """Choose what is open, for this machine and these tokens; ``given`` goes on learning."""
-    from tissu_core.runtime.device import (
-        default_threads,
-        describe_device,
-        measure_flops,
-        resolve_device,
-    )
-    from tissu_core.runtime.memory import free_bytes
-    from tissu_core.runtime.precision import DTYPES, resolve_precision
+    from tissu_core.runs.frozen import num_learning
+    from tissu_core.runtime.device import describe_device, resolve_device
 
-    device = resolve_device(run.machine.device)
-    precision = resolve_precision(run.machine.precision, device)
-    threads = run.machine.threads or default_threads()
-    run = replace(
-        run,
-        machine=replace(run.machine, device=device.type, precision=precision, threads=threads),
-    )
-    set_up_machine(run)
-    machine = Machine(
-        device=device.type,
-        flops=measure_flops(device, DTYPES[precision]),
-        free_bytes=free_bytes(device),
-    )
+    run, machine = _on_this_machine(run)
     train_spans, validation_spans = shards.split(run.data.validation_fraction)
     run, num_tokens = _fit_windows(run, shards, train_spans)
     plan = make_plan(run, machine, num_tokens, shards.facts["vocab_size"], given)
@@ -185,10 +167,34 @@ def plan_run(
         passes=plan.passes,
         optimizer=optimizer.name,
         learning_rate=optimizer.learning_rate,
-        device=describe_device(device),
-        precision=precision,
+        device=describe_device(resolve_device(machine.device)),
+        precision=run.machine.precision,
         reasons=plan.reasons,
+        learned_tokens=shards.num_learned(train_spans),
+        learning_parameters=num_learning(plan.model, run.tuning.freeze),
     )
+
+
+def _on_this_machine(run: TrainRun) -> tuple[TrainRun, Machine]:
+    """The run with its device, precision and threads, which from now on are in use."""
+    from tissu_core.runtime.device import default_threads, measure_flops, resolve_device
+    from tissu_core.runtime.memory import free_bytes
+    from tissu_core.runtime.precision import DTYPES, resolve_precision
+
+    device = resolve_device(run.machine.device)
+    precision = resolve_precision(run.machine.precision, device)
+    threads = run.machine.threads or default_threads()
+    run = replace(
+        run,
+        machine=replace(run.machine, device=device.type, precision=precision, threads=threads),
+    )
+    set_up_machine(run)
+    machine = Machine(
+        device=device.type,
+        flops=measure_flops(device, DTYPES[precision]),
+        free_bytes=free_bytes(device),
+    )
+    return run, machine
 
 
 def _settled(optimizer: OptimizerConfig, width: int, *, is_tuning: bool) -> OptimizerConfig:

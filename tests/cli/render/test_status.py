@@ -4,8 +4,8 @@ import re
 import pytest
 
 from tissu_cli.render import status as module
-from tissu_cli.render.status import StatusLine
-from tissu_core.events import StageAdvanced
+from tissu_cli.render.status import StatusLine, narrated
+from tissu_core.events import Noticed, StageAdvanced
 
 
 class Clock:
@@ -52,3 +52,17 @@ def test_the_time_left_follows_from_the_pace_of_the_stage(
 def test_without_a_total_nothing_is_foreseen(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(clock, monkeypatch, [(0, "reading", 1, 0), (5, "reading", 9, 0)])
     assert all("left" not in line for line in lines)
+
+
+def test_what_is_noticed_begins_a_line_of_its_own(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stderr = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stderr)
+    line = StatusLine()
+    events = [
+        StageAdvanced(stage="reading", done=1, total=0, unit="files"),
+        Noticed(level="info", text="one is empty"),
+    ]
+    assert list(narrated(events, line)) == []
+    assert "\r\x1b[Kone is empty" in stderr.getvalue()

@@ -100,6 +100,28 @@ def test_every_frame_fits_the_terminal(width: int, height: int) -> None:
         assert len(lines) <= max(1, height - 1)  # the cursor's line is below a live display
 
 
+def test_the_panel_of_a_tuned_model_says_how_much_learns_and_shows_the_reply() -> None:
+    panel = TrainPanel(clock=lambda: 100.0)
+    panel.take(
+        planned(
+            model="30 layers x 576",
+            num_parameters=134_515_008,
+            learning_parameters=106_203_456,
+            vocab_size=49_152,
+            train_tokens=8910,
+            learned_tokens=2070,
+            learning_rate=1e-4,
+            optimizer="adamw",
+        )
+    )
+    panel.take(step(1, 3.0))
+    panel.take(SampleGenerated(step=0, prompt="You are helpful. " * 20, text="Coal is black."))
+    text = draw(panel, 80, 24)
+    for part in ("106M of 135M parameters", "context 256", "2.07k of 8.91k tokens, 0.6x"):
+        assert part in text
+    assert "…" in text and "Coal is black." in " ".join(text.replace("│", " ").split())
+
+
 def test_the_panel_shows_what_a_person_looks_for() -> None:
     panel = TrainPanel(clock=lambda: 100.0)
     for event in whole_run():

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer as Backend
 
 from tests.samples import CPU, make_config, make_model, random_ids
 from tissu_core.checkpoint.model_directory import (
@@ -143,6 +144,23 @@ def test_a_missing_number_is_named(missing: str) -> None:
 def test_configuration_round_trips() -> None:
     config = make_config(rope_theta=123.0, tie_word_embeddings=True, norm_eps=1e-5)
     assert from_hugging_face(to_hugging_face(config, 0), Path("somewhere")) == config
+
+
+def test_a_tokenizer_of_more_tokens_than_embeddings_is_refused(
+    tmp_path: Path, tiny_tokenizer: Tokenizer
+) -> None:
+    write_model_files(tmp_path, make_model(make_config(vocab_size=300)), tiny_tokenizer)
+    with pytest.raises(InputError, match="embeddings of 300 tokens, and its tokenizer has 320"):
+        load_model(tmp_path, CPU)
+
+
+def test_a_control_token_without_an_embedding_is_none_of_the_texts(
+    tmp_path: Path, tiny_tokenizer: Tokenizer
+) -> None:
+    more = Tokenizer(Backend.from_str(tiny_tokenizer.backend.to_str()))
+    more.backend.add_special_tokens(["<image>"])
+    write_model_files(tmp_path, make_model(make_config()), more)
+    assert load_model(tmp_path, CPU).tokenizer.vocab_size == 321
 
 
 def test_end_tokens_of_the_generation_settings_are_heard(directory: Path) -> None:

@@ -116,7 +116,7 @@ class Trap:
         ({"config": np.array(3)}, "holds a config of int64"),
         ({"config": np.array("{")}, "not JSON"),
         ({"config": np.array("[]")}, "not a JSON object"),
-        ({"config": np.array("{}")}, "None model"),
+        ({"config": np.array("{}")}, "names no model_type"),
         ({}, "has no config.json"),
         ({"config": np.array([Trap()], dtype=object)}, "config as Python objects"),
     ],

@@ -117,14 +117,21 @@ def test_lines_left_out_are_counted_and_the_first_is_named(
     path = write(tmp_path / "a.jsonl", line(ASKS, SAYS), long, "", tool, tool)
     shards, said = prepared(path, tiny_tokenizer)
     assert shards.facts["num_documents"] == 1
+    assert shards.targets is not None
+    assert shards.num_learned(shards.documents) == int(shards.targets.sum())
     assert any("1 longer than 100 tokens" in text and f"{path}:2" in text for text in said)
     assert any("2 with a role" in text and f"{path}:4" in text for text in said)
+    assert prepared(path, tiny_tokenizer)[1] == said, "also where the tokens are at hand"
 
 
 def test_broken_lines_end_it_when_they_are_many(tmp_path: Path, tiny_tokenizer: Tokenizer) -> None:
     good = [line(ASKS, SAYS)] * 120
     shards, said = prepared(write(tmp_path / "a.jsonl", *good, "{"), tiny_tokenizer)
     assert shards.facts["num_documents"] == 120 and "a.jsonl:121" in said[0]
+    assert shards.targets is not None
+    for part in shards.split(0.2):
+        share = len(part.lengths) / 120
+        assert shards.num_learned(part) == share * int(shards.targets.sum())
     with pytest.raises(InputError, match=r"b\.jsonl:2"):
         prepared(write(tmp_path / "b.jsonl", good[0], "{"), tiny_tokenizer)
 

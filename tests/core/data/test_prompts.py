@@ -1,4 +1,5 @@
 import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from tissu_core.data.json_lines import LONGEST_LINE
 from tissu_core.data.prompts import Prompt, iter_prompts
 from tissu_core.errors import InputError
+from tissu_core.text.chat_template import Message
 
 
 def read(path: Path, data: bytes) -> list[Prompt]:
@@ -14,7 +16,7 @@ def read(path: Path, data: bytes) -> list[Prompt]:
 
 
 def texts(path: Path, data: bytes) -> list[str]:
-    return [prompt.text for prompt in read(path, data)]
+    return [prompt.given for prompt in read(path, data)]
 
 
 def test_lines_keep_their_white_space_and_blank_ones_are_passed_over(tmp_path: Path) -> None:
@@ -38,3 +40,14 @@ def test_lines_of_json_carry_their_other_keys(tmp_path: Path) -> None:
 def test_what_holds_no_prompts_is_named(tmp_path: Path, data: bytes, words: str) -> None:
     with pytest.raises(InputError, match=f"a.txt.*{words}"):
         read(tmp_path / "a.txt", data)
+
+
+def test_conversations_are_passed_on_as_they_are_and_read_as_turns(tmp_path: Path) -> None:
+    turns = [{"role": "system", "content": "b"}, {"role": "user", "content": "c", "name": "d"}]
+    line = json.dumps({"messages": turns, "id": 1}).encode()
+    (prompt,) = read(tmp_path / "a.jsonl", line)
+    assert (prompt.key, prompt.given, prompt.carried) == ("messages", turns, {"id": 1})
+    assert prompt.read() == [
+        Message(role="system", content="b"),
+        Message(role="user", content="c"),
+    ]

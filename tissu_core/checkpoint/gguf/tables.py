@@ -12,12 +12,25 @@ _LLAMA3 = {
     "original_max_position_embeddings": 8192,
 }
 """Of every Llama 3.1 to 3.3; a GGUF file holds only what follows from them."""
+_TURNS = ("fast", "slow")
+_NOT_COMPUTED = (
+    "attention.scale",
+    "embedding_scale",
+    "residual_scale",
+    "logit_scale",
+    "rope.scaling.yarn_ext_factor",
+    "rope.scaling.yarn_attn_factor",
+    "rope.scaling.yarn_log_multiplier",
+)
+"""What other architectures' files say, and would change the result."""
 
 
 def llama(facts: Facts) -> Table:
-    """Llama, Mistral and what else has their shape; Mixtral, where there are experts."""
+    """Llama and what else has its shape; Mixtral, where there are experts; Mistral, by a window."""
     if facts.get("expert_count"):
         return _mixtral(facts)
+    if _window(facts) is not None:
+        return {**_shared(facts), "model_type": "mistral", "sliding_window": _window(facts)}
     biases = {
         "attention_bias": facts.has_tensor("blk.0.attn_q.bias"),
         "mlp_bias": facts.has_tensor("blk.0.ffn_up.bias"),
@@ -29,6 +42,7 @@ def _mixtral(facts: Facts) -> Table:
     experts = {
         "num_local_experts": facts.experts(),
         "num_experts_per_tok": facts.count("expert_used_count"),
+        "sliding_window": _window(facts),
     }
     return {**_shared(facts), "model_type": "mixtral", **experts}
 
@@ -51,7 +65,9 @@ def smollm3(facts: Facts) -> Table:
 
 def phi3(facts: Facts) -> Table:
     """Phi-3, with long-context factors where the file has them."""
-    table = {**_shared(facts), "model_type": "phi3", "sliding_window": _window(facts)}
+    table = {**_shared(facts, is_partial=True), "model_type": "phi3"}
+    table["sliding_window"] = _window(facts)
+    table["partial_rotary_factor"] = facts.count("rope.dimension_count") / table["head_dim"]
     long, short = (facts.vector(f"rope_factors_{kind}.weight") for kind in ("long", "short"))
     if long or short:
         scaling = {"rope_type": "longrope", "long_factor": long, "short_factor": short}
@@ -118,12 +134,16 @@ def mpt(facts: Facts) -> Table:
     }
 
 
-def _shared(facts: Facts) -> Table:
+def _shared(facts: Facts, *, is_partial: bool = False) -> Table:
+    """What most of them say alike; ``is_partial``: heads may be rotated in part."""
     heads, width = facts.count("attention.head_count"), facts.count("embedding_length")
     head_dim = facts.count("attention.key_length", max(1, width // heads))
-    for key in ("rope.dimension_count", "attention.value_length"):
+    for key in ("rope.dimension_count", "attention.value_length")[is_partial:]:
         if facts.count(key, head_dim) != head_dim:
             raise facts.refusal(key, facts.get(key), f"{head_dim}, the size of a head")
+    for key in _NOT_COMPUTED:
+        if facts.get(key) is not None:
+            raise facts.refusal(key, facts.get(key), "nothing; it is not computed here")
     table: Table = {
         "vocab_size": facts.vocab_size(),
         "hidden_size": width,
@@ -142,7 +162,8 @@ def _shared(facts: Facts) -> Table:
         factor = facts.number("rope.scaling.factor", 1.0)
         original = facts.get("rope.scaling.original_context_length")
         said = {} if original is None else {"original_max_position_embeddings": original}
-        table["rope_scaling"] = {"rope_type": kind, "factor": factor, **said}
+        turns = {f"beta_{name}": facts.get(f"rope.scaling.yarn_beta_{name}") for name in _TURNS}
+        table["rope_scaling"] = {"rope_type": kind, "factor": factor, **said, **turns}
     return table
 
 

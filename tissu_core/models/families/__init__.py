@@ -53,5 +53,6 @@ def family_of(table: Mapping[str, Any]) -> Family:
     found = next((family for family in FAMILIES if family.model_type == kind), None)
     if found is None:
         known = ", ".join(family.model_type for family in FAMILIES)
-        raise UnreadableConfigError(f"is a {kind!r} model; this version reads: {known}")
+        told = "names no model_type" if kind is None else f"is a {str(kind)[:80]!r} model"
+        raise UnreadableConfigError(f"{told}; this version reads: {known}")
     return found

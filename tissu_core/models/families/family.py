@@ -45,6 +45,8 @@ class Family:
     """Beginnings of names whose tensors belong to what is not computed here."""
     norms_less_one: bool = False
     """Whether the weights of norms are stored as what is added to 1."""
+    written: "Family | None" = None
+    """The family that what is read of it is written in, if another."""
 
     def expresses(self, config: ModelConfig) -> bool:
         """Whether a shape comes back from the family's ``config.json`` as it went in."""

@@ -137,10 +137,11 @@ GEMMA3_TEXT = Family(
     names=_NORMS,
     norms_less_one=True,
 )
-GEMMA3 = replace(  # with eyes, of which nothing is read; what is written is the text part
+GEMMA3 = replace(  # with eyes, of which nothing is read
     GEMMA3_TEXT,
     model_type="gemma3",
     from_table=_from_whole_gemma3,
     names=(*_NORMS, ("model.", "language_model.model."), ("model.", "model.language_model.")),
     unread=(*_SIGHT, *(f"model.{part}" for part in _SIGHT)),
+    written=GEMMA3_TEXT,
 )

@@ -8,6 +8,14 @@ from tissu_core.config.model import ModelConfig
 from tissu_core.models.families.family import Family, Table, need_counts, refuse
 from tissu_core.models.families.rope import read_rope, rope_table
 
+_SCALES = (
+    "attention_multiplier",
+    "embedding_multiplier",
+    "residual_multiplier",
+    "logits_scaling",
+    "logit_scale",
+)
+"""By what Granite, Cohere and their kind multiply, whatever name their files go by."""
 COUNTS = tuple(spec.name for spec in fields(ModelConfig)[:8])
 
 
@@ -59,7 +67,7 @@ def read_llama(
     said = {name: value for name, value in table.items() if value is not None}
     table = {"num_key_value_heads": heads, "head_dim": width // heads, **said}
     counts: dict[str, Any] = dict(zip(COUNTS, need_counts(table, *COUNTS), strict=True))
-    refuse(table, hidden_act="silu")
+    refuse(table, hidden_act="silu", is_causal=True, **dict.fromkeys(_SCALES, 1))
     return ModelConfig(
         **counts,
         norm_eps=table.get("rms_norm_eps", 1e-6),

@@ -40,7 +40,14 @@ def _from_table(table: Table) -> ModelConfig:
         raise UnreadableConfigError(
             "clips or scales attention, which this version does not compute"
         )
-    refuse(attention, alibi=True, alibi_bias_max=8, prefix_lm=False, qk_ln=False)
+    refuse(
+        attention,
+        attn_type="multihead_attention",
+        alibi=True,
+        alibi_bias_max=8,
+        prefix_lm=False,
+        qk_ln=False,
+    )
     return ModelConfig(
         vocab_size=vocab_size,
         hidden_size=width,

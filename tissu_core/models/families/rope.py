@@ -23,8 +23,8 @@ def read_rope(table: Table, default_theta: float, types: Sequence[str]) -> dict[
         UnreadableConfigError: If the rotation is of a type that is not computed here.
     """
     rope = table.get("rope_parameters") or table.get("rope_scaling") or {}
-    if not isinstance(rope, dict):
-        raise UnreadableConfigError(f"has the rope scaling {rope!r}")
+    if not isinstance(rope, dict) or any(isinstance(value, dict) for value in rope.values()):
+        raise UnreadableConfigError(f"has the rope scaling {rope!r}, which is not one for all")
     both = {**table, **rope}
     kind = rope.get("rope_type", rope.get("type")) or "default"
     kind = "longrope" if kind == "su" else kind  # as Phi-3's first files say
