@@ -142,7 +142,7 @@ complete -c tissu -n '__tissu_at \'tissu generate\'' -F -a '(command tissu __com
 complete -c tissu -n '__tissu_at \'tissu generate\'' -s p -r -f -d 'The text to continue; else stdin'
 complete -c tissu -n '__tissu_at \'tissu generate\'' -l prompt -r -f -d 'The text to continue; else stdin'
 complete -c tissu -n '__tissu_at \'tissu generate\'' -l json -d 'Print one JSON object'
-complete -c tissu -n '__tissu_at \'tissu generate\'' -l prompts-file -r -F -d 'Continue every prompt of a file, one a line, or .jsonl with a prompt, whose other keys are passed on; blank lines are passed over'
+complete -c tissu -n '__tissu_at \'tissu generate\'' -l prompts-file -r -F -d 'Continue every prompt of a file, one a line, or .jsonl with a prompt, or with messages to answer; other keys are passed on, blank lines passed over'
 complete -c tissu -n '__tissu_at \'tissu generate\'' -s o -r -F -d 'Write the lines here'
 complete -c tissu -n '__tissu_at \'tissu generate\'' -l out -r -F -d 'Write the lines here'
 complete -c tissu -n '__tissu_at \'tissu generate\'' -l resume -d 'Go on behind the finished lines of --out'
