@@ -1,5 +1,6 @@
 """The files in ``completions/`` are those of today's commands, and well made."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -69,6 +70,20 @@ def test_no_word_needs_quoting(tree: Command) -> None:
             assert word.help.isascii() and word.help.isprintable(), (key, word)
     keys = [key.lower() for key in word_table(tree)]
     assert len(keys) == len({*keys})  # PowerShell's tables know no case
+
+
+def test_powershell_reads_the_same_table(tree: Command) -> None:
+    """Which no test runs: its strings, read back by its rule of doubled quotes."""
+    string = r"'(?:[^']|'')*'"
+    row = rf"^        ({string}) = @\(((?:{string}(?:, )?)*)\)$"
+    found = {
+        key[1:-1]: [each[1:-1].replace("''", "'") for each in re.findall(string, words)]
+        for key, words in re.findall(row, (FOLDER / "tissu.ps1").read_text("utf-8"), re.MULTILINE)
+    }
+    assert found == {
+        key: [f"{word.text} {word.help}".strip() for word in words]
+        for key, words in word_table(tree).items()
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
