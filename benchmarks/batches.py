@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM
 
 from tissu_core.checkpoint.model_directory import load_model, write_model_files
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.config.model import ModelShape, resolve_shape
+from tissu_core.config.shape import ModelShape, resolve_shape
 from tissu_core.decoding.generate import decode
 from tissu_core.decoding.row import Row
 from tissu_core.models.build import build_model
