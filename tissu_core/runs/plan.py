@@ -25,6 +25,8 @@ _EFFICIENCY = {"cpu": 0.55, "mps": 0.35, "cuda": 0.35}
 """Share of a large matrix product's speed that a training step reaches."""
 _DEPTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 _EVALUATIONS = 10
+_TUNING_EVALUATIONS = 4
+"""Each saves first, and a model that others trained is large beside the few steps it takes."""
 _PREPARATION_SECONDS = 8.0
 
 
@@ -85,6 +87,9 @@ def make_plan(
     step_tokens = sequences * context
     steps = training.steps or max(1, round(budget / step_tokens))
     passes = steps * step_tokens / train_tokens
+    num_evaluations = _EVALUATIONS if given is None else _TUNING_EVALUATIONS
+    eval_every = training.eval_every or math.ceil(steps / num_evaluations)
+    training = replace(training, eval_every=eval_every)
     resolved = _fill_loop(training, machine, model, sequences, steps, step_tokens / speed)
     if training.minutes is None:
         resolved = replace(resolved, steps=steps, tokens=None, epochs=None)
@@ -220,17 +225,15 @@ def _fill_loop(
     steps: int,
     step_seconds: float,
 ) -> TrainingConfig:
-    eval_every = training.eval_every or max(1, math.ceil(steps / _EVALUATIONS))
     step_tokens = sequences * model.max_position_embeddings
     return replace(
         training,
         batch_tokens=step_tokens,
         micro_batch=_choose_micro_batch(training, machine, model, sequences),
         grad_accum=None,
-        eval_every=eval_every,
         eval_tokens=training.eval_tokens
         or round(min(1 << 18, max(1 << 14, steps * step_tokens / 40))),
-        save_every=training.save_every or eval_every,
+        save_every=training.save_every or training.eval_every,
         log_every=training.log_every or _twice_a_second(step_seconds, steps),
     )
 

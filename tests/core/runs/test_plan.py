@@ -1,5 +1,6 @@
 import pytest
 
+from tests.samples import make_config
 from tissu_core.config.load import build_config, to_table
 from tissu_core.config.runs import TrainRun
 from tissu_core.config.shape import ModelShape
@@ -174,3 +175,13 @@ def test_one_context_of_text_is_enough() -> None:
 def test_shapes_that_contradict_themselves_are_refused_here_too() -> None:
     with pytest.raises(ConfigError, match="--heads"):
         plan(shape=ModelShape(depth=2, num_attention_heads=7))
+
+
+def test_a_run_that_goes_on_from_a_model_is_measured_less_often() -> None:
+    model = make_config()
+    run = TrainRun(training=TrainingConfig(steps=40))
+    fresh, tuned = (
+        make_plan(run, CPU, 100_000, model.vocab_size, given).run.training.eval_every
+        for given in (None, model)
+    )
+    assert (fresh, tuned) == (4, 10)
