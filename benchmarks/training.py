@@ -117,7 +117,7 @@ def nanogpt(checkout: Path, precision: str, *, is_compiled: bool) -> Step:
 def tissu(config: ModelConfig, optimizer: str, precision: str, *, is_compiled: bool) -> Step:
     model = build_model(config, device=CPU, seed=0)
     if is_compiled:
-        model.model.fixed_tables(CPU)
+        model.model.tables.read(CPU)
         model.model.compile()
     steps = build_optimizer(
         model, name=optimizer, learning_rate=1e-3, weight_decay=0.1, width=WIDTH

@@ -167,6 +167,14 @@ class ModelConfig:
         return int(self.head_dim * self.partial_rotary_factor)
 
     @property
+    def embedding_std(self) -> float:
+        """Standard deviation of fresh embeddings, to which a table of positions is scaled.
+
+        A tied matrix is also the head, which begins small so that the first guess is uniform.
+        """
+        return 0.02 if self.tie_word_embeddings else 1.0
+
+    @property
     def layer_kinds(self) -> tuple[LayerKind, ...]:
         """The kind of each layer, from the first."""
         every = range(self.num_hidden_layers)

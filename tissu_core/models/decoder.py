@@ -20,8 +20,7 @@ from tissu_core.layers.int8 import Int8Linear
 from tissu_core.layers.kv_cache import KVCache, LayerCache
 from tissu_core.layers.moe import MixtureOfExperts
 from tissu_core.layers.norms import build_norm
-from tissu_core.layers.positions import sinusoids
-from tissu_core.layers.rope import rope_tables
+from tissu_core.layers.position_tables import PositionTables
 from tissu_core.layers.soft_cap import soft_cap
 
 
@@ -77,8 +76,7 @@ class Stack(nn.Module):
             Block(config, dropout, index) for index in range(config.num_hidden_layers)
         )
         self.norm = build_norm(config.norm, width, config.norm_eps, bias=config.use_bias)
-        self._tables: tuple[Tensor, ...] = ()
-        self._are_long = False
+        self.tables = PositionTables(config)
 
     def forward(
         self, ids: Tensor, cache: KVCache | None = None, padding: Tensor | None = None
@@ -96,12 +94,12 @@ class Stack(nn.Module):
             x = x * self.config.embedding_multiplier
         match self.config.position_embedding:
             case "rope":
-                tables = [table[rows] for table in self.fixed_tables(ids.device, end)]
+                tables = [table[rows] for table in self.tables.read(ids.device, end)]
                 ropes = (tables[0], tables[1]), (tables[-2], tables[-1])
             case "learned":
                 x = x + self.embed_positions.weight[rows]
             case "sinusoidal":
-                x = x + self.fixed_tables(ids.device)[0][rows].to(x.dtype)
+                x = x + self.tables.read(ids.device)[0][rows].to(x.dtype)
             case _:  # ALiBi is told in attention
                 pass
         if torch.is_autocast_enabled(ids.device.type):
@@ -113,41 +111,6 @@ class Stack(nn.Module):
             rope = ropes[cast(Block, layer).self_attn.window is not None]
             x = layer(x, rope, cache.layers[index] if cache is not None else None, padding)
         return cast(Tensor, self.norm(x))
-
-    def fixed_tables(self, device: torch.device, length: int = 0) -> tuple[Tensor, ...]:
-        """Cosines and sines of every position, or what is added to its embedding.
-
-        Some rotate by the length of the text; layers with a window may have a pair of their own,
-        which comes last.
-        """
-        is_long = self.is_long(length)
-        if not self._tables or self._tables[0].device != device or self._are_long != is_long:
-            config, positions = self.config, self.config.max_position_embeddings
-            self._are_long = is_long
-            with torch.inference_mode(mode=False):  # training may be next
-                if config.position_embedding == "rope":
-                    rotated = positions, config.rotary_dim
-                    theta, scaling = config.rope_theta, config.rope_scaling
-                    self._tables = rope_tables(*rotated, theta, device, scaling, is_long=is_long)
-                    if config.rope_local_base_freq is not None:
-                        self._tables += rope_tables(*rotated, config.rope_local_base_freq, device)
-                else:
-                    scale = embedding_std(config)
-                    self._tables = (scale * sinusoids(positions, config.hidden_size, device),)
-        return self._tables
-
-    def is_long(self, length: int) -> bool:
-        """Whether a text of this length is rotated otherwise than a short one, from its start."""
-        scaling = self.config.rope_scaling
-        return scaling is not None and scaling.is_long(length)
-
-
-def embedding_std(config: ModelConfig) -> float:
-    """Standard deviation of fresh embeddings, to which a table of positions is scaled.
-
-    A tied matrix is also the head, which begins small so that the first guess is uniform.
-    """
-    return 0.02 if config.tie_word_embeddings else 1.0
 
 
 class Decoder(nn.Module):
@@ -212,17 +175,17 @@ class Decoder(nn.Module):
                     hint=f"--context {learned}",
                 )
         self.config = replace(self.config, max_position_embeddings=tokens)
-        self.model.config, self.model._tables = self.config, ()
+        self.model.config, self.model.tables = self.config, PositionTables(self.config)
 
     def outgrows(self, cache: KVCache, tokens: int) -> bool:
         """Whether with so many more the cache's keys would be others: the text is read anew."""
-        is_long = self.model.is_long
+        is_long = self.model.tables.is_long
         return is_long(cache.length) != is_long(cache.length + tokens)
 
     @property
     def rotates_by_length(self) -> bool:
         """Whether a text's length says how all of it is rotated."""
-        is_long = self.model.is_long
+        is_long = self.model.tables.is_long
         return is_long(0) != is_long(self.config.max_position_embeddings)
 
     def new_cache(self) -> KVCache:

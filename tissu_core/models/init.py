@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tissu_core.models.decoder import Decoder, embedding_std
+from tissu_core.models.decoder import Decoder
 
 HEAD_STD = 0.02  # so small that the first guess is near the uniform one, and the loss ln V
 _BLOCK_OUTPUTS = ("o_proj.weight", "down_proj.weight")
@@ -27,7 +27,7 @@ def init_weights(model: Decoder, seed: int, scheme: str = "identity") -> None:
         elif parameter.ndim < 2:
             parameter.zero_()
         elif "embed_" in name:
-            std = HEAD_STD if scheme == "gpt2" else embedding_std(model.config)
+            std = HEAD_STD if scheme == "gpt2" else model.config.embedding_std
             nn.init.normal_(parameter, std=std, generator=generator)
         elif name == "lm_head.weight":
             nn.init.normal_(parameter, std=HEAD_STD, generator=generator)

@@ -133,7 +133,7 @@ def _assembly(
         width=model.config.hidden_size,
     )
     if run.machine.compile:
-        model.model.fixed_tables(model.device)  # no part of what is compiled
+        model.model.tables.read(model.device)  # no part of what is compiled
         model.model.compile()
     return Assembly(
         run=run,
