@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.reference.files import SHELLS
-from tissu_cli.reference.tree import read_tree
 from tissu_core.errors import ConfigError
 from tissu_core.runs.catalog import names_here
 from tissu_core.runs.known_models import KNOWN_MODELS
@@ -17,6 +15,7 @@ from tissu_core.runs.run_directory import run_directories
 _PLAIN = re.compile(r"\w[\w.:/@+-]*")
 """Names that are one word to every shell, as all are that tissu gives. Bash 5.2 leaves ``$`` and
 the backtick of a completed name as they are, to be expanded."""
+NAMES = "bash|zsh|fish|powershell"
 _HELP = "Print the file with which a shell completes tissu's command lines."
 _PLACES = (
     "Bash: save it as ~/.local/share/bash-completion/completions/tissu, or source it in ~/.bashrc; "
@@ -33,8 +32,11 @@ def register(app: typer.Typer) -> None:
 
 def completions(
     ctx: typer.Context,
-    shell: Annotated[str, typer.Argument(metavar="|".join(SHELLS), help="The shell.")],
+    shell: Annotated[str, typer.Argument(metavar=NAMES, help="The shell.")],
 ) -> None:
+    from tissu_cli.reference.files import SHELLS
+    from tissu_cli.reference.tree import read_tree
+
     if shell not in SHELLS:
         raise ConfigError(
             f"there are no completions for {shell!r}",

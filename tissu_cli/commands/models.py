@@ -14,16 +14,15 @@ from tissu_cli.render.numbers import size
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_cli.settings import is_person_at_stdin
 from tissu_core.errors import ConfigError, IntegrityError
-from tissu_core.runs.average import ModelAveraged, average_models
 from tissu_core.runs.catalog import list_models, remove_model, stored_model
-from tissu_core.runs.check_models import ModelChecked, check_models
-from tissu_core.runs.import_model import import_model
 from tissu_core.runs.known_models import KNOWN_MODELS
 from tissu_core.runs.model_store import ModelStored
 from tissu_core.runs.other_programs import scan as scan_programs
 from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:
+    from tissu_core.runs.average import ModelAveraged
+    from tissu_core.runs.check_models import ModelChecked
     from tissu_core.runs.pull import PullEvent
 
 app = typer.Typer(help="Get, list, check and make models.", no_args_is_help=True)
@@ -94,6 +93,8 @@ def import_(
     ] = False,
     json: Json = False,
 ) -> None:
+    from tissu_core.runs.import_model import import_model
+
     _store(import_model(path, out, is_copied=copy), json=json)
 
 
@@ -176,6 +177,8 @@ def remove(
 
 @app.command(help="Read models again and compare every hash that is known; all if left out.")
 def verify(model: Model = None, json: Json = False) -> None:
+    from tissu_core.runs.check_models import check_models
+
     with StatusLine() as status:
         checked = list(narrated(check_models(model), status))
     if json:
@@ -193,7 +196,7 @@ def verify(model: Model = None, json: Json = False) -> None:
         )
 
 
-def _show_checked(checked: list[ModelChecked]) -> None:
+def _show_checked(checked: list["ModelChecked"]) -> None:
     from tissu_cli.render.tables import facts_table
 
     rows = []
@@ -217,12 +220,14 @@ def average(
     out: NewModel = "",
     json: Json = False,
 ) -> None:
+    from tissu_core.runs.average import average_models
+
     with StatusLine() as status:
         for made in narrated(average_models(models, out), status):
             print_json(asdict(made)) if json else _show_average(made)
 
 
-def _show_average(made: ModelAveraged) -> None:
+def _show_average(made: "ModelAveraged") -> None:
     from tissu_cli.render.tables import facts_table
 
     sources = [("mean of", source) for source in made.sources]

@@ -9,8 +9,9 @@ import pytest
 import typer
 
 from tests.architecture.sources import ROOT
+from tissu_cli.commands import completions
 from tissu_cli.main import app
-from tissu_cli.reference.files import iter_files
+from tissu_cli.reference.files import SHELLS, iter_files
 from tissu_cli.reference.tree import Command, iter_commands, read_tree
 from tissu_cli.reference.words import word_table
 from tissu_core.config.fields import describe, iter_settings
@@ -104,3 +105,7 @@ def test_the_pages_name_every_command_and_option(tree: Command) -> None:
             assert all(rf"\fB{name}\fR" in text for name in option.names)
     assert len(PAGES) == 1 + len(tree.commands)
     assert all(not line.startswith("'") for line in text.splitlines())
+
+
+def test_the_command_names_every_shell() -> None:
+    assert "|".join(SHELLS) == completions.NAMES
