@@ -1,0 +1,78 @@
+"""What is found by looking at a model, a machine or a text."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerplexityMeasured:
+    """The score of a model on some text. Units: nats per token, bits per UTF-8 byte."""
+
+    model: str
+    loss: float
+    perplexity: float
+    bits_per_byte: float
+    num_tokens: int
+    num_bytes: int
+    num_documents: int
+    context_tokens: int
+    stride: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSummarized:
+    """Statistics of one tensor's finite values; NaN and infinities are counted beside them.
+
+    ``histogram`` counts values in equal bins, ``edges`` are the bounds, one more than bins; the
+    last bin holds its upper bound too.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    mean: float
+    std: float
+    min: float
+    max: float
+    zeros: int
+    nans: int
+    infs: int
+    norm: float
+    histogram: tuple[int, ...]
+    edges: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleCounted:
+    """A module of a model, or ``count`` equal ones: ``layers.[0-11].mlp``; figures are of all."""
+
+    path: str
+    kind: str
+    count: int
+    num_parameters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelQuantized:
+    """A smaller copy of a model was written. Bits per byte are None where nothing was measured."""
+
+    model: str
+    path: str
+    bits: int
+    num_parameters: int
+    bf16_bytes: int
+    """Of the weights at two bytes each."""
+    num_bytes: int
+    bits_per_byte_before: float | None
+    bits_per_byte_after: float | None
+    measured_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFinished:
+    """One thing was looked at. ``hint`` is the command that mends what is not ok."""
+
+    name: str
+    status: Literal["ok", "note", "problem"]
+    value: str
+    hint: str = ""

@@ -1,0 +1,38 @@
+"""Events as JSON objects and back."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, asdict, fields
+from typing import Any
+
+
+def to_record(event: Any) -> dict[str, Any]:
+    """The event as one JSON object, its kind under ``event``; JSON has no NaN, so that is None."""
+    return {
+        "event": type(event).__name__,
+        **{name: _json_number(value) for name, value in asdict(event).items()},
+    }
+
+
+def _json_number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def by_name(kinds: Iterable[type]) -> dict[str, type]:
+    """Kinds of events by what a record calls them."""
+    return {kind.__name__: kind for kind in kinds}
+
+
+def build_event(kind: type, record: Mapping[str, Any]) -> Any:
+    """The event of a record, lists as tuples; None if a field is missing.
+
+    Fields of a newer version are passed over, and those of an older one have their defaults.
+    """
+    names = {field.name: field.default is MISSING for field in fields(kind)}
+    values = {name: _as_tuple(value) for name, value in record.items() if name in names}
+    is_whole = all(name in values for name, is_needed in names.items() if is_needed)
+    return kind(**values) if is_whole else None
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

@@ -1,0 +1,117 @@
+"""What a training run says."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """A run has its directory and writes there from now on."""
+
+    name: str
+    directory: str
+    tissu_version: str
+    torch_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed:
+    """A run goes on after ``from_step``; readers drop what was logged beyond it."""
+
+    name: str
+    directory: str
+    from_step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What was chosen for this corpus and machine, before the first step.
+
+    Units: tokens, bytes, steps; ``passes`` is how often the training text will be seen.
+    """
+
+    model: str
+    num_parameters: int
+    vocab_size: int
+    context_tokens: int
+    train_tokens: int
+    validation_tokens: int
+    batch_tokens: int
+    steps: int
+    is_timed: bool
+    """Whether the clock ends the run, so that ``steps`` is an estimate."""
+    minutes: float
+    passes: float
+    optimizer: str
+    learning_rate: float
+    device: str
+    precision: str
+    reasons: tuple[str, ...]
+    learned_tokens: int | None = None
+    """The training tokens that are learned, where it is not all of them."""
+    learning_parameters: int | None = None
+    """The parameters that learn, where it is not all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished:
+    """Training steps up to ``step`` are done; figures are of the newest or since the last event.
+
+    ``loss`` is the mean since the last event in nats per token; ``progress`` is in [0, 1].
+    """
+
+    step: int
+    progress: float
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    tokens_per_second: float
+    elapsed_seconds: float
+    memory_bytes: int
+    device_utilization: float | None
+    """Share of the time a GPU was busy, in [0, 1]; None where nobody says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalFinished:
+    """The validation text was scored. ``loss`` in nats per token."""
+
+    step: int
+    loss: float
+    perplexity: float
+    bits_per_byte: float
+    is_best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSaved:
+    """A checkpoint is on disk, verified, and ``last`` points at it."""
+
+    step: int
+    path: str
+    num_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleGenerated:
+    """What the model says now."""
+
+    step: int
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """The run ended on its own terms and its model is saved; None was never measured."""
+
+    name: str
+    directory: str
+    model_path: str
+    step: int
+    stopped_early: bool
+    reason: str
+    elapsed_seconds: float
+    loss: float | None
+    bits_per_byte: float | None
