@@ -7,31 +7,16 @@ import traceback
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from tissu_cli import settings
-from tissu_cli.commands import (
-    chat,
-    completions,
-    config,
-    doctor,
-    evaluate,
-    generate,
-    init,
-    inspect,
-    models,
-    quantize,
-    runs,
-    tokenize,
-    train,
-)
 from tissu_cli.render.charset import use_stand_ins
 from tissu_cli.settings import discard
+from tissu_cli.tree import LazyGroup
 from tissu_core import __version__
 from tissu_core.errors import ResourceError, TissuError
 
 
-class _Root(TyperGroup):
+class _Root(LazyGroup):
     """Tells a closed pipe from other errors before Typer answers it with 1."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -82,12 +67,6 @@ def _root(
         os.environ["TISSU_QUIET"] = "1"
     if ctx.invoked_subcommand is None:
         sys.stdout.write(ctx.get_help() + "\n")
-
-
-_MAKE, _USE, _KNOW = (train, tokenize, runs), (chat, generate), (evaluate, inspect)
-_SHIP, _SET_UP = (quantize, models), (init, config, doctor, completions)
-for module in (*_MAKE, *_USE, *_KNOW, *_SHIP, *_SET_UP):
-    module.register(app)
 
 
 def main() -> None:

@@ -30,7 +30,8 @@ FREE_OF_TORCH = [
 def loaded_after(statement: str, *heavy: str) -> list[str]:
     code = f"import sys\n{statement}\nprint([n for n in {heavy!r} if n in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return [word.strip("'") for word in found.stdout.strip("[]\n").split(", ") if word]
+    last = found.stdout.splitlines()[-1]
+    return [word.strip("'") for word in last.strip("[]").split(", ") if word]
 
 
 def test_torch_free_modules_leave_torch_alone() -> None:
@@ -41,6 +42,13 @@ def test_torch_free_modules_leave_torch_alone() -> None:
 @pytest.mark.parametrize("name", ["tissu_core", "tissu_core.runs.train"])
 def test_importing_a_verb_does_not_import_torch(name: str) -> None:
     assert loaded_after(f"import {name}", "torch") == []
+
+
+def test_a_command_line_imports_the_command_that_it_names() -> None:
+    commands = ("tissu_cli.commands.train", "tissu_cli.commands.doctor")
+    statement = "from tissu_cli.main import run\nrun(['doctor', '--help'])"
+    assert loaded_after("import tissu_cli.main", *commands) == []
+    assert loaded_after(statement, *commands) == ["tissu_cli.commands.doctor"]
 
 
 def test_the_list_is_not_empty() -> None:
