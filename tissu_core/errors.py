@@ -54,6 +54,10 @@ class ResourceError(TissuError):
     code = 4
 
 
+class OutOfMemoryError(ResourceError):
+    """Memory does not suffice: something smaller may fit."""
+
+
 class BusyError(TissuError):
     """Another process is writing there."""
 

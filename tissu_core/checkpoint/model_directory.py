@@ -1,14 +1,14 @@
 """A model as a Hugging Face directory: written for other programs, read back by the same names."""
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tissu_core.checkpoint.directory_model import CONFIG_FILE, GENERATION_FILE, DirectoryModel
 from tissu_core.checkpoint.gguf.header import is_gguf
 from tissu_core.checkpoint.gguf.model import GgufModel
 from tissu_core.checkpoint.npz import NpzModel
@@ -17,26 +17,20 @@ from tissu_core.checkpoint.tokenizer import load_tokenizer
 from tissu_core.checkpoint.weights import (
     WEIGHTS_FILE,
     WHOLE,
-    StoredTensor,
-    list_tensors,
-    load_tensors,
-    read_tensor,
     save_tensors,
-    weight_files,
+    widened,
 )
 from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError, InputError, ResourceError
-from tissu_core.events import Noticed
+from tissu_core.events import Noticed, StageAdvanced
 from tissu_core.models.build import build_empty
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.families import TISSU, Family, UnreadableConfigError, family_for, family_of
 from tissu_core.models.int8 import is_int8, share_tied, use_int8_layers
 from tissu_core.runtime.memory import free_bytes
-from tissu_core.storage import is_sealed, read_json, verify, write_json
+from tissu_core.storage import is_sealed, iter_verify, read_manifest, write_json
 from tissu_core.text.tokenizer import Tokenizer
 
-CONFIG_FILE = "config.json"
-GENERATION_FILE = "generation_config.json"
 INT8 = {"bits": 8, "scale": "output"}
 """How ``config.json`` tells that matrices are int8 with one scale for each output."""
 
@@ -85,49 +79,6 @@ def write_model_files(
     tokenizer.save(directory, model.config.max_position_embeddings)
 
 
-@dataclass(frozen=True)
-class DirectoryModel:
-    """The model of a Hugging Face directory."""
-
-    path: Path
-
-    @cached_property
-    def table(self) -> dict[str, Any]:
-        """Its ``config.json``."""
-        if not (self.path / CONFIG_FILE).is_file():
-            raise InputError(f"{self.path} has no {CONFIG_FILE}", hint="tissu models list")
-        return read_json(self.path / CONFIG_FILE)
-
-    @cached_property
-    def tensors(self) -> dict[str, StoredTensor]:
-        """The tensors of its safetensors, from their headers."""
-        return list_tensors(self.path)
-
-    def read(self, name: str) -> torch.Tensor:
-        """One tensor."""
-        return read_tensor(self.tensors[name].file, name)
-
-    def load(self) -> dict[str, torch.Tensor]:
-        """All tensors, of one file or of several."""
-        files = weight_files(self.path)
-        return {name: t for file in files for name, t in load_tensors(file).items()}
-
-    def notices(self) -> tuple[Noticed, ...]:
-        """What its family tells of its tensors."""
-        return family_of(self.table).notices(self.tensors)
-
-    def end_ids(self) -> list[int]:
-        """Those that ``config.json`` and ``generation_config.json`` name."""
-        return [*self._declared_ends()]
-
-    def _declared_ends(self) -> Iterator[int]:
-        for name in (CONFIG_FILE, GENERATION_FILE):
-            path = self.path / name
-            ends = read_json(path).get("eos_token_id") if path.is_file() else None
-            listed = ends if isinstance(ends, list) else [ends]
-            yield from (end for end in listed if type(end) is int)
-
-
 def open_model(path: Path) -> StoredModel:
     """The model in a directory, a ``.gguf`` or a ``.npz``; weights are not read yet.
 
@@ -150,13 +101,27 @@ def load_model(path: Path, device: torch.device) -> LoadedModel:
         IntegrityError: If a sealed file is damaged.
         ResourceError: If it does not fit memory.
     """
+    loading = iter_load_model(path, device)
+    while True:
+        try:
+            next(loading)
+        except StopIteration as end:
+            loaded: LoadedModel = end.value
+            return loaded
+
+
+def iter_load_model(
+    path: Path, device: torch.device
+) -> Generator[StageAdvanced, None, LoadedModel]:
+    """``load_model``, and how far it is."""
     stored = open_model(path)
     if is_sealed(path):
-        verify(path)
+        for done, total in iter_verify(path, read_manifest(path)["files"]):
+            yield StageAdvanced(stage="checking", done=done, total=total, unit="bytes")
     config = from_hugging_face(stored.table, path)
     model = build_layers(stored.table, config, path)
     _require_room(stored.tensors.values(), path, device)
-    tensors = stored.load()
+    tensors = yield from _iter_load(stored)
     family = family_of(stored.table)
     _fill(model, family.from_file(tensors, config), path)
     tokenizer = load_tokenizer(path)
@@ -165,6 +130,20 @@ def load_model(path: Path, device: torch.device) -> LoadedModel:
     model = model.to(device).eval()
     notices, written = stored.notices(), family.written or family
     return LoadedModel(model, tokenizer, path, end_ids, notices, written)
+
+
+def _iter_load(
+    stored: StoredModel,
+) -> Generator[StageAdvanced, None, dict[str, torch.Tensor]]:
+    loading, done = stored.iter_load(), 0
+    total = sum(facts.num_bytes for facts in stored.tensors.values())
+    while True:
+        yield StageAdvanced(stage="loading weights", done=done, total=total, unit="bytes")
+        try:
+            done += next(loading)
+        except StopIteration as end:
+            tensors: dict[str, torch.Tensor] = end.value
+            return tensors
 
 
 def _require_room(tensors: Iterable[TensorFacts], path: Path, device: torch.device) -> None:
@@ -233,12 +212,12 @@ def _fill(model: Decoder, tensors: dict[str, torch.Tensor], directory: Path) -> 
     tensors = {name: tensor for name, tensor in tensors.items() if name not in tied}
     layers = {name: layer for name, layer in model.state_dict().items() if name not in tied}
     _check_tensors(layers, tensors, directory)
-    widened = {
+    weights = {
         # Fused Adam on a CPU walks over a parameter's memory as if it were contiguous.
-        name: (tensor.float() if tensor.is_floating_point() else tensor).contiguous()
+        name: widened(tensor).contiguous()
         for name, tensor in tensors.items()
     }
-    model.load_state_dict(widened, strict=not tied, assign=True)
+    model.load_state_dict(weights, strict=not tied, assign=True)
     share_tied(model)
 
 

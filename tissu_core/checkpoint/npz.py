@@ -11,7 +11,7 @@ import json
 import math
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tissu_core.checkpoint.stored_model import StoredModel
-from tissu_core.checkpoint.weights import StoredTensor
+from tissu_core.checkpoint.weights import StoredTensor, widened
 from tissu_core.errors import InputError
 from tissu_core.events import Noticed
 from tissu_core.models.families import family_of
@@ -84,9 +84,12 @@ class NpzModel:
         array = self._array(name)
         return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
 
-    def load(self) -> dict[str, Tensor]:
-        """All arrays, under the family's names and layouts."""
-        tensors = {name: self.read(name) for name in self.tensors}
+    def iter_load(self) -> Generator[int, None, dict[str, Tensor]]:
+        """All arrays, under the family's names and layouts; yields the bytes of each."""
+        tensors = {}
+        for name, stored in self.tensors.items():
+            tensors[name] = widened(self.read(name))
+            yield stored.num_bytes
         is_tissus = "model.embed_tokens.weight" in tensors
         return family_of(self.table).to_file(tensors) if is_tissus else tensors
 

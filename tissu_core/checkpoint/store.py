@@ -2,7 +2,8 @@
 
 ``checkpoints/step-000500/`` is a model directory with the training state beside it. ``last.json``
 and ``best.json`` name one each and move only after the files were read back and hashed. At least
-two verified checkpoints stay; an older one goes only after a newer one was verified.
+two verified checkpoints stay; an older one goes only after a newer one was verified, and not while
+somebody uses it (``leases.py``).
 """
 
 import time
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tissu_core.checkpoint.leases import leased
 from tissu_core.errors import InputError, IntegrityError
 from tissu_core.storage import (
     guard_write,
@@ -166,7 +168,8 @@ class CheckpointStore:
 
     def _prune(self) -> None:
         kept = {*self.steps()[-self._keep :], self.pointed("best"), self.pointed("last")}
+        used = leased(self.directory)
         for step in self.steps():
-            if step not in kept:
+            if step not in kept and self.path_of(step).name not in used:
                 with suppress(OSError):  # it is tried again at the next save
                     remove_directory(self.path_of(step))

@@ -1,6 +1,6 @@
 """What a model on disk is to those who read it, whatever kind of file it lies in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -48,8 +48,11 @@ class StoredModel(Protocol):
     def read(self, name: str) -> "Tensor":
         """One tensor, on the CPU."""
 
-    def load(self) -> dict[str, "Tensor"]:
-        """All tensors that the model is built of, on the CPU."""
+    def iter_load(self) -> Generator[int, None, dict[str, "Tensor"]]:
+        """All tensors that the model is built of, on the CPU, in fp32 but for whole numbers.
+
+        Yields the number of bytes read since the last one.
+        """
 
     def notices(self) -> tuple[Noticed, ...]:
         """What a person should know of what is read."""

@@ -59,15 +59,31 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         raise OSError(int(found[2]), found[1].rpartition(": ")[2]) from error
 
 
-def load_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a file, on the CPU; their numbers are read when they are used.
+def widened(tensor: Tensor) -> Tensor:
+    """In the numbers it has in memory: fp32, or whole ones."""
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def iter_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a file one by one, on the CPU; their numbers are read when they are used.
 
     Raises:
         InputError: If it is no safetensors file.
         ResourceError: If the system cannot map it into memory.
     """
     with _opened(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        for name in file.keys():  # noqa: SIM118
+            yield name, file.get_tensor(name)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a file, as ``iter_tensors`` gives them.
+
+    Raises:
+        InputError: If it is no safetensors file.
+        ResourceError: If the system cannot map it into memory.
+    """
+    return dict(iter_tensors(path))
 
 
 def weight_files(directory: Path) -> list[Path]:

@@ -110,6 +110,17 @@ class DecodingConfig:
     stop: tuple[str, ...] = setting(
         (), "end before this text; may be given again", flag="--stop", panel="Sampling"
     )
+    context_tokens: int = setting(
+        0,
+        "read and write at most this many tokens at once; 0 is all that the model reads",
+        flag="--context",
+        unit="tokens",
+        minimum=0,
+        panel="Sampling",
+    )
+    top_logprobs: int = setting(
+        0, "how many likely tokens are told beside each that is written", minimum=0, maximum=100
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from tissu_core.config.chat import ChatConfig
 from tissu_core.config.data import DataConfig
 from tissu_core.config.decoding import DecodingConfig, PromptsConfig
 from tissu_core.config.fields import setting
@@ -50,6 +51,13 @@ class GenerateRun(UseRun):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRun(UseRun):
+    """Holding a conversation."""
+
+    chat: ChatConfig = field(default_factory=ChatConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureRun:
     """Reading text, and using a model on it."""
 
@@ -60,5 +68,5 @@ class MeasureRun:
 STORED_FACTS = ("planned_steps", "tokens_key", "data_seam")
 """What a run's config.toml holds beside settings; read as a settings file, it is passed over."""
 
-RUNS: tuple[type, ...] = (TrainRun, UseRun, GenerateRun, MeasureRun)
+RUNS: tuple[type, ...] = (TrainRun, UseRun, GenerateRun, ChatRun, MeasureRun)
 """What files and the environment can set: a setting of any of these."""

@@ -32,10 +32,26 @@ def generate(
         InputError: If the prompt fills the context.
         ConfigError: If the settings name an unknown token, or leave none to choose.
     """
-    context = model.config.max_position_embeddings
+    context = context_of(model, config)
     reply = Reply(tokenizer, prompt_ids, config, context, end_ids=end_ids, is_healed=is_healed)
+    yield from generate_reply(model, reply, should_stop=should_stop)
+
+
+def generate_reply(
+    model: Decoder, reply: Reply, *, should_stop: Callable[[], bool] = bool
+) -> Iterator[GenerateEvent]:
+    """Write one reply to its end."""
+    if reply.is_done:  # what was written of it holds a stop text
+        yield reply.finish()
+        return
     for _, event in generate_all(model, [reply], should_stop=should_stop):
         yield event
+
+
+def context_of(model: Decoder, config: DecodingConfig) -> int:
+    """How many tokens may be read and written at once."""
+    most = model.config.max_position_embeddings
+    return min(config.context_tokens or most, most)
 
 
 def generate_all(

@@ -23,8 +23,11 @@ class Healed:
     """Ids of text that begins with it; empty where nothing was taken back."""
 
 
-def heal(tokenizer: Tokenizer, prompt_ids: Sequence[int]) -> Healed:
-    """Take back the last token, unless it is a control token, half a character or the only one."""
+def heal(tokenizer: Tokenizer, prompt_ids: Sequence[int], written: Sequence[int] = ()) -> Healed:
+    """Take back the last token, unless it is a control token, half a character or the only one.
+
+    Where a reply is ``written`` that begins with it, the same is taken back; with another, nothing.
+    """
     ids = list(prompt_ids)
     untouched = Healed(ids, "", [])
     if len(ids) < 2:
@@ -34,4 +37,6 @@ def heal(tokenizer: Tokenizer, prompt_ids: Sequence[int]) -> Healed:
     if not prefix or "\ufffd" in prefix:
         return untouched
     allowed = tokenizer.ids_beginning(piece)
-    return Healed(ids[:-1], prefix, allowed) if len(allowed) > 1 else untouched
+    if len(allowed) < 2 or (written and written[0] not in allowed):
+        return untouched
+    return Healed(ids[:-1], prefix, allowed)

@@ -24,6 +24,17 @@ def models_directory() -> Path:
     return home() / "models"
 
 
+def seems_there(model: str | None) -> bool:
+    """Whether a run, a stored model or a path has this name, or for None any run or model is there.
+
+    A look that costs nothing: what is there may still turn out to be no model.
+    """
+    if model is None:
+        return any(runs_directory().glob("*/config.toml")) or any(models_directory().glob("[!.]*"))
+    places = (runs_directory() / model, models_directory() / model, Path(model).expanduser())
+    return any(os.path.exists(place) for place in places)  # noqa: PTH110  never raises
+
+
 def cache_directory() -> Path:
     """Tokens and hashes, which can always be made again."""
     if os.environ.get("TISSU_HOME"):

@@ -1,21 +1,25 @@
 """A model from disk onto the machine, for every verb that uses one."""
 
+from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 
+from tissu_core.checkpoint.leases import lease
 from tissu_core.checkpoint.model_directory import (
     LoadedModel,
     from_hugging_face,
-    load_model,
+    iter_load_model,
     open_model,
 )
 from tissu_core.config.model import ModelConfig
 from tissu_core.config.training import DeviceConfig
 from tissu_core.errors import InputError, IntegrityError
+from tissu_core.events import StageAdvanced
 from tissu_core.runs.catalog import find_model, name_a_good_one
 from tissu_core.runtime.device import default_threads, resolve_device
-from tissu_core.storage import is_sealed, verify
+from tissu_core.storage import is_sealed, iter_verify, read_manifest
 
 _TRIES = 3
 """A run prunes what a reader has just begun to read; by then its pointer names another."""
@@ -27,15 +31,33 @@ def load_for_use(model: str | None, machine: DeviceConfig) -> tuple[LoadedModel,
     Raises:
         TissuError: If the device is not there or the model cannot be read.
     """
+    with ExitStack() as leases:
+        loading = iter_load(model, machine, leases)
+        while True:
+            try:
+                next(loading)
+            except StopIteration as end:
+                loaded: LoadedModel = end.value
+                return loaded, loaded.model.device
+
+
+def iter_load(
+    model: str | None, machine: DeviceConfig, leases: ExitStack
+) -> Generator[StageAdvanced, None, LoadedModel]:
+    """``load_for_use``, and how far it is; a run's checkpoint stays until ``leases`` are closed."""
     torch.set_num_threads(machine.threads or default_threads())
     device = resolve_device(machine.device)
     for tries_left in reversed(range(_TRIES)):
         path = find_model(model)
+        leases.enter_context(lease(path))
         try:
             if path.is_file() and is_sealed(path.parent):
-                verify(path.parent, only=(path.name,))
-            return load_model(path, device), device
+                files = read_manifest(path.parent)["files"]
+                for done, total in iter_verify(path.parent, files, only=(path.name,)):
+                    yield StageAdvanced(stage="checking", done=done, total=total, unit="bytes")
+            return (yield from iter_load_model(path, device))
         except (IntegrityError, InputError) as error:
+            leases.close()
             if tries_left and find_model(model) != path:
                 continue
             if isinstance(error, IntegrityError):

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from tissu_core.config.runs import TrainRun
 from tissu_core.errors import BusyError, ConfigError, InputError, ResourceError, nearest
 from tissu_core.runs.home import runs_directory
-from tissu_core.storage import write_text
+from tissu_core.storage import is_sealed, read_manifest, write_text
 
 RUN_FILE = "config.toml"
 CHECKPOINTS = "checkpoints"
@@ -136,6 +136,18 @@ def run_of(model: Path) -> Path | None:
     run = model.parent if model.name == MODEL else model.parent.parent
     is_place = model.name == MODEL or model.parent.name == CHECKPOINTS
     return run if is_place and (run / RUN_FILE).is_file() else None
+
+
+def step_of(model: Path) -> int | None:
+    """The step of a run's model or checkpoint; None of any other.
+
+    Raises:
+        IntegrityError: If its manifest is damaged.
+    """
+    if run_of(model) is None or not is_sealed(model):
+        return None
+    step = read_manifest(model).get("step")
+    return step if isinstance(step, int) else None
 
 
 def run_directories() -> list[Path]:

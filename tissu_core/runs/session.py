@@ -1,37 +1,60 @@
-"""A loaded model: what generate and chat talk to."""
+"""A model in this process: what generate and chat talk to."""
 
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.training import DeviceConfig
-from tissu_core.errors import InputError
-from tissu_core.events import ChatEvent, ContextTrimmed, GenerateEvent, Noticed
+from tissu_core.errors import InputError, OutOfMemoryError
+from tissu_core.events import (
+    ChatEvent,
+    ContextMeasured,
+    ContextTrimmed,
+    GenerateEvent,
+    LoadEvent,
+    ModelLoaded,
+    Noticed,
+    PromptShown,
+    ReplyResumed,
+    StageAdvanced,
+)
+from tissu_core.models.count import num_parameters
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.model_store import name_of
-from tissu_core.runs.run_directory import run_of
+from tissu_core.runs.prompts import Prompts
+from tissu_core.runs.run_directory import run_of, step_of
 from tissu_core.text.chat_template import Message, Piece
-from tissu_core.text.conversation import chat_pieces, encode_chat
-from tissu_core.text.template_files import read_template
 
 __all__ = ["ChatSession", "Message", "Piece", "open_chat"]
 
 if TYPE_CHECKING:
     from tissu_core.checkpoint.model_directory import LoadedModel
+    from tissu_core.decoding.reply import Reply
 
 
 class ChatSession:
-    """One model, loaded once, that answers conversations.
+    """One model that answers conversations, as ``ChatModel`` has it.
 
-    A model with a chat template is prompted through it; a base model continues the plain text of
-    the turns. The session keeps no history: the caller owns the messages.
+    ``model`` is what ``find_model`` takes, ``template`` another chat template: one of the model's
+    own by its name, or a file. They and ``machine`` may be changed, for the next ``load``.
     """
 
-    def __init__(self, loaded: "LoadedModel") -> None:
-        self._loaded = loaded
+    def __init__(
+        self, model: str | None, machine: DeviceConfig, template: str | None = None
+    ) -> None:
+        self.model, self.template = model, template
+        self.machine = machine
+        self._now: tuple[LoadedModel, Prompts] | None = None
+        self._facts: ModelLoaded | None = None
+        self._leases = ExitStack()
+
+    @property
+    def facts(self) -> ModelLoaded | None:
+        """What was loaded; None before."""
+        return self._facts
 
     @property
     def path(self) -> Path:
@@ -47,82 +70,110 @@ class ChatSession:
     @property
     def has_template(self) -> bool:
         """Whether the model was taught to converse."""
-        return self._loaded.tokenizer.chat_template is not None
-
-    @property
-    def context_tokens(self) -> int:
-        """The longest text the model reads at once."""
-        return self._loaded.model.config.max_position_embeddings
+        return self._prompts.has_template
 
     @property
     def notices(self) -> tuple[Noticed, ...]:
         """What a person should know of the model."""
         return self._loaded.notices
 
-    def user_message(self, text: str) -> Message:
-        """A turn of the person. A base model reads turns as lines of one text."""
-        return Message(role="user", content=text)
+    @property
+    def _loaded(self) -> "LoadedModel":
+        return self._ready()[0]
 
-    def assistant_message(self, text: str) -> Message:
-        """A turn of the model."""
-        return Message(role="assistant", content=text)
+    @property
+    def _prompts(self) -> Prompts:
+        return self._ready()[1]
 
-    def system_messages(self, text: str) -> list[Message]:
-        """What stands before the conversation: one message, or none."""
-        return [Message(role="system", content=text)] if text else []
+    def _ready(self) -> tuple["LoadedModel", Prompts]:
+        if self._now is None:
+            raise InputError("no model is loaded", hint="load one first")
+        return self._now
 
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Tokens of the prompt that these messages make."""
-        return len(self.prompt_ids(messages))
-
-    def prompt_pieces(self, messages: Sequence[Message]) -> list[Piece]:
-        """The exact text the model reads, control tokens told from what only spells them."""
-        tokenizer = self._loaded.tokenizer
-        if self.has_template:
-            return chat_pieces(tokenizer, messages)
-        opening = Piece(tokenizer.spelling(tokenizer.start_id), is_control=True)
-        return [opening, Piece(_plain_text(messages), is_control=False)]
-
-    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
-        """The ids the model reads."""
-        if self.has_template:
-            return encode_chat(self._loaded.tokenizer, messages)
-        return self._text_ids(_plain_text(messages))
-
-    def use_template(self, given: str) -> None:
-        """Prompt through another template: one of the model's own by its name, or a file.
+    def load(self) -> Iterator[LoadEvent]:
+        """Load MODEL. The one before is let go as soon as it is sure that there is another.
 
         Raises:
-            InputError: If it is neither.
+            TissuError: If there is none, or it cannot be read.
         """
-        tokenizer = self._loaded.tokenizer
-        if os.path.isfile(given):  # noqa: PTH113  never raises, however long the name
-            tokenizer.chat_template = read_template(Path(given))
-        elif given in tokenizer.chat_templates:
-            tokenizer.chat_template = tokenizer.chat_templates[given]
-        else:
-            names = ", ".join(tokenizer.chat_templates) or "(it has none)"
-            raise InputError(
-                f"{given} is neither a file nor a chat template of this model",
-                hint=f"--template with a file, or one of: {names}",
-            )
+        find_model(self.model)  # what is not there is said before torch is imported
+        self.close()
+        yield StageAdvanced(stage="importing torch", done=0, total=0, unit="")
+        from tissu_core.runs.loading import iter_load
+
+        with _enough_memory("to load the model", "a smaller model, or tissu quantize makes it so"):
+            loaded = yield from iter_load(self.model, self.machine, self._leases)
+        prompts = Prompts(loaded.tokenizer, loaded.model.config.max_position_embeddings)
+        self._now = loaded, prompts
+        if self.template is not None:
+            prompts.use_template(self.template)
+        yield from loaded.notices
+        self._facts = self._describe()
+        yield self._facts
+
+    def _describe(self) -> ModelLoaded:
+        from tissu_core.models.int8 import is_int8
+        from tissu_core.runtime.device import describe_device
+
+        model, tokenizer = self._loaded.model, self._loaded.tokenizer
+        has_template, templates = True, tuple[str, ...]()
+        with suppress(InputError):  # what is broken is said when it is used
+            has_template = self.has_template
+            templates = tuple(tokenizer.chat_templates)
+        return ModelLoaded(
+            name=self.name,
+            path=str(self.path),
+            num_parameters=num_parameters(model.config),
+            context_tokens=model.config.max_position_embeddings,
+            device=describe_device(model.device),
+            precision="int8" if is_int8(model) else "fp32",
+            has_template=has_template,
+            templates=templates,
+            step=step_of(self.path),
+        )
+
+    def measure(self, messages: Sequence[Message], settings: DecodingConfig) -> ContextMeasured:
+        """What these messages take of the context, and what would be left out."""
+        return self._prompts.measure(messages, settings)
+
+    def show_prompt(
+        self,
+        messages: Sequence[Message],
+        settings: DecodingConfig,
+        *,
+        written: Sequence[int] | str = (),
+    ) -> PromptShown:
+        """The exact prompt that these messages make, without the turns that do not fit."""
+        return self._prompts.show(messages, settings, written)
 
     def reply(
-        self, messages: Sequence[Message], settings: DecodingConfig, stop: threading.Event
+        self,
+        messages: Sequence[Message],
+        settings: DecodingConfig,
+        stop: threading.Event,
+        *,
+        written: Sequence[int] | str = (),
     ) -> Iterator[ChatEvent]:
-        """Answer the last message.
+        """Answer the last message, or go on with the answer that is ``written``.
 
         When prompt and reply would not fit the context, the oldest turns go first, never a system
         message, and a ``ContextTrimmed`` says how many.
 
         Raises:
             InputError: If the last message alone fills the context.
+            OutOfMemoryError: If there is not enough memory.
         """
-        kept = self.fit(messages, settings.max_tokens)
+        prompts = self._prompts
+        begun = prompts.written_ids(written)
+        kept = prompts.fit(messages, settings, len(begun))
         if len(kept) < len(messages):
             yield ContextTrimmed(dropped=len(messages) - len(kept), kept=len(kept))
-        ids = self.prompt_ids(kept)
-        yield from self._generate(ids, settings, stop, is_text=not self.has_template)
+        # What a person wrote was not chosen to complete the prompt's last token.
+        is_healed = not self.has_template and not (begun and isinstance(written, str))
+        reply = self._begin(prompts.ids(kept), settings, is_healed=is_healed, written=begun)
+        if begun:
+            yield ReplyResumed(texts=reply.written_texts)
+        yield from self._write(reply, settings, stop)
 
     def complete(
         self, prompt: str, settings: DecodingConfig, stop: threading.Event
@@ -131,8 +182,45 @@ class ChatSession:
 
         Raises:
             InputError: If the text fills the context.
+            OutOfMemoryError: If there is not enough memory.
         """
-        yield from self._generate(self._text_ids(prompt), settings, stop, is_text=True)
+        reply = self._begin(self._prompts.text_ids(prompt), settings, is_healed=True)
+        yield from self._write(reply, settings, stop)
+
+    def _begin(
+        self,
+        ids: Sequence[int],
+        settings: DecodingConfig,
+        *,
+        is_healed: bool,
+        index: int = 0,
+        written: Sequence[int] = (),
+    ) -> "Reply":
+        from tissu_core.decoding.generate import context_of
+        from tissu_core.decoding.reply import Reply
+
+        loaded = self._loaded
+        return Reply(
+            loaded.tokenizer,
+            ids,
+            settings,
+            context_of(loaded.model, settings),
+            end_ids=loaded.end_ids,
+            index=index,
+            is_healed=is_healed,
+            written=written,
+        )
+
+    def _write(
+        self, reply: "Reply", settings: DecodingConfig, stop: threading.Event
+    ) -> Iterator[GenerateEvent]:
+        from tissu_core.decoding.generate import context_of, generate_reply
+
+        model = self._loaded.model
+        smaller = max(1, context_of(model, settings) // 2)
+        hint = f"--context {smaller}; in a conversation: /set context_tokens {smaller}"
+        with _enough_memory("for this reply", hint):
+            yield from generate_reply(model, reply, should_stop=stop.is_set)
 
     def complete_all(
         self,
@@ -148,27 +236,17 @@ class ChatSession:
         template refuses, goes to ``on_refused``; ``stop`` gives up those under way.
         """
         from tissu_core.decoding.generate import generate_all
-        from tissu_core.decoding.reply import Reply
 
-        tokenizer, end_ids = self._loaded.tokenizer, self._loaded.end_ids
-        context = self.context_tokens
+        made = self._prompts
 
-        def replies() -> Iterator[Reply]:
+        def replies() -> Iterator["Reply"]:
             for index, prompt in prompts:
                 try:
                     if isinstance(prompt, str):
-                        ids, is_text = self._text_ids(prompt), True
+                        ids, is_healed = made.text_ids(prompt), True
                     else:
-                        ids, is_text = self.prompt_ids(prompt), not self.has_template
-                    reply = Reply(
-                        tokenizer,
-                        ids,
-                        settings,
-                        context,
-                        end_ids=end_ids,
-                        index=index,
-                        is_healed=is_text,
-                    )
+                        ids, is_healed = made.ids(prompt), not self.has_template
+                    reply = self._begin(ids, settings, is_healed=is_healed, index=index)
                 except InputError as error:
                     on_refused(index, error)
                 else:
@@ -181,55 +259,36 @@ class ChatSession:
 
     def close(self) -> None:
         """Let the model go."""
-        del self._loaded
-
-    def _generate(
-        self, ids: list[int], settings: DecodingConfig, stop: threading.Event, *, is_text: bool
-    ) -> Iterator[GenerateEvent]:
-        from tissu_core.decoding.generate import generate
-
-        yield from generate(
-            self._loaded.model,
-            self._loaded.tokenizer,
-            ids,
-            settings,
-            end_ids=self._loaded.end_ids,
-            should_stop=stop.is_set,
-            is_healed=is_text,
-        )
-
-    def fit(self, messages: Sequence[Message], reply_tokens: int) -> list[Message]:
-        """The messages that a reply of this length leaves room for, the oldest left out first."""
-        # A reply may use half of the context at most, or a long --max-tokens would leave no past.
-        room = self.context_tokens - min(reply_tokens, self.context_tokens // 2)
-        kept = list(messages)
-        while self.count_tokens(kept) > room:
-            oldest = next((i for i, m in enumerate(kept[:-1]) if m.role != "system"), None)
-            if oldest is None:
-                break
-            del kept[oldest]
-            # A conversation begins with the person: an answer without its question goes too.
-            while oldest < len(kept) - 1 and kept[oldest].role == "assistant":
-                del kept[oldest]
-        return kept
-
-    def _text_ids(self, text: str) -> list[int]:
-        tokenizer = self._loaded.tokenizer
-        return [tokenizer.start_id, *tokenizer.encode(text)]
+        self._now = self._facts = None
+        self._leases.close()
 
 
-def _plain_text(messages: Sequence[Message]) -> str:
-    return "".join(message.content for message in messages)
+@contextmanager
+def _enough_memory(purpose: str, hint: str) -> Iterator[None]:
+    """Say that memory did not suffice where torch or the system does.
+
+    Raises:
+        OutOfMemoryError: If it did not.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        from tissu_core.runtime.memory import is_out_of_memory
+
+        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(
+            f"there is not enough memory {purpose}", safe="the conversation", hint=hint
+        ) from error
 
 
-def open_chat(model: str | None, machine: DeviceConfig) -> ChatSession:
+def open_chat(model: str | None, machine: DeviceConfig, template: str | None = None) -> ChatSession:
     """Load a model by path, run, stored name, or the newest.
 
     Raises:
         TissuError: If there is none, or it cannot be read.
     """
-    find_model(model)  # what is not there is said before torch is imported
-    from tissu_core.runs.loading import load_for_use
-
-    loaded, _ = load_for_use(model, machine)
-    return ChatSession(loaded)
+    session = ChatSession(model, machine, template)
+    for _ in session.load():
+        pass
+    return session

@@ -243,6 +243,12 @@ class Tokenizer:
         """The bytes of text that an id stands for; none if a model has more ids than tokens."""
         return self.pieces[id] if id < self.vocab_size else b""
 
+    def text_of(self, token_id: int) -> str:
+        """What a token alone looks like: its text, or how a control token is written."""
+        return self.piece(token_id).decode("utf-8", "replace") or str(
+            self.backend.id_to_token(token_id) or ""
+        )
+
     @cached_property
     def _sorted_pieces(self) -> list[tuple[bytes, int]]:
         """Tokens of text in the order of their bytes, so that none is looked at in vain."""

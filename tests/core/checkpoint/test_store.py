@@ -2,10 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from tissu_core import storage
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.errors import InputError, IntegrityError, ResourceError
-from tissu_core.storage import is_sealed
+from tissu_core.storage import is_sealed, sealed
 
 
 @pytest.fixture
@@ -53,13 +52,13 @@ def test_last_moves_only_after_the_files_were_read_back(
     store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(store, 1, 2)
-    verify = storage.verify
+    verify = sealed.verify
 
     def verify_on_a_bad_disk(directory: Path) -> object:
         (directory / "model.safetensors").write_bytes(b"weights of nothing")
         return verify(directory)
 
-    monkeypatch.setattr(storage, "verify", verify_on_a_bad_disk)
+    monkeypatch.setattr(sealed, "verify", verify_on_a_bad_disk)
     with pytest.raises(ResourceError, match="gave back other bytes"):
         save(store, 3)
     assert store.pointed("last") == 2

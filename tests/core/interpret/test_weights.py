@@ -9,7 +9,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from tests.samples import make_config, make_model
-from tissu_core.checkpoint.model_directory import DirectoryModel
+from tissu_core.checkpoint.directory_model import DirectoryModel
 from tissu_core.checkpoint.weights import save_tensors
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.events import TensorSummarized

@@ -1,9 +1,10 @@
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,12 +13,25 @@ from tissu_core.checkpoint.model_directory import write_model_files
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.training import DeviceConfig
 from tissu_core.decoding import generate as generate_module
-from tissu_core.errors import InputError
-from tissu_core.events import ChatEvent, ContextTrimmed, GenerationFinished, TokenGenerated
+from tissu_core.decoding import reply as reply_module
+from tissu_core.decoding.reply import Reply
+from tissu_core.errors import InputError, ResourceError
+from tissu_core.events import (
+    ChatEvent,
+    ContextTrimmed,
+    GenerationFinished,
+    ModelLoaded,
+    StageAdvanced,
+    TokenGenerated,
+)
+from tissu_core.models.decoder import Decoder
+from tissu_core.runs import loading
+from tissu_core.runs import prompts as prompts_module
 from tissu_core.runs.session import ChatSession, Message, open_chat
 from tissu_core.text.tokenizer import Tokenizer
 
 CONTEXT = 128
+WHOLE = DecodingConfig(max_tokens=1)
 TURNS = st.lists(st.text("ab ", max_size=40), max_size=5)
 
 
@@ -56,7 +70,11 @@ def chat(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Tokenizer) ->
 
 
 def rendered(session: ChatSession, messages: Sequence[Message]) -> str:
-    return "".join(piece.text for piece in session.prompt_pieces(messages))
+    return "".join(text for text, _ in session.show_prompt(messages, WHOLE).pieces)
+
+
+def count_tokens(session: ChatSession, messages: Sequence[Message]) -> int:
+    return session.measure(messages, WHOLE).prompt_tokens
 
 
 def reply(
@@ -74,12 +92,13 @@ def read_by_model(
     """The events before a reply, and the ids that the model would read for it."""
     read: list[int] = []
 
-    def generate(_model: Any, _tokenizer: Any, ids: list[int], *_: Any, **__: Any) -> Iterator[Any]:
+    def begin(tokenizer: Tokenizer, ids: list[int], *given: Any, **more: Any) -> Reply:
         read.extend(ids)
-        yield from ()
+        return Reply(tokenizer, ids, *given, **more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generate_module, "generate", generate)
+        patch.setattr(reply_module, "Reply", begin)
+        patch.setattr(generate_module, "generate_reply", lambda *_, **__: iter(()))
         return reply(session, messages, max_tokens=max_tokens), read
 
 
@@ -91,7 +110,7 @@ def test_a_base_model_reads_the_turns_as_one_text(
     assert not base.has_template and events == []
     assert read == [0, *tiny_tokenizer.encode("Once. The weaver began, and then")]
     assert rendered(base, messages) == "<|endoftext|>Once. The weaver began, and then"
-    assert base.count_tokens(messages) == len(read)
+    assert count_tokens(base, messages) == len(read)
 
 
 @pytest.mark.parametrize("is_file", [False, True])
@@ -121,7 +140,7 @@ def test_a_conversation_that_fits_keeps_every_turn(chat: ChatSession) -> None:
     assert not any(isinstance(event, ContextTrimmed) for event in events)
     end = events[-1]
     assert isinstance(end, GenerationFinished)
-    assert end.prompt_tokens == chat.count_tokens(messages)
+    assert end.prompt_tokens == count_tokens(chat, messages)
 
 
 @pytest.mark.parametrize("session_name", ["base", "chat"])
@@ -140,7 +159,7 @@ def test_the_oldest_turns_go_first_and_no_more_than_needed(
     decode = session._loaded.tokenizer.backend.decode
     assert decode(read, skip_special_tokens=False) == rendered(session, kept)
     assert len(read) <= CONTEXT - 8
-    assert session.count_tokens([*opening, *turns[trimmed.dropped - 2 :]]) > CONTEXT - 8
+    assert count_tokens(session, [*opening, *turns[trimmed.dropped - 2 :]]) > CONTEXT - 8
 
 
 @given(texts=TURNS, last=st.text("ab ", max_size=40), max_tokens=st.integers(1, 300))
@@ -159,7 +178,7 @@ def test_an_answer_never_stays_without_its_question(
 
 def test_a_long_reply_takes_half_of_the_context_at_most(chat: ChatSession) -> None:
     messages = [*exchanges("one"), user("two")]
-    assert chat.count_tokens(messages) <= CONTEXT // 2
+    assert count_tokens(chat, messages) <= CONTEXT // 2
     events, _ = read_by_model(chat, messages, max_tokens=10_000)
     assert events == []
 
@@ -199,6 +218,100 @@ def test_completing_reads_the_text_as_it_is(chat: ChatSession, tiny_tokenizer: T
     assert end.prompt_tokens == 1 + len(tiny_tokenizer.encode("The weaver"))
 
 
-def test_a_system_text_is_one_message_or_none(base: ChatSession) -> None:
-    assert base.system_messages("") == []
-    assert base.system_messages("rule") == [system("rule")]
+def test_loading_tells_its_stages_and_what_was_loaded(chat: ChatSession) -> None:
+    session = ChatSession(str(chat.path), DeviceConfig(threads=1))
+    assert session.facts is None
+    with pytest.raises(InputError, match="no model is loaded"):
+        session.measure([user("one")], WHOLE)
+    importing, *weights, loaded = session.load()
+    assert importing == StageAdvanced(stage="importing torch", done=0, total=0, unit="")
+    assert {event.stage for event in weights if isinstance(event, StageAdvanced)} == {
+        "loading weights"
+    }
+    assert isinstance(loaded, ModelLoaded) and session.facts == loaded
+    assert (loaded.context_tokens, loaded.precision, loaded.step) == (CONTEXT, "fp32", None)
+    assert loaded.templates == ("default",)
+    (count,) = {sum(p.numel() for p in session._loaded.model.parameters())}
+    assert loaded.num_parameters == count
+
+
+def test_another_template_may_be_given(chat: ChatSession, tmp_path: Path) -> None:
+    file = tmp_path / "plain.jinja"
+    file.write_text("{% for m in messages %}[{{ m.content }}]{% endfor %}", "utf-8")
+    given = open_chat(str(chat.path), DeviceConfig(threads=1), str(file))
+    assert rendered(given, [user("one")]) == "[one]"
+    with pytest.raises(InputError, match="neither a file nor a chat template"):
+        open_chat(str(chat.path), DeviceConfig(threads=1), "nothing")
+
+
+@pytest.mark.parametrize("session_name", ["base", "chat"])
+def test_a_smaller_context_is_kept_to(session_name: str, request: pytest.FixtureRequest) -> None:
+    session: ChatSession = request.getfixturevalue(session_name)
+    messages = [*exchanges("one", "two", "three", "four"), user("five")]
+    settings = DecodingConfig(max_tokens=100, min_tokens=100, context_tokens=60, seed=1)
+    measured = session.measure(messages, settings)
+    assert (measured.context_tokens, measured.reply_tokens) == (60, 30)
+    assert measured.prompt_tokens == count_tokens(session, messages)
+    trimmed, *_, end = session.reply(messages, settings, threading.Event())
+    assert isinstance(trimmed, ContextTrimmed) and isinstance(end, GenerationFinished)
+    assert trimmed.dropped == measured.dropped > 0
+    assert end.prompt_tokens <= 30
+    assert (end.reason, end.prompt_tokens + end.new_tokens) == ("context", 60)
+    with pytest.raises(InputError, match="context is 8"):
+        list(session.complete("織" * 9, DecodingConfig(context_tokens=8), threading.Event()))
+    larger = DecodingConfig(context_tokens=10 * CONTEXT)
+    assert session.measure(messages, larger).context_tokens == CONTEXT
+
+
+def test_a_conversation_of_no_messages_takes_nothing(chat: ChatSession) -> None:
+    assert chat.measure([], WHOLE).prompt_tokens == 0
+
+
+def test_what_to_leave_out_is_found_in_few_steps(
+    chat: ChatSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered_lengths: list[int] = []
+    encode = prompts_module.encode_chat
+
+    def counted(tokenizer: Tokenizer, messages: Sequence[Message]) -> list[int]:
+        rendered_lengths.append(len(messages))
+        return encode(tokenizer, messages)
+
+    monkeypatch.setattr(prompts_module, "encode_chat", counted)
+    messages = [*exchanges(*(f"turn {n}" for n in range(500))), user("last")]
+    assert chat.measure(messages, WHOLE).dropped > 900
+    assert len(rendered_lengths) < 15
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_too_little_memory_is_an_answer(
+    chat: ChatSession, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Decoder, "forward", fail)
+    with pytest.raises(ResourceError, match="not enough memory for this reply") as caught:
+        reply(chat, [user("one")])
+    assert "--context 64" in caught.value.hint and "/set context_tokens 64" in caught.value.hint
+    monkeypatch.setattr(loading, "iter_load_model", fail)
+    with pytest.raises(ResourceError, match="not enough memory to load"):
+        open_chat(str(chat.path), DeviceConfig(threads=1))
+
+
+def test_any_other_error_stays_what_it_is(
+    chat: ChatSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Decoder, "forward", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        reply(chat, [user("one")])

@@ -1,6 +1,6 @@
 """A GGUF file as if it were a Hugging Face directory: the same configuration, names and layouts."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from tissu_core.checkpoint.gguf.architectures import ARCHITECTURES, Architecture
 from tissu_core.checkpoint.gguf.blocks import BlockType, dequantize
 from tissu_core.checkpoint.gguf.facts import Facts
 from tissu_core.checkpoint.gguf.header import GgufFile, GgufTensor, read_gguf
+from tissu_core.checkpoint.weights import widened
 from tissu_core.errors import InputError
 from tissu_core.events import Noticed
 from tissu_core.text.imported.gguf import unknown_split
@@ -81,9 +82,13 @@ class GgufModel:
         is_inner = name.startswith(self._architecture.blocks) and values.ndim == 2
         return values.T if self._architecture.is_transposed and is_inner else values
 
-    def load(self) -> dict[str, Tensor]:
-        """All tensors."""
-        return {name: self.read(name) for name in self.tensors}
+    def iter_load(self) -> Generator[int, None, dict[str, Tensor]]:
+        """All tensors; yields the bytes of each."""
+        tensors = {}
+        for name, stored in self.tensors.items():
+            tensors[name] = widened(self.read(name))
+            yield stored.num_bytes
+        return tensors
 
     def _in_halves(self, name: str, packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Rows of each head with its pairs' firsts before their seconds, as Hugging Face has them.
