@@ -1,0 +1,1 @@
+"""Conversations: what was said, kept and found again, and what can be done with it."""
