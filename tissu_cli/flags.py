@@ -135,9 +135,10 @@ def resolve_settings(
     assignments: list[str] | None = None,
     base: Mapping[str, Any] | None = None,
     stored: Config | None = None,
+    is_told: bool = True,
 ) -> Config:
     """A configuration from, in rising precedence: ``base``, files and environment, ``--config``,
-    ``--set``, options. Names on stderr the files and variables that took part.
+    ``--set``, options. Names on stderr the files and variables that took part, if ``is_told``.
 
     With ``stored``, the settings of a run, only what was typed comes before them.
 
@@ -155,7 +156,8 @@ def resolve_settings(
     shared = [layer_from(base or {}, "preset"), *ambient, *config_layer(config_file)]
     own = [only_known_to(kind, layer) for layer in shared]
     settings = stack([*own, assignments_layer(assignments or []), typed])
-    _name_origins(settings, ambient)
+    if is_told:
+        _name_origins(settings, ambient)
     return build(kind, settings)
 
 

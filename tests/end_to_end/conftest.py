@@ -185,6 +185,40 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(tissu, corpus, result)
 
 
+@pytest.fixture(scope="session")
+def talker(tmp_path_factory: pytest.TempPathFactory) -> Tissu:
+    """A home with a model whose replies may be long, as ``--min-tokens`` asks for them."""
+    root = tmp_path_factory.mktemp("talker")
+    shape = [*TINY, "--context", "2048", "--batch-tokens", "2048", "--threads", "1"]
+    tissu = Tissu(root / "home")
+    corpus = write_corpus(root / "corpus")
+    result = tissu("train", corpus, "--name", "long", "--steps", "6", "--lr", "0.02", *shape)
+    assert result.code == 0, result.err
+    return tissu
+
+
+@pytest.fixture(scope="session")
+def hostile_home(tmp_path_factory: pytest.TempPathFactory) -> Tissu:
+    """A model taught to write escape sequences, from files whose names hold them."""
+    pytest.importorskip("pexpect")
+    from tests.end_to_end.test_terminal import HOSTILE, Terminal
+
+    root = tmp_path_factory.mktemp("hostile")
+    folder = root / "corpus"
+    folder.mkdir()
+    for number in range(6):
+        (folder / f"a{HOSTILE}{number}.txt").write_text(HOSTILE * 300, "utf-8")
+    (folder / f"b{HOSTILE}.bin").write_bytes(b"\0" * 9)
+    tissu = Tissu(root / "home")
+    terminal = Terminal(
+        tissu.home, "train", folder, "--steps", "30", "--lr", "0.03", "--name", "h", *FAST
+    )
+    assert terminal.read_to_end() == 0
+    assert terminal.foreign_controls() == b""
+    assert "binary" in terminal.text
+    return tissu
+
+
 @pytest.fixture
 def trained_copy(trained_once: Trained, tmp_path: Path) -> Copy:
     """A copy of the finished run that a test may damage."""

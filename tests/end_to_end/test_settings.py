@@ -62,6 +62,7 @@ def test_what_show_prints_is_a_settings_file(tissu: Tissu, project: Path) -> Non
     table = tomllib.loads(shown)
     assert table.pop("decoding")["temperature"] == 0.8
     assert table.pop("prompts") == {"batch_size": 8}
+    assert table.pop("chat")["preset"] == "default"
     assert build_config(TrainRun, table).data.only == (".py", '"')
     assert tissu("config", "show", "trainig").code == 2
     assert "training" in tissu("config", "show", "trainig").error[2]

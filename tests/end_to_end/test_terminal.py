@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ HOSTILE = "\x1b]52;c;cm0=\x07\x1b[2J\x9b31m\u202e[bold][@click=x]"
 class Terminal:
     """A command on a pseudo-terminal, its raw bytes and its screen."""
 
+    command: Sequence[str] = COMMAND
+
     def __init__(
         self,
         home: Path,
@@ -33,8 +36,8 @@ class Terminal:
         for name in ("COLUMNS", "LINES"):
             environ.pop(name, None)
         self.child = pexpect.spawn(
-            COMMAND[0],
-            [*COMMAND[1:], *map(os.fsdecode, arguments)],
+            self.command[0],
+            [*self.command[1:], *map(os.fsdecode, arguments)],
             env=environ,
             dimensions=size,
             timeout=60,
@@ -173,25 +176,6 @@ def test_a_dumb_terminal_and_ci_get_plain_lines(
     assert b"step 3/3 (100%)" in output
 
 
-@pytest.fixture(scope="module")
-def hostile_home(tmp_path_factory: pytest.TempPathFactory) -> Tissu:
-    """A model taught to write escape sequences, from files whose names hold them."""
-    root = tmp_path_factory.mktemp("hostile")
-    folder = root / "corpus"
-    folder.mkdir()
-    for number in range(6):
-        (folder / f"a{HOSTILE}{number}.txt").write_text(HOSTILE * 300, "utf-8")
-    (folder / f"b{HOSTILE}.bin").write_bytes(b"\0" * 9)
-    tissu = Tissu(root / "home")
-    terminal = Terminal(
-        tissu.home, "train", folder, "--steps", "30", "--lr", "0.03", "--name", "h", *FAST
-    )
-    assert terminal.read_to_end() == 0
-    assert terminal.foreign_controls() == b""
-    assert "binary" in terminal.text
-    return tissu
-
-
 def test_escape_sequences_of_prompt_and_reply_are_shown_not_obeyed(hostile_home: Tissu) -> None:
     ask = ["generate", "-p", HOSTILE + "[/INST]", "--max-tokens", "12", "--seed"]
     replies = {seed: hostile_home(*ask, seed).out for seed in map(str, range(10))}
@@ -212,7 +196,7 @@ def test_escape_sequences_in_an_error_are_shown_not_obeyed(tissu: Tissu) -> None
 
 def test_a_conversation_keeps_its_history_and_ends_when_asked(trained_once: Trained) -> None:
     terminal = Terminal(
-        trained_once.tissu.home, "chat", "cloth", "--max-tokens", "3", "--seed", "1"
+        trained_once.tissu.home, "chat", "cloth", "--plain", "--max-tokens", "3", "--seed", "1"
     )
     terminal.expect("> ")
     terminal.child.sendline("The weaver ")
@@ -231,14 +215,14 @@ def test_a_conversation_keeps_its_history_and_ends_when_asked(trained_once: Trai
 def test_ctrl_c_in_a_conversation_stops_the_reply_and_not_the_program(
     trained_once: Trained,
 ) -> None:
-    terminal = Terminal(trained_once.tissu.home, "chat", "cloth")
+    terminal = Terminal(trained_once.tissu.home, "chat", "cloth", "--plain")
     terminal.expect("> ")
     terminal.child.sendline("The ")
     terminal.expect("The \r\n.")  # its echo, and the reply has begun
     terminal.child.sendintr()
     terminal.expect("> ")
     terminal.child.sendline("/help")
-    terminal.expect("/quit leaves")
+    terminal.expect("/quit: leave")
     terminal.expect("> ")
     terminal.child.sendeof()
     assert terminal.read_to_end() == 0

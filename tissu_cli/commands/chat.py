@@ -1,36 +1,66 @@
-"""``tissu chat``: a conversation, line by line."""
+"""``tissu chat``: a conversation on a screen, line by line, or one answer into a pipe.
 
-import sys
-from contextlib import suppress
+What a conversation needs and its first picture does not is imported where it is used.
+"""
+
+import gc
+import os
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tissu_cli.commands.offer import offer_first_model
 from tissu_cli.commands.prompts import clean_argument, read_prompt
-from tissu_cli.commands.signals import Signals
 from tissu_cli.flags import Given, Model, resolve_settings, with_settings
-from tissu_cli.render.console import data, narration, print_json, say, say_notice
-from tissu_cli.settings import (
-    EXIT_INTERRUPTED,
-    EXIT_TERMINATED,
-    is_person_at_stdin,
-    is_terminal_stdout,
-)
-from tissu_core.config.decoding import DecodingConfig
-from tissu_core.config.runs import UseRun
-from tissu_core.errors import ConfigError, TissuError
-from tissu_core.events import GenerationFinished, to_record
-from tissu_core.runs.recommended import recommended_settings
+from tissu_cli.render.console import say
+from tissu_cli.settings import is_person_at_stdin, is_terminal_stdout
+from tissu_core.config.chat import ChatConfig
+from tissu_core.config.runs import ChatRun
+from tissu_core.errors import ConfigError, InputError
+from tissu_core.runs.home import home, seems_there
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
-    from rich.console import Console
+    from tissu_cli.sessions.conversation import Conversation
+    from tissu_cli.sessions.history import History
+    from tissu_core.config.decoding import DecodingConfig
+    from tissu_core.runs.chat_model import ChatModel
 
-    from tissu_core.runs.session import ChatSession, Message, Piece
 
-_HELP = "/new forgets all · /prompt shows what the model reads · /quit leaves"
+_Prompt = Annotated[
+    str | None,
+    typer.Option("-p", "--prompt", help="Answer once, raw; as piping the prompt in does."),
+]
+_System = Annotated[
+    str, typer.Option(metavar="TEXT", help="What the model is told before the conversation.")
+]
+_Template = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="Another chat template: one of the model's own by name, or a Jinja file.",
+    ),
+]
+_ShowPrompt = Annotated[
+    bool,
+    typer.Option(
+        "--show-prompt",
+        help="Show what the model reads, to the letter: with -p or a pipe instead of the "
+        "reply, in a conversation before each reply.",
+    ),
+]
+_Json = Annotated[bool, typer.Option("--json", help="With -p or a pipe: print one JSON object.")]
+_Continue = Annotated[bool, typer.Option("--continue", help="Go on with the last conversation.")]
+_Session = Annotated[
+    str | None,
+    typer.Option("--session", metavar="ID|TITLE", help="Go on with the conversation of this name."),
+]
+_Follow = Annotated[
+    str | None,
+    typer.Option(metavar="RUN", help="Talk to a run while it trains; takes each new checkpoint."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,191 +68,162 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel="Use a model", help="Talk to a model.")(chat)
 
 
-@with_settings(("", UseRun))
+@with_settings(("", ChatRun))
 def chat(
     model: Model = None,
-    prompt: Annotated[
-        str | None,
-        typer.Option("-p", "--prompt", help="Answer once, raw; as piping the prompt in does."),
-    ] = None,
-    system: Annotated[
-        str, typer.Option(metavar="TEXT", help="What the model is told before the conversation.")
-    ] = "",
-    template: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Another chat template: one of the model's own by name, or a Jinja file.",
-        ),
-    ] = None,
-    show_prompt: Annotated[
-        bool,
-        typer.Option(
-            "--show-prompt",
-            help="Show what the model reads, to the letter: with -p or a pipe instead of the "
-            "reply, in a conversation before each reply.",
-        ),
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="With -p or a pipe: print one JSON object.")
-    ] = False,
+    prompt: _Prompt = None,
+    system: _System = "",
+    template: _Template = None,
+    show_prompt: _ShowPrompt = False,
+    json: _Json = False,
+    is_continued: _Continue = False,
+    session: _Session = None,
+    follow: _Follow = None,
     *,
     given: Given,
 ) -> None:
-    resolve_settings(UseRun, given)  # a wrong one is said before anything is fetched
-    if model is None:
-        offer_first_model()
-    run = resolve_settings(UseRun, given, base=recommended_settings(model))
+    run = resolve_settings(ChatRun, given)  # a wrong one is said before anything is fetched
     is_conversation = prompt is None and is_person_at_stdin()
-    if json and is_conversation:
-        raise ConfigError("--json needs a prompt", field="json", hint='tissu chat --json -p "..."')
-    text = "" if is_conversation else read_prompt(prompt, "tissu chat")
-    from tissu_core.runs.session import open_chat
+    _refuse_contradictions(model, follow, is_json=json and is_conversation)
+    is_old = is_continued or session is not None
+    history = _open_history(run.chat, is_needed=is_conversation or is_old)
+    conversation = _find_conversation(history, session, is_continued=is_continued)
+    conversation.system = clean_argument(system) or conversation.system
+    _name_model(conversation, _settled(model) or follow or "")
+    is_drawn = is_conversation and not run.chat.plain and not show_prompt and _can_draw()
+    from tissu_cli.sessions.setup import Setup
 
-    with Signals() as signals:
-        session = open_chat(model, run.machine)
-        if template is not None:
-            session.use_template(template)
-        _introduce(session, model)
-        if signals.stop.is_set():
-            raise typer.Exit(signals.exit_code)
-        if not is_conversation:
-            opening = _opening(session, clean_argument(system), text)
-            if show_prompt:
-                _print_prompt(session, opening, run.decoding, is_json=json)
-            elif json:
-                events = session.reply(opening, run.decoding, signals.stop)
-                end = next(event for event in events if isinstance(event, GenerationFinished))
-                print_json({"model": str(session.path), "prompt": text, **to_record(end)})
-            else:
-                _answer(session, opening, run.decoding, signals)
-            raise typer.Exit(signals.exit_code)
-    talk = Conversation(session, clean_argument(system), run.decoding, is_prompt_shown=show_prompt)
-    raise typer.Exit(talk.run())
+    setup = Setup(
+        chat=run.chat,
+        history=history,
+        conversation=conversation,
+        open_model=_opener(run, template, follow, is_remote=is_drawn),
+        settings_for=partial(_settings_for, given),
+        model_names=_model_names,
+        newest=_newest_of(follow) if follow is not None else None,
+    )
+    if is_drawn:
+        gc.disable()  # until the first picture is drawn: 5 % of the time to it
+        from tissu_cli.tui.run import run_screen
 
+        raise typer.Exit(run_screen(setup))
+    if is_conversation:
+        from tissu_cli.commands.plain_chat import run_plain
 
-def _introduce(session: "ChatSession", model: str | None) -> None:
-    if model is None:
-        say(f"model: {session.name}", "dim")
-    for notice in session.notices:
-        say_notice(notice)
-    if not session.has_template:
-        say("this is a base model: it continues your text rather than answering it", "dim")
+        raise typer.Exit(run_plain(setup, is_prompt_shown=show_prompt))
+    from tissu_cli.commands.chat_once import answer_once
+
+    text = read_prompt(prompt, "tissu chat")
+    raise typer.Exit(answer_once(setup, text, is_prompt_only=show_prompt, is_json=json))
 
 
-def _opening(session: "ChatSession", system: str, text: str) -> list["Message"]:
-    return [*session.system_messages(system), session.user_message(text)]
-
-
-def _answer(
-    session: "ChatSession", messages: list["Message"], settings: DecodingConfig, signals: Signals
-) -> str:
-    from tissu_cli.render.stream import stream_reply
-
-    return stream_reply(session.reply(messages, settings, signals.stop)).text
-
-
-def _print_prompt(
-    session: "ChatSession", messages: list["Message"], settings: DecodingConfig, *, is_json: bool
-) -> None:
-    """The prompt on stdout: to the letter where it is data, safe to look at on a terminal."""
-    kept = session.fit(messages, settings.max_tokens)
-    pieces = session.prompt_pieces(kept)
-    text = "".join(piece.text for piece in pieces)
+def _refuse_contradictions(model: str | None, follow: str | None, *, is_json: bool) -> None:
+    if follow is not None and model is not None:
+        raise ConfigError(
+            "--follow names the model", field="follow", hint=f"tissu chat --follow {follow}"
+        )
     if is_json:
-        table = {"model": str(session.path), "prompt": text, "ids": session.prompt_ids(kept)}
-        shown = [{"text": piece.text, "is_control": piece.is_control} for piece in pieces]
-        print_json({**table, "pieces": shown})
-    elif is_terminal_stdout():
-        _draw_prompt(data(), pieces)
-    else:
-        sys.stdout.write(text)
+        raise ConfigError("--json needs a prompt", field="json", hint='tissu chat --json -p "..."')
 
 
-def _draw_prompt(console: "Console", pieces: "Sequence[Piece]") -> None:
-    from tissu_cli.render.prompt import prompt_text
+def _settled(model: str | None) -> str | None:
+    """MODEL as it is named from any other folder, if it is a path."""
+    is_path = model is not None and model.startswith(("./", "../", ".\\", "..\\"))
+    # A path that no system call would take is left to whoever reads it.
+    return os.path.abspath(model) if model and is_path else model  # noqa: PTH100
 
-    console.print(prompt_text(pieces), soft_wrap=True)
+
+def _name_model(conversation: "Conversation", given: str) -> None:
+    """The model of a conversation: the one that was named, its own, or the newest.
+
+    Raises:
+        InputError: If there is none.
+    """
+    before, conversation.model = conversation.model, given or conversation.model
+    if seems_there(conversation.model or None):
+        return
+    from tissu_cli.commands.offer import offer_first_model  # noqa: PLC0415
+    from tissu_core.runs.catalog import find_model  # noqa: PLC0415
+
+    try:
+        if not conversation.model:
+            offer_first_model()
+        find_model(conversation.model or None)
+    except InputError as error:
+        if given or not before:
+            raise
+        say(f"{error.message}; this conversation goes on with the newest model", "yellow")
+        conversation.model = ""
+        find_model(None)
 
 
-class Conversation:
-    """Reads lines, keeps the history, prints replies. Ctrl-C stops a reply, not the program."""
+def _can_draw(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a screen can be drawn for whoever types."""
+    term = environment.get("TERM", "" if os.name == "posix" else "windows")
+    return is_terminal_stdout() and term not in ("dumb", "") and not environment.get("CI")
 
-    def __init__(
-        self,
-        session: "ChatSession",
-        system: str,
-        settings: DecodingConfig,
-        *,
-        is_prompt_shown: bool,
-    ) -> None:
-        self._session, self._system, self._settings = session, system, settings
-        self._is_prompt_shown = is_prompt_shown
-        self._messages = session.system_messages(system)
 
-    def run(self) -> int:
-        """Talk until the person leaves; returns the exit code."""
-        self._use_line_editing()
-        say(_HELP, "dim")
-        was_interrupted = False
-        while True:
-            try:
-                line = input("> ")
-                if line.strip() in ("/quit", "/exit"):
-                    return 0
-                was_interrupted = False
-                self._take(clean_argument(line))
-            except EOFError:
-                sys.stdout.write("\n")
-                return 0
-            except KeyboardInterrupt:  # at the prompt; during a reply it only ends the reply
-                sys.stdout.write("\n")
-                if was_interrupted:
-                    return EXIT_INTERRUPTED
-                was_interrupted = True
-                say("Ctrl-C again, or /quit, leaves", "dim")
+def _open_history(chat: ChatConfig, *, is_needed: bool) -> "History":
+    from tissu_cli.sessions.history import History, NoHistory
 
-    def _take(self, line: str) -> None:
-        from tissu_cli.render.errors import show_error
+    if not is_needed or not chat.history:
+        return NoHistory()
+    return History.open(home() / "chats.db")
 
-        try:
-            self._obey(line)
-        except TissuError as error:
-            show_error(error.message, error.safe, error.hint, code=error.code, is_json=False)
 
-    def _obey(self, line: str) -> None:
-        match line.strip().split(maxsplit=1):
-            case []:
-                return
-            case ["/new", *_]:
-                self._messages = self._session.system_messages(self._system)
-            case ["/prompt", *_]:
-                self._show_prompt(self._messages)
-            case ["/help", *_]:
-                say(_HELP)
-            case [word, *_] if word.startswith("/") and word[1:].isalpha():
-                say(f"there is no {word}; /help says what there is")
-            case _:
-                self._say(line)
+def _find_conversation(
+    history: "History", session: str | None, *, is_continued: bool
+) -> "Conversation":
+    from tissu_cli.sessions.conversation import Conversation
 
-    def _say(self, line: str) -> None:
-        messages = [*self._messages, self._session.user_message(line)]
-        if self._is_prompt_shown:
-            self._show_prompt(self._session.fit(messages, self._settings.max_tokens))
-        with Signals() as signals:
-            reply = _answer(self._session, messages, self._settings, signals)
-        self._messages = [*messages, self._session.assistant_message(reply)]
-        if signals.exit_code == EXIT_TERMINATED:
-            raise typer.Exit(EXIT_TERMINATED)
+    found: Conversation | None = None
+    if session is not None:
+        found = history.find(clean_argument(session))
+    elif is_continued:
+        found = history.newest()
+        if found is None:
+            say("there is no conversation to go on with; this is a new one", "dim")
+    conversation = found or Conversation()
+    history.hold(conversation.id)
+    return conversation
 
-    def _show_prompt(self, messages: list["Message"]) -> None:
-        if messages:
-            _draw_prompt(narration(), self._session.prompt_pieces(messages))
-        else:
-            say("(empty)")
 
-    def _use_line_editing(self) -> None:
-        with suppress(ImportError):
-            import readline  # noqa: PLC0415  arrow keys and history in input()
+def _opener(
+    run: ChatRun, template: str | None, followed: str | None, *, is_remote: bool
+) -> "Callable[[str], ChatModel]":
+    """What opens a model: in this process, or where it cannot hold up a screen."""
 
-            readline.parse_and_bind("set enable-bracketed-paste on")  # pasted lines are one message
+    def open_model(name: str) -> "ChatModel":
+        if name and name == followed:
+            from tissu_core.runs.followed_model import FollowedModel
+
+            return FollowedModel(name, run.machine, template)
+        if is_remote:
+            from tissu_core.runs.remote_model import RemoteModel
+
+            return RemoteModel(name or None, run.machine, template)
+        from tissu_core.runs.session import ChatSession
+
+        return ChatSession(name or None, run.machine, template)
+
+    return open_model
+
+
+def _settings_for(given: Given, name: str) -> "DecodingConfig":
+    from tissu_core.runs.recommended import recommended_settings  # noqa: PLC0415
+
+    base = recommended_settings(name or None)
+    return resolve_settings(ChatRun, given, base=base, is_told=False).decoding
+
+
+def _model_names() -> "Sequence[str]":
+    from tissu_core.runs.catalog import names_here  # noqa: PLC0415
+
+    return names_here()
+
+
+def _newest_of(run: str) -> "Callable[[], Hashable]":
+    from tissu_core.runs.follow_model import newest_checkpoint
+
+    newest_checkpoint(run)  # what is not there is said before anything is drawn
+    return partial(newest_checkpoint, run)

@@ -5,7 +5,13 @@ from collections.abc import Iterable
 
 from tissu_cli.render.console import say
 from tissu_cli.settings import is_terminal_stdout
-from tissu_core.events import ChatEvent, ContextTrimmed, GenerationFinished, TokenGenerated
+from tissu_core.events import (
+    ChatEvent,
+    ContextTrimmed,
+    GenerationFinished,
+    ReplyResumed,
+    TokenGenerated,
+)
 from tissu_core.sanitize import StreamSanitizer
 
 
@@ -34,6 +40,8 @@ def stream_reply(events: Iterable[ChatEvent]) -> GenerationFinished:
         match event:
             case ContextTrimmed():
                 say(f"the context is full: the oldest {event.dropped} messages were left out")
+            case ReplyResumed():
+                writer.write("".join(event.texts))
             case TokenGenerated():
                 writer.write(event.text)
             case GenerationFinished():

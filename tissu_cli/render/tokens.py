@@ -1,11 +1,13 @@
 """Tokenizers beside each other: where they cut, and what comes of it."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
+from tissu_core.events import TokenGenerated
 from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:
@@ -69,3 +71,20 @@ def learned(shown: "ConversationShown", *, is_coloured: bool, has_ids: bool) -> 
         drawn.append(safe, style="bold green" if is_learned else "dim")
         drawn.append(break_after or (" " if has_ids else ""))
     return drawn
+
+
+def token_lines(tokens: Sequence[TokenGenerated]) -> list[str]:
+    """Each token of a reply in a line: its probability, its text, what else was likely."""
+    return [
+        f"{math.exp(token.logprob):6.1%}  {_quoted(token.text)}"
+        + "".join(
+            f"  {_quoted(other.text)} {math.exp(other.logprob):.1%}"
+            for other in token.alternatives
+            if other.token_id != token.token_id
+        )
+        for token in tokens
+    ]
+
+
+def _quoted(text: str) -> str:
+    return f"“{text.replace(' ', '·')}”"

@@ -1,0 +1,227 @@
+"""Models: switched, compared, followed, failing."""
+
+import json
+import threading
+
+import pytest
+
+from tests.cli.tui.desk import Desk
+from tests.cli.tui.harness import played, version
+from tissu_cli.tui import reports
+from tissu_core.errors import InputError, OutOfMemoryError, ResourceError
+from tissu_core.events import Noticed
+
+WORDS = ("one ", "two ", "three ", "four ", "five")
+
+
+@played
+async def test_another_model_answers_from_here_on(desk: Desk) -> None:
+    first = desk.has("from the first")
+    second = desk.has("from the second", name="tiny", step=1200)
+    async with desk.open() as chat:
+        await chat.ask("one")
+        await chat.send("/model tiny")
+        await chat.until(lambda: chat.top.startswith("tissu tiny step 1,200 ·"))
+        await chat.ask("two")
+        assert chat.texts == ["one", "from the first", "two", "from the second"]
+        assert chat.facts[1].startswith("scripted") and chat.facts[3].startswith("tiny")
+    assert first.is_closed and len(second.asked[0].messages) == 3
+    kept = desk.only()
+    assert kept.model == "tiny" and kept.path()[-1].model == "tiny"
+
+
+@played
+async def test_a_model_is_chosen_from_a_list(desk: Desk) -> None:
+    desk.has()
+    desk.has(name="tiny")
+    desk.has(name="large")
+    async with desk.open() as chat:
+        await chat.send("/model")
+        await chat.opened("models")
+        assert chat.options == ["scripted", "tiny", "large"]
+        await chat.type("lrg")
+        await chat.until(lambda: chat.options == ["large"])
+        await chat.press("enter")
+        await chat.until(lambda: chat.top.startswith("tissu large"))
+
+
+@played
+async def test_a_model_that_cannot_be_loaded_says_so_and_the_conversation_stays(desk: Desk) -> None:
+    desk.has("1", "2")
+    desk.has(name="broken", load_error=InputError("its weights are damaged", hint="models verify"))
+    async with desk.open() as chat:
+        await chat.ask("one")
+        await chat.send("/model broken")
+        await chat.told("its weights are damaged\nmodels verify")
+        await chat.until(lambda: "✗ no model" in chat.status)
+        assert chat.texts == ["one", "1"]
+        await chat.send("/model scripted")
+        await chat.until(lambda: "✗" not in chat.status and "◌" not in chat.status)
+        await chat.ask("two")
+        assert chat.texts == ["one", "1", "two", "2"]
+
+
+@played
+async def test_a_conversation_is_resumed_with_its_model(desk: Desk) -> None:
+    desk.has("1", "3")
+    desk.has("2", name="tiny")
+    async with desk.open() as chat:
+        await chat.send("/model tiny")
+        await chat.until(lambda: chat.top.startswith("tissu tiny"))
+        await chat.ask("small")
+        await chat.send("/new")
+        await chat.until(lambda: chat.texts == [])
+        await chat.send("/model scripted")
+        await chat.until(lambda: chat.top.startswith("tissu scripted"))
+        await chat.ask("big")
+        await chat.send("/resume small")
+        await chat.until(lambda: chat.top.startswith("tissu tiny") and "◌" not in chat.status)
+        assert chat.texts == ["small", "2"]
+
+
+@played
+async def test_notices_of_a_model_and_what_a_base_model_is_are_told(desk: Desk) -> None:
+    desk.has("1", has_template=False, notices=[Noticed(level="warning", text="it is old")])
+    async with desk.open() as chat:
+        await chat.told("a base model: it continues your text")
+
+
+@played
+async def test_two_models_are_compared_and_the_better_makes_a_preference(desk: Desk) -> None:
+    first = desk.has("the left one")
+    second = desk.has("the right one", name="tiny")
+    async with desk.open(size=(100, 30)) as chat:
+        await chat.ask("which?")
+        await chat.send("/compare tiny")
+        await chat.opened("the right one")
+        assert any("the left one" in line and "the right one" in line for line in chat.lines())
+        await chat.until(lambda: chat.shows("tiny · 3 tokens"))
+        await chat.press("2")
+        await chat.until(lambda: chat.shows("· + better"))
+        await chat.back()
+        assert chat.texts == ["which?", "the left one"] and chat.facts[1].startswith(version(1, 2))
+        await chat.send("/export prefs pairs.jsonl")
+        await chat.told("written: pairs.jsonl")
+    assert first.asked[0].settings.seed == second.asked[0].settings.seed
+    assert first.asked[0].messages == second.asked[0].messages
+    pair = json.loads((desk.folder / "pairs.jsonl").read_text())
+    assert pair == {
+        "messages": [{"role": "user", "content": "which?"}],
+        "chosen": "the right one",
+        "rejected": "the left one",
+    }
+
+
+@played
+async def test_a_comparison_is_left_while_it_is_written(desk: Desk) -> None:
+    desk.has("left")
+    second = desk.has(WORDS, name="tiny", gate=threading.Event(), gate_at=2)
+    desk.has(name="broken", load_error=InputError("it is damaged", hint="models verify"))
+    async with desk.open() as chat:
+        await chat.ask("which?")
+        await chat.send("/compare tiny")
+        await chat.until(second.at_gate.is_set)
+        await chat.back()
+        assert second.is_closed and chat.texts == ["which?", "left"]
+        await chat.send("/compare broken")
+        await chat.opened("broken: it is damaged")
+        await chat.back()
+        await chat.send("/compare")
+        await chat.told("a model is missing")
+
+
+@played
+async def test_a_run_that_is_followed_is_loaded_again_between_replies(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "_FOLLOW_SECONDS", 0.02)
+    newest = ["step 1"]
+    desk.newest = lambda: newest[0]
+    model = desk.has(WORDS, gate=threading.Event(), gate_at=2, step=1)
+    async with desk.open() as chat:
+        await chat.send("go")
+        await chat.until(model.at_gate.is_set)
+        newest[0], model.step = "step 2", 2
+        await chat.pilot.pause(0.1)
+        assert model.num_loads == 1 and model.at_gate.is_set()
+        assert model.gate is not None
+        model.gate.set()
+        await chat.rest()
+        await chat.until(lambda: model.num_loads == 2 and "step 2" in chat.top)
+        assert chat.texts == ["go", "".join(WORDS)]
+        newest[0], model.load_error = "step 3", InputError("the directory is gone", hint="runs")
+        await chat.told("the directory is gone")
+        await chat.until(lambda: "✗ no model" in chat.status)
+        assert chat.texts == ["go", "".join(WORDS)]
+
+
+@played
+async def test_out_of_memory_offers_a_smaller_context(desk: Desk) -> None:
+    full = OutOfMemoryError("out of memory: 9 GB are needed", hint="--context 512")
+    model = desk.has(WORDS, ("fits",), ("again",), reply_error=full, error_at=2)
+    async with desk.open() as chat:
+        await chat.send("go")
+        await chat.opened("Go on with a context of 500 tokens?")
+        assert chat.shows("out of memory: 9 GB are needed")
+        model.reply_error = None
+        await chat.press("y")
+        await chat.until(lambda: chat.texts == ["go", "fits"])
+        await chat.rest()
+        assert chat.conversation.settings["context_tokens"] == 500
+        assert chat.facts[-1].startswith(version(2, 2))
+        await chat.press("alt+up", "left")
+        await chat.until(lambda: chat.texts == ["go", "one two "])
+        assert "broken off" in chat.facts[-1]
+    assert model.asked[1].settings.context_tokens == 500
+
+
+@played
+async def test_a_smaller_context_may_be_refused(desk: Desk) -> None:
+    model = desk.has(WORDS, reply_error=OutOfMemoryError("out of memory", hint="less"), error_at=0)
+    async with desk.open() as chat:
+        await chat.send("go")
+        await chat.opened("Go on with a context of")
+        await chat.press("n")
+        await chat.until(lambda: not chat.is_over)
+        assert len(model.asked) == 1 and chat.conversation.settings == {}
+
+
+@played
+async def test_a_full_disk_is_told_and_offers_no_smaller_context(desk: Desk) -> None:
+    full = ResourceError("cannot write: no space is left", hint="free the disk")
+    desk.has(WORDS, reply_error=full, error_at=0)
+    async with desk.open() as chat:
+        await chat.ask("go")
+        await chat.told("free the disk")
+        assert not chat.is_over
+
+
+@played
+async def test_an_error_in_mid_reply_keeps_what_was_said(desk: Desk) -> None:
+    gone = InputError("the model's process ended", hint="/log")
+    model = desk.has(WORDS, WORDS[3:], reply_error=gone, error_at=3)
+    async with desk.open() as chat:
+        await chat.ask("count")
+        await chat.told("the model's process ended\n/log")
+        assert chat.texts == ["count", "one two three "] and "broken off" in chat.facts[-1]
+        model.reply_error = None
+        await chat.send("/continue")
+        await chat.until(lambda: chat.texts == ["count", "".join(WORDS)])
+    assert [turn.state for turn in desk.only().path()] == ["done", "done"]
+
+
+@played
+async def test_what_will_be_left_out_is_told_before_and_what_was_after(desk: Desk) -> None:
+    desk.has("a b c d e f g h", "short", context_tokens=32)
+    async with desk.open(size=(160, 24)) as chat:
+        await chat.send("/set max_tokens=8")
+        await chat.until(lambda: "0%/32" in chat.status)
+        await chat.ask("one two three four five six seven eight")
+        await chat.until(lambda: "50%/32" in chat.status)
+        assert "left out" not in chat.status
+        await chat.type("nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen")
+        await chat.until(lambda: "oldest message will be left out" in chat.status)
+        spans = chat.app.chat.query_one("#status-line").content.spans
+        assert any("$text-warning" in str(span.style) for span in spans)
+        await chat.press("enter")
+        await chat.told("the context is full")

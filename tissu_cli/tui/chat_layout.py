@@ -1,0 +1,142 @@
+"""The screen of a conversation: its parts, what they share, and how a message is sent."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from tissu_cli.sessions.actions import obey, open_conversation
+from tissu_cli.sessions.conversation import Turn
+from tissu_cli.sessions.setup import Setup
+from tissu_cli.sessions.talk import Talk
+from tissu_cli.tui.drafts import Drafts
+from tissu_cli.tui.engine import Engine
+from tissu_cli.tui.garbage import settle
+from tissu_cli.tui.lens import LensPanel
+from tissu_cli.tui.models import Models
+from tissu_cli.tui.prompt import Prompt
+from tissu_cli.tui.reports import Reports
+from tissu_cli.tui.screen_front import ScreenFront
+from tissu_cli.tui.status import StatusLine, TopLine
+from tissu_cli.tui.suggestions import SuggestionList
+from tissu_cli.tui.transcript import Transcript
+from tissu_core.errors import TissuError
+from tissu_core.sanitize import sanitize_line
+
+_FRAMES_A_SECOND = 30
+
+
+class ChatLayout(Screen[None]):
+    """Lays out the conversation; those who draw on it and act on it are its members."""
+
+    def __init__(self, setup: Setup, talk: Talk, engine: Engine, keys: Mapping[str, str]) -> None:
+        super().__init__()
+        self.setup, self.talk, self.engine, self.keys = setup, talk, engine, keys
+        self.front = ScreenFront(self)
+        self.models = Models(self)
+        self.reports = Reports(self)
+        self.drafts = Drafts(self)
+        self.editing: Turn | None = None
+        """The turn that another text is being written for."""
+        self.is_complete = False
+        """Whether all parts are there; what is typed before is kept."""
+        self.model_names: Sequence[str] = ()
+        """Models of this machine, once they were looked for."""
+        self.queued: list[str] = []
+        """Messages that wait for the reply that is being written."""
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield TopLine()
+        yield Transcript()
+        yield Prompt(self.keys)
+        yield StatusLine()
+        yield Vertical(id="foot")
+
+    @property
+    def transcript(self) -> Transcript:
+        """The turns."""
+        return self.query_one(Transcript)
+
+    @property
+    def prompt(self) -> Prompt:
+        """Where the person types."""
+        return self.query_one(Prompt)
+
+    @property
+    def lens(self) -> LensPanel:
+        """The token under the cursor."""
+        return self.query_one(LensPanel)
+
+    @property
+    def suggestion_list(self) -> SuggestionList:
+        """What may follow what was typed."""
+        return self.query_one(SuggestionList)
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a reply is being written, or waits to be."""
+        return self.engine.waiting > 0
+
+    def on_mount(self) -> None:
+        """Draw what there is; what the first picture does not show comes behind it."""
+        self.prompt.focus()
+        self.call_after_refresh(self._complete)
+
+    async def _complete(self) -> None:
+        await self.mount(LensPanel(), after=self.transcript)
+        await self.mount(Static("", id="queue", markup=False), SuggestionList(), before=self.prompt)
+        self.suggestion_list.offer(())
+        self.prompt.popup = self.suggestion_list
+        await self.query_one("#foot").mount(Footer(compact=True, show_command_palette=False))
+        self.models.load()
+        self.drafts.restore()
+        self.refresh_bindings()  # the footer waits for them
+        self.is_complete = True
+        self.reports.begin()
+        self.set_interval(1 / _FRAMES_A_SECOND, self.reports.read)
+        await self.front.draw()
+        settle()
+        self.run_worker(self.look_for_models, thread=True, group="models", exit_on_error=False)
+
+    def look_for_models(self) -> None:
+        """Find the models of this machine; other programs' may be many, so not while one types."""
+        self.model_names = self.setup.model_names()
+
+    def say(self, text: str) -> None:
+        """Send a message to the model."""
+        self.talk.say(text)
+        self.prompt.sent = [text, *self.prompt.sent]
+        self.transcript.follow()
+        self.attempt(lambda: self.front.start(self.talk.answer()))
+
+    def send_next(self) -> None:
+        """Send the first of the messages that waited."""
+        if self.queued and not self.is_writing:
+            self.say(self.queued.pop(0))
+            self.tell_queue()
+
+    def tell_queue(self) -> None:
+        """Draw the messages that wait."""
+        line = self.query_one("#queue", Static)
+        line.display = bool(self.queued)
+        waiting = " · ".join(sanitize_line(text)[:60] for text in self.queued)
+        line.update(Content.styled(f"next: {waiting}", "dim"))
+
+    def attempt(self, deed: Callable[[], object]) -> None:
+        """Do something; what cannot be done is told."""
+        try:
+            deed()
+        except TissuError as error:
+            self.front.refuse(error)
+
+    def resume(self, id: str) -> None:
+        """Go on with an earlier conversation."""
+        self.attempt(lambda: open_conversation(self.front, id))
+
+    def obey(self, line: str) -> None:
+        """Carry out a command as if it were typed."""
+        self.attempt(lambda: obey(line, self.front))
