@@ -206,15 +206,15 @@ def test_a_checkpoint_pruned_while_it_is_read_is_not_damaged(
     best = store.pointed("best")
     assert best is not None
     other = next(step for step in store.steps() if step != best)
-    verify = model_directory.verify
+    iter_verify = model_directory.iter_verify
 
-    def verify_while_training_goes_on(path: Path) -> dict[str, Any]:
+    def verify_while_training_goes_on(path: Path, *facts: Any) -> Any:
         if path == store.path_of(best):
             store.point("best", other, 1.0)
             shutil.rmtree(path)
-        return verify(path)
+        return iter_verify(path, *facts)
 
-    monkeypatch.setattr(model_directory, "verify", verify_while_training_goes_on)
+    monkeypatch.setattr(model_directory, "iter_verify", verify_while_training_goes_on)
     result = trained.tissu("generate", "cloth", "-p", "The ", "--max-tokens", "4")
     assert result.code == 0, result.err
     assert result.out

@@ -29,7 +29,7 @@ from tissu_core.events import (
 from tissu_core.runs.chat_model import ChatModel, Message
 
 _FLUSH_SECONDS = 1.0
-_SEEDS = 2**31
+_SEEDS = 100_000  # short enough to be read and typed again
 _STATES: dict[EndReason, State] = {
     "stop": "done",
     "stopped": "stopped",

@@ -155,8 +155,11 @@ def actions(bindings: Iterable[BindingType], keys: Mapping[str, str]) -> dict[st
 
 
 def described(keys: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Each key and what it does, as it is bound now."""
+    """Each key as it is bound now, what it does, and the name by which it can be bound anew."""
     return [
-        (keys.get(str(binding.id), binding.key).replace(",", "  "), binding.description)
+        (
+            keys.get(str(binding.id), binding.key).replace(",", "  "),
+            f"{binding.description}  ({binding.id})",
+        )
         for binding in ALL
     ]

@@ -74,9 +74,14 @@ class ScreenFront:
         self._kept_until = time.monotonic() + 2 * _SECONDS
         self._app.notify(sanitize(text), severity="error", markup=False, timeout=2 * _SECONDS)
 
+    def _read(self, text: Reading) -> None:
+        """Show a text; what was told before would lie over it."""
+        self._app.clear_notifications()
+        self._app.push_screen(text)
+
     def show_rows(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """Pairs of a name and what it is."""
-        self._app.push_screen(Reading(title, rows_content(rows)))
+        self._read(Reading(title, rows_content(rows)))
 
     def show_help(self) -> None:
         """Help for what has the focus, and the commands."""
@@ -84,7 +89,7 @@ class ScreenFront:
         here = getattr(focused, "HELP", None) or self._screen.prompt.HELP
         rows = rows_content([*described(self._app.keys), ("", ""), *help_lines()])
         content = Content(" ".join(here.split())).append("\n\n").append(rows)
-        self._app.push_screen(Reading("help", content))
+        self._read(Reading("help", content))
 
     def show_keys(self) -> None:
         """Every key and what it does."""
@@ -94,7 +99,7 @@ class ScreenFront:
         """What the model's process wrote on its error output."""
         log = getattr(self.talk.model, "log_tail", lambda: "")()
         content = Content(sanitize(log or "(empty)"))
-        self._app.push_screen(Reading("the model's log", content, is_from_end=True))
+        self._read(Reading("the model's log", content, is_from_end=True))
 
     def show_stats(self) -> None:
         """Figures of the last reply and of the context."""
@@ -112,7 +117,7 @@ class ScreenFront:
                 self._app.call_from_thread(self.refuse, error)
                 return
             content = prompt_content(shown.pieces, shown.ids, shown.tokens)
-            self._app.call_from_thread(self._app.push_screen, Reading("the prompt", content))
+            self._app.call_from_thread(self._read, Reading("the prompt", content))
 
         self._screen.run_worker(ask, thread=True, group="prompt", exit_on_error=False)
 

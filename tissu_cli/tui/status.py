@@ -11,7 +11,7 @@ from tissu_core.events import ContextMeasured, GenerationFinished, ModelLoaded, 
 from tissu_core.sanitize import sanitize_line
 
 _AMBER = 0.85
-_BAR_CELLS = 8
+_BAR_CELLS = 6
 _COUNTS = "▏▎▍▌▋▊▉█"
 
 
@@ -123,7 +123,7 @@ def _context(measured: ContextMeasured) -> Content:
     """A bar of what the conversation takes, the reply's room counted."""
     wanted = measured.prompt_tokens + measured.reply_tokens
     share = min(1.0, measured.prompt_tokens / measured.context_tokens)
-    text = f"context {bar(share)} {share:.0%}/{measured.context_tokens:,}"
+    text = f"ctx {bar(share)} {share:.0%}/{measured.context_tokens:,}"
     if measured.dropped:
         oldest = "message" if measured.dropped == 1 else f"{measured.dropped} messages"
         text += f" the oldest {oldest} will be left out"

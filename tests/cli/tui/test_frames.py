@@ -73,7 +73,9 @@ async def test_the_screen_looks_as_it_did(desk: Desk, size: tuple[int, int], the
         await chat.rest()
         await chat.type("And what about 猫?")
         await chat.until(lambda: chat.shows("And what about"))
-        await chat.until(lambda: "5%/1,000" in chat.status)
+        screen = chat.app.chat
+        whole = screen.talk.measure(screen.prompt.full_text)
+        await chat.until(lambda: screen.reports.measured == whole)
         await chat.settled()
         check(chat, f"reply-{name}", desk.folder)
         for number, key in enumerate(("f3", "right", "right"), 1):
