@@ -66,6 +66,8 @@ class Code:
             self._colours = _colours(self.language, [line.text for line in self.lines])
         read = 0
         for spans in self._colours:
+            if self._coloured == len(self.lines):
+                break  # of no line a lexer makes one
             line = self.lines[self._coloured]
             if "".join(text for text, _ in spans) != line.text:
                 break  # a lexer that changes what it reads

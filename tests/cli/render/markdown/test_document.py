@@ -224,3 +224,18 @@ def test_many_open_brackets_are_text() -> None:
     hostile = "[" * 300 + "\n" + "![" * 50 + "end"
     assert styled(hostile) == [((line, ""),) for line in hostile.split("\n")]
     assert styled("[a](https://example.org)") != [(("[a](https://example.org)", ""),)]
+
+
+CUT = "Look:\n\n```python\ndef f(x):\n    return 'a'  # b\n\n```\n\n~~~\n~~~\n```py\n"
+
+
+@pytest.mark.parametrize("end", range(len(CUT) + 1))
+def test_code_that_is_cut_anywhere_gets_its_colours(end: int) -> None:
+    document = Document()
+    document.feed(CUT[:end])
+    document.finish()
+    for code in document.codes:
+        code.close()
+        while code.colour():
+            pass
+        assert all("".join(text for text, _ in line.spans) == line.text for line in code.lines)
