@@ -252,3 +252,18 @@ def test_the_screen_does_not_wait_for_what_only_a_model_needs() -> None:
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     slow = {"torch", "numpy", "tokenizers", "safetensors", "jinja2", "filelock", "asyncio"}
     assert slow.isdisjoint(modules.split())
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc")
+@pytest.mark.parametrize(("given", "found"), [(None, b"passive"), ("active", b"active")])
+def test_its_threads_wait_quietly_unless_a_person_says_otherwise(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch, given: str | None, found: bytes
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if given is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+    remote = RemoteModel(str(store.path_of(5)), ONE_THREAD)
+    list(remote.load())
+    environ = Path(f"/proc/{remote.pid}/environ").read_bytes().split(b"\0")
+    assert b"OMP_WAIT_POLICY=" + found in environ
+    remote.close()
