@@ -45,6 +45,8 @@ class ChatLayout(Screen[None]):
         """Whether all parts are there; what is typed before is kept."""
         self.model_names: Sequence[str] = ()
         """Models of this machine, once they were looked for."""
+        self.early: list[str] = []
+        """What was sent before all parts were there, and it was known how the model decodes."""
         self.queued: list[str] = []
         """Messages that wait for the reply that is being written."""
 
@@ -99,12 +101,22 @@ class ChatLayout(Screen[None]):
         self.reports.begin()
         self.set_interval(1 / _FRAMES_A_SECOND, self.reports.read)
         await self.front.draw()
+        for text in self.early:
+            self.take(text)
         settle()
         self.run_worker(self.look_for_models, thread=True, group="models", exit_on_error=False)
 
     def look_for_models(self) -> None:
         """Find the models of this machine; other programs' may be many, so not while one types."""
         self.model_names = self.setup.model_names()
+
+    def take(self, text: str) -> None:
+        """Do what was sent.
+
+        Raises:
+            NotImplementedError: In a layout alone, which nobody types into.
+        """
+        raise NotImplementedError
 
     def say(self, text: str) -> None:
         """Send a message to the model."""

@@ -31,7 +31,13 @@ class ChatScreen(ChatLayout):
 
     @on(Prompt.Sent)
     def _on_sent(self, event: Prompt.Sent) -> None:
-        text = event.text
+        if self.is_complete:
+            self.take(event.text)
+        else:
+            self.early.append(event.text)
+
+    def take(self, text: str) -> None:
+        """Do what was sent."""
         self.drafts.forget()
         if self.editing is not None:
             turn = self.editing

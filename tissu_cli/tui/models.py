@@ -31,8 +31,7 @@ class Models:
     def load(self) -> None:
         """Load the conversation's model, and decode as its makers recommend."""
         talk, setup = self._screen.talk, self._screen.setup
-        name = talk.conversation.model
-        self._screen.engine.do(lambda: talk.use_settings(setup.settings_for(name)))
+        talk.use_settings(setup.settings_for(talk.conversation.model))
         self.reload()
 
     def reload(self) -> None:
