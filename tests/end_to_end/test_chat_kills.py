@@ -52,8 +52,11 @@ def reply_on_disk(home: Path, message: str) -> str:
     return str(row[0]) if row else ""
 
 
-def killed_while_it_writes(home: Path, seconds: float, message: str) -> None:
-    """Kill a screen that long after the first of its reply was kept; all of that comes back."""
+def killed_while_it_writes(home: Path, seconds: float, message: str) -> str:
+    """Kill a screen that long after the first of its reply was kept; all of that comes back.
+
+    Returns the state of the reply: "stopped", or "cut" where a fast machine had written it all.
+    """
     chat = Chat(home, "--continue", *LONG)
     chat.is_ready()
     chat.send(message)
@@ -66,13 +69,17 @@ def killed_while_it_writes(home: Path, seconds: float, message: str) -> None:
     chat.child.close()
     asked, reply = kept(home)[0].path()[-2:]
     assert asked.text == message
-    assert reply.state == "stopped"
+    assert reply.state in ("stopped", "cut")
     assert reply.text.startswith(acknowledged)
+    return reply.state
 
 
 def test_a_screen_that_is_killed_mid_reply_loses_nothing_that_was_kept(home: Path) -> None:
-    for number, seconds in enumerate((0.0, 0.4, 1.1)):
+    states = [
         killed_while_it_writes(home, seconds, f"Message {number} of looms")
+        for number, seconds in enumerate((0.0, 0.4, 1.1))
+    ]
+    assert "stopped" in states
     asked = [turn.text for turn in kept(home)[0].path() if turn.role == "user"]
     assert asked == [f"Message {number} of looms" for number in range(3)]
 
