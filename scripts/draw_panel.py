@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tissu_cli.render.train_panel import TrainPanel
-from tissu_core.events import StepFinished
+from tissu_core.events.training import StepFinished
 from tissu_core.runs.follow import iter_log
 
 WIDTH, HEIGHT = 100, 28

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.errors import TissuError
-from tissu_core.events import (
+from tissu_core.events.replies import (
     Alternative,
     ChatEvent,
     ContextMeasured,
@@ -17,12 +17,11 @@ from tissu_core.events import (
     GenerationFinished,
     LoadEvent,
     ModelLoaded,
-    Noticed,
     PromptShown,
     ReplyResumed,
-    StageAdvanced,
     TokenGenerated,
 )
+from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.runs.chat_model import Message
 
 

@@ -6,12 +6,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_origin
 
 import typer
 
-from tissu_core.config.data import DataConfig
-from tissu_core.config.fields import Setting, default_of, describe, iter_settings
+from tissu_core.config.fields import Setting, Settings, default_of, describe, iter_settings
 from tissu_core.config.layers import (
     Entry,
     Layer,
@@ -27,9 +26,11 @@ from tissu_core.config.layers import (
     to_settings,
 )
 from tissu_core.config.load import cast_value
-from tissu_core.config.runs import RUNS, MeasureRun
 from tissu_core.runs.home import user_config_file, user_home
 from tissu_core.sanitize import sanitize_line
+
+if TYPE_CHECKING:
+    from tissu_core.config.runs import MeasureRun
 
 Config = TypeVar("Config")
 Given = dict[str, Any]
@@ -150,7 +151,7 @@ def resolve_settings(
         for path, flag, hint in ((p, describe(spec).flag, h) for p, spec, h in iter_settings(kind))
         if path in given
     }
-    ambient = ambient_layers() if kind in RUNS and stored is None else []
+    ambient = ambient_layers() if issubclass(kind, Settings) and stored is None else []
     if stored is not None:
         base = to_settings(stored)
     shared = [layer_from(base or {}, "preset"), *ambient, *config_layer(config_file)]
@@ -161,11 +162,14 @@ def resolve_settings(
     return build(kind, settings)
 
 
-def measure_settings(texts: Sequence[str], given: Given) -> MeasureRun:
+def measure_settings(texts: Sequence[str], given: Given) -> "MeasureRun":
     """The text that a command reads, how, and where it computes.
 
     Of a project's settings of its data only those of reading count: the rest is of its corpus.
     """
+    from tissu_core.config.data import DataConfig  # noqa: PLC0415
+    from tissu_core.config.runs import MeasureRun  # noqa: PLC0415
+
     run = resolve_settings(MeasureRun, given)
     return replace(run, data=DataConfig(corpus=tuple(texts), reading=run.data.reading))
 

@@ -5,7 +5,8 @@ import pytest
 from tissu_cli.flags import resolve_settings
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.fields import describe, iter_settings
-from tissu_core.config.runs import TrainRun, UseRun
+from tissu_core.config.runs import TrainRun
+from tissu_core.config.use import UseRun
 from tissu_core.errors import ConfigError
 
 

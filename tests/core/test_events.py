@@ -4,7 +4,9 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from tissu_core.events import Noticed, Planned, StepFinished, TrainEvent, from_record, to_record
+from tissu_core.events.records import to_record
+from tissu_core.events.shared import Noticed
+from tissu_core.events.training import Planned, StepFinished, TrainEvent, from_record
 
 VALUES: dict[Any, Any] = {str: "織 \x1b", int: 7, float: 0.25, bool: True}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import FAST, Tissu, Trained
-from tissu_core.events import EvalFinished, RunFinished, StepFinished, from_record
+from tissu_core.events.training import EvalFinished, RunFinished, StepFinished, from_record
 
 
 def test_training_narrates_in_plain_lines_and_says_what_to_type_next(trained_once: Trained) -> None:

@@ -7,7 +7,7 @@ from tests.samples import make_model
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.model import ModelConfig
 from tissu_core.decoding.generate import generate
-from tissu_core.events import TokenGenerated
+from tissu_core.events.replies import TokenGenerated
 from tissu_core.text.tokenizer import Tokenizer
 
 PROMPT = [0, 40, 41, 42, 43]

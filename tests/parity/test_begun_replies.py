@@ -9,9 +9,9 @@ import pytest
 from tests.samples import CHATML, STORY, make_config, make_model
 from tissu_core.checkpoint.model_directory import write_model_files
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.config.training import DeviceConfig
+from tissu_core.config.machine import DeviceConfig
 from tissu_core.errors import InputError
-from tissu_core.events import (
+from tissu_core.events.replies import (
     ContextTrimmed,
     GenerationFinished,
     ReplyResumed,

@@ -12,7 +12,7 @@ from tissu_core.checkpoint.training_state import read_training_state
 from tissu_core.checkpoint.weights import load_tensors
 from tissu_core.config.load import build_config
 from tissu_core.config.runs import TrainRun
-from tissu_core.events import EvalFinished, StepFinished
+from tissu_core.events.training import EvalFinished, StepFinished
 from tissu_core.models.decoder import Decoder
 from tissu_core.runs.follow import read_events, read_facts
 from tissu_core.runs.resume import resume

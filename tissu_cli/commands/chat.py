@@ -16,7 +16,7 @@ from tissu_cli.flags import Given, Model, resolve_settings, with_settings
 from tissu_cli.render.console import say
 from tissu_cli.settings import is_person_at_stdin, is_terminal_stdout
 from tissu_core.config.chat import ChatConfig
-from tissu_core.config.runs import ChatRun
+from tissu_core.config.use import ChatRun
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.runs.home import home, seems_there
 

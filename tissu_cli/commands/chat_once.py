@@ -11,7 +11,8 @@ from tissu_cli.render.stream import stream_reply
 from tissu_cli.sessions.setup import Setup
 from tissu_cli.sessions.talk import Talk
 from tissu_cli.settings import is_terminal_stdout
-from tissu_core.events import GenerationFinished, to_record
+from tissu_core.events.records import to_record
+from tissu_core.events.replies import GenerationFinished
 
 
 def answer_once(setup: Setup, text: str, *, is_prompt_only: bool, is_json: bool) -> int:

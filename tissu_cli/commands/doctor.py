@@ -12,7 +12,7 @@ from tissu_cli.flags import Json
 from tissu_cli.render.console import data, narration, print_json
 from tissu_cli.settings import is_live
 from tissu_core.errors import ResourceError
-from tissu_core.events import CheckFinished
+from tissu_core.events.measures import CheckFinished
 from tissu_core.sanitize import sanitize_line
 
 _STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}

@@ -8,8 +8,9 @@ from tissu_cli.flags import Given, Json, measure_settings, with_settings
 from tissu_cli.render.console import data, print_json
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
-from tissu_core.config.training import DeviceConfig
-from tissu_core.events import PerplexityMeasured, to_record
+from tissu_core.config.machine import DeviceConfig
+from tissu_core.events.measures import PerplexityMeasured
+from tissu_core.events.records import to_record
 
 app = typer.Typer(help="Measure a model.", no_args_is_help=True)
 

@@ -12,9 +12,11 @@ from tissu_cli.render import numbers
 from tissu_cli.render.console import print_json, say, say_notice
 from tissu_cli.render.status import StatusLine, counted
 from tissu_cli.settings import is_terminal_stdout
-from tissu_core.config.runs import GenerateRun
+from tissu_core.config.use import GenerateRun
 from tissu_core.errors import ConfigError
-from tissu_core.events import GenerationFinished, Noticed, StageAdvanced, to_record
+from tissu_core.events.records import to_record
+from tissu_core.events.replies import GenerationFinished
+from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.runs.recommended import recommended_settings
 
 if TYPE_CHECKING:

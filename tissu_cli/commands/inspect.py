@@ -10,7 +10,7 @@ from tissu_cli.render.console import data, print_json, say_notice
 from tissu_core.config.inspection import HistogramConfig
 from tissu_core.config.optimizer import OptimizerConfig
 from tissu_core.config.runs import TrainRun
-from tissu_core.events import to_record
+from tissu_core.events.records import to_record
 from tissu_core.runs.catalog import describe_run
 from tissu_core.runs.follow import read_events
 from tissu_core.runs.run_directory import find_run

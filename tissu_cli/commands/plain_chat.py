@@ -30,7 +30,8 @@ from tissu_cli.sessions.talk import ReplyJob, Talk
 from tissu_cli.sessions.turn_actions import replace_turn
 from tissu_cli.settings import EXIT_INTERRUPTED, EXIT_OK, EXIT_TERMINATED
 from tissu_core.errors import InputError, TissuError
-from tissu_core.events import ModelLoaded, Noticed, ReplyResumed
+from tissu_core.events.replies import ModelLoaded, ReplyResumed
+from tissu_core.events.shared import Noticed
 from tissu_core.runs.chat_model import ChatModel
 from tissu_core.sanitize import sanitize
 

@@ -9,8 +9,9 @@ from tissu_cli.render.console import data, print_json
 from tissu_cli.render.numbers import size
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
-from tissu_core.config.training import DeviceConfig
-from tissu_core.events import ModelQuantized, to_record
+from tissu_core.config.machine import DeviceConfig
+from tissu_core.events.measures import ModelQuantized
+from tissu_core.events.records import to_record
 
 
 def register(app: typer.Typer) -> None:

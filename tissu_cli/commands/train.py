@@ -14,7 +14,8 @@ from tissu_cli.settings import discard, is_live, is_person_at_stdin
 from tissu_core.config.demo import DEMO_PRESET, demo_corpus
 from tissu_core.config.runs import TrainRun
 from tissu_core.errors import ConfigError, TissuError
-from tissu_core.events import FileSkipped, Noticed, Planned, RunFinished, TrainEvent
+from tissu_core.events.shared import FileSkipped, Noticed
+from tissu_core.events.training import Planned, RunFinished, TrainEvent
 from tissu_core.sanitize import sanitize_line
 
 VIEWS = ("auto", "panel", "log", "json")

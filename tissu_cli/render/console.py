@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tissu_cli.settings import is_live, is_terminal_stdout
-from tissu_core.events import Noticed
+from tissu_core.events.shared import Noticed
 from tissu_core.sanitize import escape_json, sanitize_line
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from pathlib import Path
 from tissu_cli.render import numbers
 from tissu_cli.render.console import say
 from tissu_cli.render.train_views import plan_line
-from tissu_core.events import FileSkipped, Planned, RunFinished
+from tissu_core.events.shared import FileSkipped
+from tissu_core.events.training import Planned, RunFinished
 from tissu_core.runs.home import runs_directory
 
 _NAMED = 3

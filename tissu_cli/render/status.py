@@ -8,13 +8,8 @@ from typing import TypeVar
 
 from tissu_cli.render import numbers
 from tissu_cli.settings import is_live
-from tissu_core.events import (
-    FileSkipped,
-    GenerateEvent,
-    Noticed,
-    StageAdvanced,
-    TokenGenerated,
-)
+from tissu_core.events.replies import GenerateEvent, TokenGenerated
+from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 from tissu_core.sanitize import sanitize_line
 
 _REDRAW_SECONDS = 0.1

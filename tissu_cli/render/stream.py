@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from tissu_cli.render.console import say
 from tissu_cli.settings import is_terminal_stdout
-from tissu_core.events import (
+from tissu_core.events.replies import (
     ChatEvent,
     ContextTrimmed,
     GenerationFinished,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from tissu_core.events import TokenGenerated
+from tissu_core.events.replies import TokenGenerated
 from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:

@@ -14,17 +14,15 @@ from rich.text import Text
 
 from tissu_cli.render import numbers
 from tissu_cli.render.braille import bars, line_chart
-from tissu_core.events import (
+from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
+from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
-    FileSkipped,
-    Noticed,
     Planned,
     RunFinished,
     RunResumed,
     RunStarted,
     SampleGenerated,
-    StageAdvanced,
     StepFinished,
     TrainEvent,
 )

@@ -13,20 +13,18 @@ from tissu_cli.render import numbers
 from tissu_cli.render.charset import use_stand_ins
 from tissu_cli.render.console import narration, print_json
 from tissu_cli.render.train_panel import TrainPanel
-from tissu_core.events import (
+from tissu_core.events.records import to_record
+from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
+from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
-    FileSkipped,
-    Noticed,
     Planned,
     RunFinished,
     RunResumed,
     RunStarted,
     SampleGenerated,
-    StageAdvanced,
     StepFinished,
     TrainEvent,
-    to_record,
 )
 from tissu_core.sanitize import sanitize_line
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tissu_cli.render.braille import bar_rows, bars
-from tissu_core.events import TensorSummarized
+from tissu_core.events.measures import TensorSummarized
 from tissu_core.sanitize import sanitize_line
 
 _VIEWS = 8

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from tissu_core.events import GenerationFinished, TokenGenerated
+from tissu_core.events.replies import GenerationFinished, TokenGenerated
 from tissu_core.runs.chat_model import Message
 
 Role = Literal["user", "assistant"]

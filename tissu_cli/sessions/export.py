@@ -14,7 +14,7 @@ from tissu_cli.sessions.conversation import Conversation, Turn
 from tissu_cli.sessions.preferences import preference_lines
 from tissu_cli.sessions.private_file import make_new, write_private
 from tissu_core.errors import ConfigError, InputError, ResourceError
-from tissu_core.events import to_record
+from tissu_core.events.records import to_record
 
 JSON_VERSION = 1
 KINDS = ("md", "json", "jsonl", "svg", "prefs")

@@ -4,7 +4,7 @@ import math
 
 from tissu_cli.sessions.conversation import Turn
 from tissu_cli.sessions.talk import Talk
-from tissu_core.events import ContextMeasured
+from tissu_core.events.replies import ContextMeasured
 
 
 def figures(talk: Talk, measured: ContextMeasured | None) -> list[tuple[str, str]]:

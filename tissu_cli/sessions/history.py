@@ -13,7 +13,7 @@ from tissu_cli.sessions.chat_file import LOCKS, ChatFile
 from tissu_cli.sessions.conversation import Conversation, Turn
 from tissu_cli.sessions.schema import bound, upsertion
 from tissu_core.errors import BusyError, InputError, ResourceError, nearest
-from tissu_core.events import TokenGenerated
+from tissu_core.events.replies import TokenGenerated
 
 _KEEP_PREFERENCE = upsertion("preference", "name")
 _MOST_NAMED = 3

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from tissu_cli.sessions.conversation import Conversation, Turn
 from tissu_cli.sessions.schema import bound, insertion, selection, upsertion
 from tissu_core.errors import InputError
-from tissu_core.events import Alternative, GenerationFinished, TokenGenerated, chat_event
+from tissu_core.events.replies import Alternative, GenerationFinished, TokenGenerated, chat_event
 
 Row: TypeAlias = tuple[Any, ...]
 _KEEP_CONVERSATION = upsertion("conversation", "id")

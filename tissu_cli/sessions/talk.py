@@ -15,7 +15,7 @@ from tissu_cli.sessions.conversation import Conversation, State, Turn
 from tissu_cli.sessions.history import History
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.errors import InputError
-from tissu_core.events import (
+from tissu_core.events.replies import (
     Alternative,
     ChatEvent,
     ContextMeasured,

@@ -11,7 +11,6 @@ from textual.app import App
 from textual.driver import Driver
 from textual.screen import Screen
 
-from tissu_cli.sessions.clipboard import copy_text
 from tissu_cli.sessions.setup import Setup
 from tissu_cli.sessions.talk import Talk
 from tissu_cli.tui.chat_screen import ChatScreen
@@ -93,6 +92,8 @@ class ChatApp(App[None]):
                 self.call_from_thread(self._driver.write, sequence)
 
         def do() -> None:
+            from tissu_cli.sessions.clipboard import copy_text  # noqa: PLC0415
+
             copied = copy_text(text, write, os.environ)
             self.call_from_thread(self.chat.front.say, copied.message)
 

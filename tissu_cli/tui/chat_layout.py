@@ -1,6 +1,8 @@
 """The screen of a conversation: its parts, what they share, and how a message is sent."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -8,7 +10,6 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from tissu_cli.sessions.actions import obey, open_conversation
 from tissu_cli.sessions.conversation import Turn
 from tissu_cli.sessions.setup import Setup
 from tissu_cli.sessions.talk import Talk
@@ -16,15 +17,17 @@ from tissu_cli.tui.drafts import Drafts
 from tissu_cli.tui.engine import Engine
 from tissu_cli.tui.garbage import settle
 from tissu_cli.tui.lens import LensPanel
-from tissu_cli.tui.models import Models
 from tissu_cli.tui.prompt import Prompt
-from tissu_cli.tui.reports import Reports
-from tissu_cli.tui.screen_front import ScreenFront
 from tissu_cli.tui.status import StatusLine, TopLine
 from tissu_cli.tui.suggestions import SuggestionList
 from tissu_cli.tui.transcript import Transcript
 from tissu_core.errors import TissuError
 from tissu_core.sanitize import sanitize_line
+
+if TYPE_CHECKING:
+    from tissu_cli.tui.models import Models
+    from tissu_cli.tui.reports import Reports
+    from tissu_cli.tui.screen_front import ScreenFront
 
 _FRAMES_A_SECOND = 30
 
@@ -35,9 +38,6 @@ class ChatLayout(Screen[None]):
     def __init__(self, setup: Setup, talk: Talk, engine: Engine, keys: Mapping[str, str]) -> None:
         super().__init__()
         self.setup, self.talk, self.engine, self.keys = setup, talk, engine, keys
-        self.front = ScreenFront(self)
-        self.models = Models(self)
-        self.reports = Reports(self)
         self.drafts = Drafts(self)
         self.editing: Turn | None = None
         """The turn that another text is being written for."""
@@ -49,6 +49,29 @@ class ChatLayout(Screen[None]):
         """What was sent before all parts were there, and it was known how the model decodes."""
         self.queued: list[str] = []
         """Messages that wait for the reply that is being written."""
+
+    # Who acts on what is drawn is imported behind the first picture.
+
+    @cached_property
+    def front(self) -> "ScreenFront":
+        """What commands do here."""
+        from tissu_cli.tui.screen_front import ScreenFront  # noqa: PLC0415
+
+        return ScreenFront(self)
+
+    @cached_property
+    def models(self) -> "Models":
+        """Who answers."""
+        from tissu_cli.tui.models import Models  # noqa: PLC0415
+
+        return Models(self)
+
+    @cached_property
+    def reports(self) -> "Reports":
+        """What the engine says."""
+        from tissu_cli.tui.reports import Reports  # noqa: PLC0415
+
+        return Reports(self)
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -147,8 +170,12 @@ class ChatLayout(Screen[None]):
 
     def resume(self, id: str) -> None:
         """Go on with an earlier conversation."""
+        from tissu_cli.sessions.actions import open_conversation  # noqa: PLC0415
+
         self.attempt(lambda: open_conversation(self.front, id))
 
     def obey(self, line: str) -> None:
         """Carry out a command as if it were typed."""
+        from tissu_cli.sessions.actions import obey  # noqa: PLC0415
+
         self.attempt(lambda: obey(line, self.front))

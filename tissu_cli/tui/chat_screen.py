@@ -6,7 +6,6 @@ from typing import ClassVar
 from textual import events, on
 from textual.binding import BindingType
 
-from tissu_cli.sessions.actions import obey
 from tissu_cli.sessions.conversation import Turn
 from tissu_cli.sessions.slash import is_command
 from tissu_cli.sessions.turn_actions import rate, replace_turn, show_sibling
@@ -44,7 +43,7 @@ class ChatScreen(ChatLayout):
             self.front.stop_editing()
             self.attempt(lambda: replace_turn(self.front, turn, text))
         elif is_command(text):
-            self.attempt(lambda: obey(text, self.front))
+            self.obey(text)
         elif self.is_writing or self.queued:
             self.queued.append(text)
             self.tell_queue()

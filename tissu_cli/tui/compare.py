@@ -16,7 +16,8 @@ from tissu_cli.tui.engine import Ended, Engine, LoadFailed, Loading, Report, Sai
 from tissu_cli.tui.keys import COMPARE
 from tissu_cli.tui.reply_body import ReplyBody
 from tissu_core.errors import TissuError
-from tissu_core.events import ModelLoaded, StageAdvanced, TokenGenerated
+from tissu_core.events.replies import ModelLoaded, TokenGenerated
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.sanitize import sanitize, sanitize_line
 
 if TYPE_CHECKING:

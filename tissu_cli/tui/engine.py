@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from tissu_cli.sessions.talk import ReplyJob, Talk
 from tissu_core.errors import TissuError
-from tissu_core.events import ChatEvent, LoadEvent
+from tissu_core.events.replies import ChatEvent, LoadEvent
 from tissu_core.runs.chat_model import ChatModel
 
 

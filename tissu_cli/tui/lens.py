@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from tissu_cli.sessions.conversation import Turn
 from tissu_cli.tui.keys import LENS
-from tissu_core.events import Alternative, TokenGenerated
+from tissu_core.events.replies import Alternative, TokenGenerated
 from tissu_core.sanitize import sanitize_line
 
 SHOWN = 8

@@ -17,7 +17,7 @@ from tissu_cli.render.markdown.layout import Layout, Row
 from tissu_cli.render.markdown.plain import PlainText
 from tissu_cli.tui.reply_styles import COMPONENTS, CSS, Styles
 from tissu_cli.tui.token_page import NEWLINE, TokenPage, row_of, token_at
-from tissu_core.events import TokenGenerated
+from tissu_core.events.replies import TokenGenerated
 
 _KEPT_STRIPS = 200
 """Each is some thirty objects that the garbage collector looks at."""

@@ -9,17 +9,16 @@ from tissu_cli.sessions.talk import ReplyJob
 from tissu_cli.tui.engine import Began, Ended, LoadFailed, Loading, Report, Said
 from tissu_cli.tui.status import Speed, StatusLine, TopLine
 from tissu_core.errors import TissuError
-from tissu_core.events import (
+from tissu_core.events.replies import (
     ChatEvent,
     ContextMeasured,
     ContextTrimmed,
     GenerationFinished,
     ModelLoaded,
-    Noticed,
     ReplyResumed,
-    StageAdvanced,
     TokenGenerated,
 )
+from tissu_core.events.shared import Noticed, StageAdvanced
 
 if TYPE_CHECKING:
     from tissu_cli.tui.chat_layout import ChatLayout

@@ -7,7 +7,8 @@ from textual.widgets import Static
 
 from tissu_cli.render import numbers
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.events import ContextMeasured, GenerationFinished, ModelLoaded, StageAdvanced
+from tissu_core.events.replies import ContextMeasured, GenerationFinished, ModelLoaded
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.sanitize import sanitize_line
 
 _AMBER = 0.85

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from tissu_cli.render.markdown.layout import Layout, Row
 from tissu_cli.render.markdown.lines import Line, Span, clean
-from tissu_core.events import TokenGenerated
+from tissu_core.events.replies import TokenGenerated
 
 NEWLINE = "\u23ce"
 """Stands for a newline, so that the token which is one can be seen."""

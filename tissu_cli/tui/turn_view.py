@@ -15,7 +15,7 @@ from tissu_cli.sessions.conversation import Turn
 from tissu_cli.tui.keys import TURN
 from tissu_cli.tui.reply_body import ReplyBody
 from tissu_cli.tui.turn_messages import Moved, TokenPicked, Wanted, Wish
-from tissu_core.events import TokenGenerated
+from tissu_core.events.replies import TokenGenerated
 from tissu_core.sanitize import sanitize_line
 
 _SHOWN_CHARACTERS = 20_000

@@ -17,7 +17,7 @@ from tissu_core.checkpoint.weights import (
     widened,
 )
 from tissu_core.errors import InputError
-from tissu_core.events import Noticed
+from tissu_core.events.shared import Noticed
 from tissu_core.models.families import family_of
 from tissu_core.storage import read_json
 

@@ -22,7 +22,7 @@ from tissu_core.checkpoint.weights import (
 )
 from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError, InputError, ResourceError
-from tissu_core.events import Noticed, StageAdvanced
+from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.models.build import build_empty
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.families import TISSU, Family, UnreadableConfigError, family_for, family_of

@@ -27,7 +27,7 @@ from torch import Tensor
 from tissu_core.checkpoint.stored_model import StoredModel
 from tissu_core.checkpoint.weights import StoredTensor, widened
 from tissu_core.errors import InputError
-from tissu_core.events import Noticed
+from tissu_core.events.shared import Noticed
 from tissu_core.models.families import family_of
 from tissu_core.storage import refuse_pointer
 

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tissu_core.events import Noticed
+from tissu_core.events.shared import Noticed
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -31,6 +31,12 @@ class Setting:
     """Whether a file means it relative to itself."""
 
 
+class Settings:
+    """What a verb is given, where files and the environment set some of it too."""
+
+    __slots__ = ()
+
+
 def setting(default: Any, help: str, **facts: Any) -> Any:
     """A dataclass field described by a ``Setting``."""
     return field(default=default, metadata={"setting": Setting(help=help, **facts)})

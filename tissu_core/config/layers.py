@@ -8,13 +8,13 @@ command does not have; what no command has is refused.
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from tissu_core.config.fields import describe, iter_settings
+from tissu_core.config.fields import Settings, describe, iter_settings
 from tissu_core.config.load import (
     build_config,
     parse_assignment,
@@ -23,8 +23,6 @@ from tissu_core.config.load import (
     read_toml,
     unknown_setting,
 )
-from tissu_core.config.runs import RUNS, STORED_FACTS
-from tissu_core.config.training import LENGTHS
 from tissu_core.errors import ConfigError
 
 Config = TypeVar("Config")
@@ -32,7 +30,9 @@ PROJECT_FILE = "tissu.toml"
 VARIABLE = "TISSU_"
 NO_SETTINGS = ("TISSU_HOME", "TISSU_DEBUG", "TISSU_QUIET")
 """Variables of other meaning."""
-_LENGTHS = {f"training.{name}" for name in LENGTHS}
+STORED_FACTS = ("planned_steps", "tokens_key", "data_seam")
+"""What a run's config.toml holds beside settings; read as a settings file, it is passed over."""
+_LENGTHS = {"training.steps", "training.tokens", "training.epochs", "training.minutes"}
 _HEADS = {"model.num_attention_heads", "model.num_key_value_heads"}
 _SHAPE = {"model.num_hidden_layers", "model.hidden_size", *_HEADS}
 _TOKENIZER = {"data.tokenizer", "data.tokenizer_sha256"}
@@ -72,7 +72,13 @@ Layer: TypeAlias = Mapping[str, Entry]
 
 def known_settings() -> dict[str, "Field[Any]"]:
     """Every setting of every command by its dotted path."""
-    return {path: spec for kind in RUNS for path, spec, _ in iter_settings(kind)}
+    return {path: spec for kind in _all_runs() for path, spec, _ in iter_settings(kind)}
+
+
+def _all_runs() -> Sequence[type[Settings]]:
+    from tissu_core.config.runs import RUNS  # noqa: PLC0415  25 ms that a chat need not wait for
+
+    return RUNS
 
 
 def project_files(folder: Path, home: Path) -> Iterator[Path]:
@@ -143,11 +149,14 @@ def environment_layer(environment: Mapping[str, str] = os.environ) -> Layer:
     Raises:
         ConfigError: If a variable that begins with ``TISSU_`` names no setting.
     """
-    names = {_variable(path): path for path in known_settings()}
+    given = {
+        name: text
+        for name, text in environment.items()
+        if name.startswith(VARIABLE) and name not in NO_SETTINGS and text
+    }
+    names = {_variable(path): path for path in known_settings()} if given else {}
     layer = {}
-    for name, text in environment.items():
-        if not name.startswith(VARIABLE) or name in NO_SETTINGS or not text:
-            continue
+    for name, text in given.items():
         if name not in names:
             raise unknown_setting(name, [*names, *NO_SETTINGS])
         layer[names[name]] = Entry(value=parse_value(text), origin=name)
@@ -200,7 +209,7 @@ def resolve_all(settings: Layer) -> dict[str, Any]:
     for path in settings:
         if path not in known:
             raise unknown_setting(path, [*known])
-    built: list[Any] = [build(kind, only_known_to(kind, settings)) for kind in RUNS]
+    built: list[Any] = [build(kind, only_known_to(kind, settings)) for kind in _all_runs()]
     return {
         path: attrgetter(path)(config)
         for config in built

@@ -1,11 +1,11 @@
-"""How long to train, in which steps, on which machine, and when to look and save."""
+"""How long to train, in which steps, and when to look and save."""
 
 from dataclasses import dataclass
 
 from tissu_core.config.fields import check, setting
 from tissu_core.errors import ConfigError
 
-LENGTHS = ("steps", "tokens", "epochs", "minutes")
+_LENGTHS = ("steps", "tokens", "epochs", "minutes")
 """Four ways to say how long to train, of which a run has one."""
 
 
@@ -114,7 +114,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        given = [name for name in LENGTHS if getattr(self, name)]
+        given = [name for name in _LENGTHS if getattr(self, name)]
         if len(given) > 1:
             raise ConfigError(
                 f"--{given[0]} and --{given[1]} both say how long to train",
@@ -126,52 +126,4 @@ class TrainingConfig:
                 "--grad-accum and micro_batch both say how a step is cut",
                 field="grad_accum",
                 hint=f"keep one of them, for example --grad-accum {self.grad_accum}",
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceConfig:
-    """What computes."""
-
-    device: str = setting(
-        "auto",
-        "where to compute",
-        flag="--device",
-        choices=("auto", "cpu", "cuda", "mps"),
-        panel="Machine",
-    )
-    threads: int | None = setting(
-        None, "processor threads", flag="--threads", minimum=1, maximum=1024, panel="Machine"
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachineConfig(DeviceConfig):
-    """What trains, and in which numbers."""
-
-    precision: str = setting(
-        "auto",
-        "numbers of the matrix products; weights and optimizer stay fp32",
-        flag="--precision",
-        choices=("auto", "fp32", "bf16"),
-        panel="Machine",
-    )
-    compile: bool = setting(
-        False,
-        "compile the model first, which takes minutes and pays back in long runs",
-        flag="--compile",
-        panel="Machine",
-    )
-    gpus: int = setting(1, "GPUs to train on", flag="--gpus", minimum=1, panel="Machine")
-
-    def __post_init__(self) -> None:
-        check(self)
-        if self.gpus > 1:
-            raise ConfigError(
-                f"--gpus is {self.gpus}, and this version trains on one",
-                field="gpus",
-                hint="--gpus 1",
             )

@@ -11,7 +11,7 @@ from tissu_core.data.documents import iter_conversation_lines
 from tissu_core.data.fingerprint import TextFile
 from tissu_core.data.shards import Document
 from tissu_core.errors import InputError
-from tissu_core.events import Noticed
+from tissu_core.events.shared import Noticed
 from tissu_core.text.chat_template import Message
 from tissu_core.text.conversation import encode_chat_spans
 from tissu_core.text.tokenizer import Tokenizer

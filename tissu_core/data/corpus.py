@@ -15,7 +15,7 @@ from tissu_core.data.fingerprint import Remembered, TextFile, iter_text_files
 from tissu_core.data.packed import NotTextError
 from tissu_core.data.sources import Skipped, identity_of, iter_sources
 from tissu_core.errors import ConfigError, InputError, IntegrityError
-from tissu_core.events import FileSkipped, Noticed, StageAdvanced
+from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 
 PrepareEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed
 Stop: TypeAlias = Callable[[], bool]

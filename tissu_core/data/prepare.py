@@ -19,7 +19,7 @@ from tissu_core.data.fingerprint import TextFile, corpus_key
 from tissu_core.data.shards import SOURCES_FILE, Document, ShardWriter, TokenShards
 from tissu_core.data.vocabulary import Vocabulary, choose_vocab_size, given_vocabulary
 from tissu_core.errors import InputError
-from tissu_core.events import Noticed, StageAdvanced
+from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.storage import is_sealed, remove_leftovers, sealed_directory, write_json
 from tissu_core.text.learning import iter_learning
 from tissu_core.text.tokenizer import Tokenizer

@@ -9,7 +9,7 @@ from tissu_core.config.decoding import DecodingConfig
 from tissu_core.decoding.batch import AnyRow, Batch
 from tissu_core.decoding.reply import Reply
 from tissu_core.decoding.row import Choice
-from tissu_core.events import GenerateEvent
+from tissu_core.events.replies import GenerateEvent
 from tissu_core.models.decoder import Decoder
 from tissu_core.text.tokenizer import Tokenizer
 

@@ -9,7 +9,7 @@ from tissu_core.decoding.healing import Healed, heal
 from tissu_core.decoding.row import Choice, Row
 from tissu_core.decoding.stop import StopText
 from tissu_core.errors import InputError
-from tissu_core.events import Alternative, EndReason, GenerationFinished, TokenGenerated
+from tissu_core.events.replies import Alternative, EndReason, GenerationFinished, TokenGenerated
 from tissu_core.text.incremental_decoder import IncrementalDecoder
 from tissu_core.text.tokenizer import Tokenizer
 

@@ -7,7 +7,7 @@ import torch
 from tissu_core.data.batches import iter_validation_windows
 from tissu_core.data.chat_batches import iter_chat_windows
 from tissu_core.data.shards import Spans, TokenShards
-from tissu_core.events import StageAdvanced
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import Score, score_windows
 from tissu_core.runtime.precision import autocast

@@ -1,7 +1,9 @@
 """What is found by looking at a model, a machine or a text."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
+
+from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,3 +78,7 @@ class CheckFinished:
     status: Literal["ok", "note", "problem"]
     value: str
     hint: str = ""
+
+
+EvaluateEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | PerplexityMeasured
+QuantizeEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | ModelQuantized

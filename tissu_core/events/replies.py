@@ -1,7 +1,11 @@
 """What a model says while it loads, reads and answers."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, get_args
+
+from tissu_core.events.records import build_event, by_name
+from tissu_core.events.shared import Noticed, StageAdvanced
 
 EndReason = Literal["stop", "length", "context", "stopped"]
 
@@ -104,3 +108,23 @@ class GenerationFinished:
     new_tokens: int
     first_token_seconds: float
     tokens_per_second: float
+
+
+GenerateEvent: TypeAlias = TokenGenerated | GenerationFinished
+ChatEvent: TypeAlias = ContextTrimmed | ReplyResumed | TokenGenerated | GenerationFinished
+LoadEvent: TypeAlias = StageAdvanced | Noticed | ModelLoaded
+
+_OF_CHAT = by_name({*get_args(ChatEvent), *get_args(LoadEvent), ContextMeasured, PromptShown})
+
+
+def chat_event(
+    record: Mapping[str, Any],
+) -> ChatEvent | LoadEvent | ContextMeasured | PromptShown | None:
+    """What a model said, from its record; None for a kind this version does not know."""
+    kind = _OF_CHAT.get(record.get("event", ""))
+    event = build_event(kind, record) if kind is not None else None
+    if isinstance(event, TokenGenerated) and event.alternatives:
+        told: Any = event.alternatives  # as JSON has them
+        return replace(event, alternatives=tuple(Alternative(**each) for each in told))
+    found: ChatEvent | LoadEvent | ContextMeasured | PromptShown | None = event
+    return found

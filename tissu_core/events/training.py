@@ -1,6 +1,11 @@
 """What a training run says."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias, get_args
+
+from tissu_core.events.records import build_event, by_name
+from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,3 +120,26 @@ class RunFinished:
     elapsed_seconds: float
     loss: float | None
     bits_per_byte: float | None
+
+
+TrainEvent: TypeAlias = (
+    RunStarted
+    | RunResumed
+    | StageAdvanced
+    | FileSkipped
+    | Planned
+    | StepFinished
+    | EvalFinished
+    | CheckpointSaved
+    | SampleGenerated
+    | Noticed
+    | RunFinished
+)
+_OF_TRAINING = by_name(get_args(TrainEvent))
+
+
+def from_record(record: Mapping[str, Any]) -> TrainEvent | None:
+    """The training event of a log line; None for a kind this version does not know."""
+    kind = _OF_TRAINING.get(record.get("event", ""))
+    found: TrainEvent | None = build_event(kind, record) if kind is not None else None
+    return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from tissu_core.errors import BusyError, IntegrityError, NetworkError, ResourceError
-from tissu_core.events import StageAdvanced
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.fetch.web import Web
 from tissu_core.storage import free_bytes, guard_write, sha256_file
 

@@ -16,7 +16,7 @@ from tissu_core.errors import (
     ResourceError,
     TissuError,
 )
-from tissu_core.events import StageAdvanced
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.fetch.download import require_room
 from tissu_core.fetch.hub_cache import hub_cache, is_revision, repo_folder
 from tissu_core.fetch.model_files import model_files

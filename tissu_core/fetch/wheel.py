@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from tissu_core.errors import InputError, IntegrityError
-from tissu_core.events import StageAdvanced
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.storage import guard_write
 
 _WEIGHTS = (".gguf", ".safetensors")

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from torch import nn
 
-from tissu_core.events import ModuleCounted
+from tissu_core.events.measures import ModuleCounted
 
 
 def count_modules(module: nn.Module) -> list[ModuleCounted]:

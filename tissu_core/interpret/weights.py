@@ -10,7 +10,7 @@ import torch
 
 from tissu_core.checkpoint.stored_model import StoredModel
 from tissu_core.errors import ConfigError
-from tissu_core.events import TensorSummarized
+from tissu_core.events.measures import TensorSummarized
 
 # Words for the same part: what people say, and what files of Llama, GPT-2, MPT and Mixtral say.
 _FUSED = ("qkv", "c_attn", "Wqkv")

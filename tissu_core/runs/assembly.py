@@ -24,13 +24,9 @@ from tissu_core.data.shards import TokenShards
 from tissu_core.decoding.generate import generate
 from tissu_core.errors import ResourceError
 from tissu_core.evals.validation import iter_validation_score
-from tissu_core.events import (
-    CheckpointSaved,
-    GenerationFinished,
-    RunResumed,
-    SampleGenerated,
-    StageAdvanced,
-)
+from tissu_core.events.replies import GenerationFinished
+from tissu_core.events.shared import StageAdvanced
+from tissu_core.events.training import CheckpointSaved, RunResumed, SampleGenerated
 from tissu_core.models.count import checkpoint_bytes
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.families import Family

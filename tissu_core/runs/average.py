@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tissu_core import __version__
 from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError
-from tissu_core.events import StageAdvanced
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import models_directory
 from tissu_core.runs.new_directory import new_model_directory

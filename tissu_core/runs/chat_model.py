@@ -5,7 +5,13 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.events import ChatEvent, ContextMeasured, LoadEvent, ModelLoaded, PromptShown
+from tissu_core.events.replies import (
+    ChatEvent,
+    ContextMeasured,
+    LoadEvent,
+    ModelLoaded,
+    PromptShown,
+)
 from tissu_core.text.chat_template import Message
 
 __all__ = ["ChatModel", "Message"]

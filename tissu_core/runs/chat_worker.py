@@ -12,9 +12,9 @@ import traceback
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
-from tissu_core.config.training import DeviceConfig
+from tissu_core.config.machine import DeviceConfig
 from tissu_core.errors import TissuError
-from tissu_core.events import to_record
+from tissu_core.events.records import to_record
 from tissu_core.runs.chat_wire import WINDOW, error_record, read_conversation, to_line
 
 _GRACE_SECONDS = 0.5

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tissu_core.errors import TissuError
-from tissu_core.events import StageAdvanced
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.fetch.hub_cache import blob_digest
 from tissu_core.runs.catalog import list_models, locate_model
 from tissu_core.runs.model_store import files_of, promised_hashes

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tissu_core.config.runs import GenerateRun
+from tissu_core.config.use import GenerateRun
 from tissu_core.data.prompts import Prompt, iter_prompts
 from tissu_core.errors import ConfigError, InputError
-from tissu_core.events import GenerateEvent, Noticed, TokenGenerated
+from tissu_core.events.replies import GenerateEvent, TokenGenerated
+from tissu_core.events.shared import Noticed
 from tissu_core.runs.catalog import find_model
 from tissu_core.storage import append_text, guard_write
 from tissu_core.text.chat_template import Message

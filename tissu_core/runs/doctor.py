@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tissu_core import __version__
 from tissu_core.data.packed import ZSTD_MODULES
-from tissu_core.events import CheckFinished
+from tissu_core.events.measures import CheckFinished
 from tissu_core.runs.home import cache_directory, home
 
 GIGABYTE = 10**9

@@ -4,12 +4,13 @@ from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from tissu_core.config.data import DataConfig
-from tissu_core.config.training import DeviceConfig
+from tissu_core.config.machine import DeviceConfig
 from tissu_core.data.corpus import BadLines, iter_corpus, read_corpus
 from tissu_core.data.fingerprint import TextFile
 from tissu_core.data.prepare import num_bytes_of
 from tissu_core.errors import ConfigError, InputError
-from tissu_core.events import EvaluateEvent, Noticed, PerplexityMeasured, StageAdvanced
+from tissu_core.events.measures import EvaluateEvent, PerplexityMeasured
+from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
 

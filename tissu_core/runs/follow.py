@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tissu_core.events import (
+from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
     Planned,

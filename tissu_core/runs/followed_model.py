@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from tissu_core.config.training import DeviceConfig
-from tissu_core.events import LoadEvent
+from tissu_core.config.machine import DeviceConfig
+from tissu_core.events.replies import LoadEvent
 from tissu_core.runs.follow_model import newest_checkpoint
 from tissu_core.runs.remote_model import RemoteModel
 

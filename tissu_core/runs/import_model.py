@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tissu_core.errors import InputError
-from tissu_core.events import StageAdvanced
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.fetch.model_files import is_whole, model_files, model_in
 from tissu_core.runs.home import models_directory
 from tissu_core.runs.model_store import (

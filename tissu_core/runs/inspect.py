@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.config.optimizer import OptimizerConfig
-from tissu_core.events import ModuleCounted, Noticed, TensorSummarized
+from tissu_core.events.measures import ModuleCounted, TensorSummarized
+from tissu_core.events.shared import Noticed
 from tissu_core.models.count import kv_bytes_per_token, kv_cache_bytes, train_flops_per_token
 from tissu_core.runs.catalog import find_model
 

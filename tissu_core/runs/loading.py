@@ -13,10 +13,10 @@ from tissu_core.checkpoint.model_directory import (
     iter_load_model,
     open_model,
 )
+from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.model import ModelConfig
-from tissu_core.config.training import DeviceConfig
 from tissu_core.errors import InputError, IntegrityError
-from tissu_core.events import StageAdvanced
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.runs.catalog import find_model, name_a_good_one
 from tissu_core.runtime.device import default_threads, resolve_device
 from tissu_core.storage import is_sealed, iter_verify, read_manifest

@@ -12,7 +12,7 @@ from typing import Any
 
 from tissu_core import __version__
 from tissu_core.errors import ConfigError, InputError, IntegrityError, TissuError
-from tissu_core.events import StageAdvanced
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.fetch.hub_cache import repo_of
 from tissu_core.fetch.model_files import model_in
 from tissu_core.runs.home import models_directory

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.errors import InputError
-from tissu_core.events import ContextMeasured, PromptShown
+from tissu_core.events.replies import ContextMeasured, PromptShown
 from tissu_core.text.chat_template import Message, Piece
 from tissu_core.text.conversation import chat_pieces, encode_chat
 from tissu_core.text.template_files import read_template

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from tissu_core.errors import InputError, NetworkError, nearest
-from tissu_core.events import Noticed, StageAdvanced
+from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.fetch.download import iter_download, require_room
 from tissu_core.fetch.hub import iter_fetch, read_repo
 from tissu_core.fetch.hub_cache import cached_snapshot, is_repo, is_revision

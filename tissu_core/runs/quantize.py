@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from tissu_core import __version__
 from tissu_core.config.data import DataConfig
-from tissu_core.config.training import DeviceConfig
+from tissu_core.config.machine import DeviceConfig
 from tissu_core.data.corpus import read_corpus
 from tissu_core.data.shards import TokenShards
 from tissu_core.errors import ConfigError, InputError
-from tissu_core.events import ModelQuantized, Noticed, QuantizeEvent, StageAdvanced
+from tissu_core.events.measures import ModelQuantized, QuantizeEvent
+from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.models.count import num_parameters
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory

@@ -10,17 +10,17 @@ from dataclasses import asdict
 from typing import Any
 
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.config.training import DeviceConfig
+from tissu_core.config.machine import DeviceConfig
 from tissu_core.errors import InputError
-from tissu_core.events import (
+from tissu_core.events.replies import (
     ChatEvent,
     ContextMeasured,
     LoadEvent,
     ModelLoaded,
     PromptShown,
-    StageAdvanced,
     chat_event,
 )
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.runs.chat_wire import WINDOW, conversation_record, read_error
 from tissu_core.runs.worker_process import WorkerProcess
 from tissu_core.text.chat_template import Message

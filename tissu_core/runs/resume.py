@@ -11,7 +11,8 @@ from tissu_core.config.runs import TrainRun
 from tissu_core.data.corpus import PreparationStoppedError
 from tissu_core.data.shards import TokenShards
 from tissu_core.data.vocabulary import vocabulary_of
-from tissu_core.events import Noticed, Planned, RunResumed, TrainEvent
+from tissu_core.events.shared import Noticed
+from tissu_core.events.training import Planned, RunResumed, TrainEvent
 from tissu_core.models.count import checkpoint_bytes
 from tissu_core.runs.changed_settings import Settle, override, refuse_other_shape, shape_of
 from tissu_core.runs.follow import read_events

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tissu_core import STARTED
 from tissu_core.config.runs import TrainRun
-from tissu_core.events import RunFinished, TrainEvent
+from tissu_core.events.training import RunFinished, TrainEvent
 from tissu_core.runs.run_directory import MODEL
 from tissu_core.storage import sealed_directory, verify
 from tissu_core.tracking.event_log import EventLog

@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.config.training import DeviceConfig
+from tissu_core.config.machine import DeviceConfig
 from tissu_core.errors import InputError, OutOfMemoryError
-from tissu_core.events import (
+from tissu_core.events.replies import (
     ChatEvent,
     ContextMeasured,
     ContextTrimmed,
     GenerateEvent,
     LoadEvent,
     ModelLoaded,
-    Noticed,
     PromptShown,
     ReplyResumed,
-    StageAdvanced,
 )
+from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.models.count import num_parameters
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.model_store import name_of

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tissu_core.config.layers import STORED_FACTS
 from tissu_core.config.load import build_config, read_toml, to_toml
-from tissu_core.config.runs import STORED_FACTS, TrainRun
+from tissu_core.config.runs import TrainRun
 from tissu_core.errors import InputError
 from tissu_core.runs.run_directory import RUN_FILE
 from tissu_core.storage import write_text

@@ -11,7 +11,8 @@ from tissu_core.data.prepare import prepare, shards_directory
 from tissu_core.data.shards import SOURCES_FILE, TokenShards
 from tissu_core.data.vocabulary import Vocabulary, given_vocabulary
 from tissu_core.errors import ConfigError, IntegrityError
-from tissu_core.events import Noticed, TrainEvent
+from tissu_core.events.shared import Noticed
+from tissu_core.events.training import TrainEvent
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.run_loop import Log
 from tissu_core.runs.stored_run import StoredRun

@@ -19,7 +19,7 @@ from tissu_core.data.corpus import (
 )
 from tissu_core.data.prepare import learn_tokenizer, num_bytes_of
 from tissu_core.data.vocabulary import choose_vocab_size
-from tissu_core.events import Noticed, StageAdvanced
+from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.new_directory import new_directory

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from tissu_core import __version__
 from tissu_core.errors import ConfigError, InputError
-from tissu_core.events import Noticed
+from tissu_core.events.shared import Noticed
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.new_directory import new_directory
 from tissu_core.storage import read_json, sealed_directory, sha256_file

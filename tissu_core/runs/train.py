@@ -20,12 +20,8 @@ from tissu_core.data.shards import Spans, TokenShards
 from tissu_core.data.sources import check_paths
 from tissu_core.data.vocabulary import given_vocabulary
 from tissu_core.errors import ConfigError, InputError
-from tissu_core.events import (
-    Noticed,
-    Planned,
-    RunStarted,
-    TrainEvent,
-)
+from tissu_core.events.shared import Noticed
+from tissu_core.events.training import Planned, RunStarted, TrainEvent
 from tissu_core.models.count import checkpoint_bytes, num_parameters
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory

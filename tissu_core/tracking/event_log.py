@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tissu_core.events import TrainEvent, to_record
+from tissu_core.events.records import to_record
+from tissu_core.events.training import TrainEvent
 
 EVENTS_FILE = "events.jsonl"
 

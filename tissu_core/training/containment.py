@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tissu_core.checkpoint.training_state import TrainState
 from tissu_core.errors import DivergedError
-from tissu_core.events import Noticed
+from tissu_core.events.shared import Noticed
 
 TOLERATED_SKIPS = 3
 """So many steps in a row may be left out before a run is called diverged."""

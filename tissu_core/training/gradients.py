@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 import torch
 from torch import Tensor
 
-from tissu_core.events import Noticed
+from tissu_core.events.shared import Noticed
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.fit import too_large
 from tissu_core.models.targets import num_targets

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 
 from tissu_core.checkpoint.training_state import TrainState
 from tissu_core.errors import ResourceError
-from tissu_core.events import CheckpointSaved, Noticed
+from tissu_core.events.shared import Noticed
+from tissu_core.events.training import CheckpointSaved
 
 RETRY_SECONDS = (0.5, 1.0, 2.0)
 """Waits between the tries of one save: long enough for a log rotation or a network disk."""

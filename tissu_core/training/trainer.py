@@ -10,13 +10,12 @@ from torch import Tensor
 
 from tissu_core.checkpoint.training_state import TrainState
 from tissu_core.errors import DivergedError
-from tissu_core.events import (
+from tissu_core.events.shared import Noticed, StageAdvanced
+from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
-    Noticed,
     RunResumed,
     SampleGenerated,
-    StageAdvanced,
     StepFinished,
 )
 from tissu_core.models.decoder import Decoder

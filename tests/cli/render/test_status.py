@@ -5,7 +5,7 @@ import pytest
 
 from tissu_cli.render import status as module
 from tissu_cli.render.status import StatusLine, narrated
-from tissu_core.events import Noticed, StageAdvanced
+from tissu_core.events.shared import Noticed, StageAdvanced
 
 
 class Clock:

@@ -7,7 +7,7 @@ import pytest
 
 from tissu_cli.render import stream
 from tissu_cli.render.stream import stream_reply
-from tissu_core.events import ChatEvent, GenerationFinished, TokenGenerated
+from tissu_core.events.replies import ChatEvent, GenerationFinished, TokenGenerated
 
 HOSTILE = "\x1b]52;c;cm0=\x07 [/INST] [bold] \u202e\x9b2J \r"
 

@@ -9,17 +9,15 @@ from rich.console import Console
 
 from tissu_cli.render.train_panel import TrainPanel
 from tissu_cli.render.train_views import JsonView, LogView, PanelView, Silence, TrainView
-from tissu_core.events import (
+from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
+from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
-    FileSkipped,
-    Noticed,
     Planned,
     RunFinished,
     RunResumed,
     RunStarted,
     SampleGenerated,
-    StageAdvanced,
     StepFinished,
     TrainEvent,
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tissu_cli.sessions.conversation import Conversation, Turn
 from tissu_cli.sessions.history import History
-from tissu_core.events import Alternative, GenerationFinished, TokenGenerated
+from tissu_core.events.replies import Alternative, GenerationFinished, TokenGenerated
 
 
 def token(text: str, number: int = 7) -> TokenGenerated:

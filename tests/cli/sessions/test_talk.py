@@ -11,7 +11,7 @@ from tissu_cli.sessions.history import NoHistory
 from tissu_cli.sessions.talk import ReplyJob, Talk
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.errors import ConfigError, InputError
-from tissu_core.events import Alternative, ChatEvent, TokenGenerated
+from tissu_core.events.replies import Alternative, ChatEvent, TokenGenerated
 
 
 def talk_with(

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.tui.desk import Desk, let_go
+from tissu_cli.sessions import clipboard
 from tissu_cli.sessions.clipboard import Copied
-from tissu_cli.tui import app
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
         made.copied.append(text)
         return Copied(way="test", is_verified=True, message="copied by a test")
 
-    monkeypatch.setattr(app, "copy_text", copy)
+    monkeypatch.setattr(clipboard, "copy_text", copy)
     monkeypatch.chdir(tmp_path)
     yield made
     let_go([*made.models.values()])

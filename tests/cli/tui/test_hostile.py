@@ -6,7 +6,7 @@ from tests.cli.tui.desk import Desk, with_texts
 from tests.cli.tui.harness import Chat, played
 from tests.scripted import ScriptedModel
 from tissu_core.errors import InputError
-from tissu_core.events import Noticed
+from tissu_core.events.shared import Noticed
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 EVIL = "\x1b[2J\x9b31m\x07\u202e\x00\r\x7f\u2066 [@click=app.exit]leave[/] [/INST] [b]x[/b]"

@@ -8,7 +8,7 @@ from tests.cli.render.markdown.test_document import HOSTILE
 from tests.cli.tui.test_reply_body import CONTROL, drawn, run
 from tissu_cli.render.markdown.lines import Line
 from tissu_cli.tui.reply_body import ReplyBody
-from tissu_core.events import TokenGenerated
+from tissu_core.events.replies import TokenGenerated
 
 
 def token(text: str, logprob: float = -0.1) -> TokenGenerated:

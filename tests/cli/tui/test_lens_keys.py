@@ -4,7 +4,7 @@ from tests.cli.tui.desk import Desk
 from tests.cli.tui.harness import played, version
 from tissu_cli.sessions.conversation import Turn
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.events import TokenGenerated
+from tissu_core.events.replies import TokenGenerated
 
 WORDS = ("one ", "two ", "three ", "four ", "five")
 

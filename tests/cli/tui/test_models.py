@@ -9,7 +9,7 @@ from tests.cli.tui.desk import Desk
 from tests.cli.tui.harness import played, version
 from tissu_cli.tui import reports
 from tissu_core.errors import InputError, OutOfMemoryError, ResourceError
-from tissu_core.events import Noticed
+from tissu_core.events.shared import Noticed
 
 WORDS = ("one ", "two ", "three ", "four ", "five")
 

@@ -5,10 +5,11 @@ import pytest
 from tissu_core.config.data import DataConfig
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.fields import default_of, describe, iter_settings, setting, without_none
+from tissu_core.config.machine import MachineConfig
 from tissu_core.config.optimizer import OptimizerConfig, parse_warmup
 from tissu_core.config.runs import TrainRun
 from tissu_core.config.shape import ModelShape
-from tissu_core.config.training import MachineConfig, TrainingConfig
+from tissu_core.config.training import TrainingConfig
 from tissu_core.errors import ConfigError
 
 NAN, INF = float("nan"), float("inf")

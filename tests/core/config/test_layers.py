@@ -14,7 +14,8 @@ from tissu_core.config.layers import (
     project_files,
     stack,
 )
-from tissu_core.config.runs import TrainRun, UseRun
+from tissu_core.config.runs import TrainRun
+from tissu_core.config.use import UseRun
 from tissu_core.errors import ConfigError
 
 

@@ -10,7 +10,7 @@ from tissu_core.data.prepare import prepare
 from tissu_core.data.shards import TokenShards
 from tissu_core.data.vocabulary import Vocabulary
 from tissu_core.errors import ConfigError, InputError, IntegrityError
-from tissu_core.events import Noticed
+from tissu_core.events.shared import Noticed
 from tissu_core.text.tokenizer import Tokenizer
 
 ASKS = {"role": "user", "content": "Who moved the loom?"}

@@ -15,7 +15,7 @@ from tissu_core.data.corpus import PreparationStoppedError
 from tissu_core.data.prepare import choose_vocab_size, prepare
 from tissu_core.data.shards import TokenShards
 from tissu_core.errors import InputError, IntegrityError
-from tissu_core.events import FileSkipped, Noticed, StageAdvanced
+from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 from tissu_core.storage import verify
 from tissu_core.text.tokenizer import Tokenizer
 

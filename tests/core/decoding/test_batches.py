@@ -13,7 +13,7 @@ from tissu_core.decoding.batch import SHORT
 from tissu_core.decoding.generate import decode, generate, generate_all
 from tissu_core.decoding.reply import Reply
 from tissu_core.decoding.row import Row
-from tissu_core.events import GenerationFinished, TokenGenerated
+from tissu_core.events.replies import GenerationFinished, TokenGenerated
 from tissu_core.models.decoder import Decoder
 from tissu_core.text.tokenizer import Tokenizer
 

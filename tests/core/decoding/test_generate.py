@@ -10,7 +10,7 @@ from tissu_core.config.decoding import DecodingConfig
 from tissu_core.decoding import row as row_module
 from tissu_core.decoding.generate import generate
 from tissu_core.errors import InputError
-from tissu_core.events import GenerationFinished, TokenGenerated
+from tissu_core.events.replies import GenerationFinished, TokenGenerated
 from tissu_core.models.decoder import Decoder
 from tissu_core.text.tokenizer import Tokenizer
 

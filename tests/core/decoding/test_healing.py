@@ -5,7 +5,7 @@ from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.model import ModelConfig
 from tissu_core.decoding.generate import generate
 from tissu_core.decoding.healing import heal
-from tissu_core.events import GenerationFinished, TokenGenerated
+from tissu_core.events.replies import GenerationFinished, TokenGenerated
 from tissu_core.text.tokenizer import Tokenizer
 
 

@@ -12,7 +12,7 @@ from tests.samples import make_config, make_model
 from tissu_core.checkpoint.directory_model import DirectoryModel
 from tissu_core.checkpoint.weights import save_tensors
 from tissu_core.errors import ConfigError, InputError
-from tissu_core.events import TensorSummarized
+from tissu_core.events.measures import TensorSummarized
 from tissu_core.interpret import weights
 from tissu_core.interpret.weights import match_names, summarize
 

@@ -7,9 +7,10 @@ from tests.samples import CPU, STORY, make_config, random_ids
 from tissu_core.checkpoint.model_directory import load_model
 from tissu_core.checkpoint.training_state import read_training_state
 from tissu_core.config.data import DataConfig
+from tissu_core.config.machine import MachineConfig
 from tissu_core.config.optimizer import OptimizerConfig
 from tissu_core.config.runs import TrainRun
-from tissu_core.config.training import MachineConfig, TrainingConfig
+from tissu_core.config.training import TrainingConfig
 from tissu_core.data.prepare import prepare
 from tissu_core.data.shards import TokenShards
 from tissu_core.models.score import Score

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tissu_core.events import (
+from tissu_core.events.shared import Noticed
+from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
-    Noticed,
     Planned,
     RunFinished,
     RunResumed,

@@ -16,16 +16,16 @@ from tissu_core.checkpoint.leases import leased
 from tissu_core.checkpoint.model_directory import write_model_files
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.config.training import DeviceConfig
+from tissu_core.config.machine import DeviceConfig
 from tissu_core.errors import ConfigError, InputError, ResourceError
-from tissu_core.events import (
+from tissu_core.events.replies import (
     ContextTrimmed,
     GenerationFinished,
     ModelLoaded,
     ReplyResumed,
-    StageAdvanced,
     TokenGenerated,
 )
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.runs.chat_model import ChatModel, Message
 from tissu_core.runs.chat_wire import WINDOW
 from tissu_core.runs.remote_model import RemoteModel
@@ -48,7 +48,7 @@ sys.addaudithook(torn)
 PARENT = """
 import sys, threading
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.config.training import DeviceConfig
+from tissu_core.config.machine import DeviceConfig
 from tissu_core.runs.chat_model import Message
 from tissu_core.runs.remote_model import RemoteModel
 model = RemoteModel(sys.argv[1], DeviceConfig(threads=1))

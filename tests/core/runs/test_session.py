@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from tests.samples import CHATML, make_config, make_model
 from tissu_core.checkpoint.model_directory import write_model_files
 from tissu_core.config.decoding import DecodingConfig
-from tissu_core.config.training import DeviceConfig
+from tissu_core.config.machine import DeviceConfig
 from tissu_core.decoding import generate as generate_module
 from tissu_core.decoding import reply as reply_module
 from tissu_core.decoding.reply import Reply
 from tissu_core.errors import InputError, ResourceError
-from tissu_core.events import (
+from tissu_core.events.replies import (
     ChatEvent,
     ContextTrimmed,
     GenerationFinished,
     ModelLoaded,
-    StageAdvanced,
     TokenGenerated,
 )
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.models.decoder import Decoder
 from tissu_core.runs import loading
 from tissu_core.runs import prompts as prompts_module

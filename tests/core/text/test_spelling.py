@@ -19,7 +19,7 @@ from tissu_core.decoding.generate import generate
 from tissu_core.decoding.healing import heal
 from tissu_core.errors import InputError
 from tissu_core.evals.perplexity import score_document
-from tissu_core.events import GenerationFinished
+from tissu_core.events.replies import GenerationFinished
 from tissu_core.models.score import Score
 from tissu_core.text import streaming
 from tissu_core.text.backend import read_backend

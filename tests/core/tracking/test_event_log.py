@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tissu_core.events import Noticed, from_record
+from tissu_core.events.shared import Noticed
+from tissu_core.events.training import from_record
 from tissu_core.tracking.event_log import EVENTS_FILE, EventLog
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from tissu_core.checkpoint.training_state import TrainState
-from tissu_core.events import CheckpointSaved, RunResumed, SampleGenerated
+from tissu_core.events.training import CheckpointSaved, RunResumed, SampleGenerated
 from tissu_core.models.score import Score
 from tissu_core.training.objectives.next_token import LossOutput, next_token
 from tissu_core.training.trainer import LoopParts, LoopSettings

@@ -7,7 +7,8 @@ from tests.core.training.loop import make_parts, make_settings
 from tests.samples import make_config, make_model, random_ids
 from tissu_core.checkpoint.training_state import TrainState
 from tissu_core.errors import DivergedError
-from tissu_core.events import Noticed, RunResumed, StepFinished
+from tissu_core.events.shared import Noticed
+from tissu_core.events.training import RunResumed, StepFinished
 from tissu_core.models.decoder import Decoder
 from tissu_core.training.objectives.next_token import LossOutput, next_token
 from tissu_core.training.optim import build_optimizer

@@ -5,7 +5,7 @@ import torch
 
 from tests.samples import make_config, make_model, random_ids
 from tissu_core.errors import ResourceError
-from tissu_core.events import Noticed
+from tissu_core.events.shared import Noticed
 from tissu_core.models.decoder import Decoder
 from tissu_core.training.gradients import Gradients
 from tissu_core.training.objectives.next_token import LossOutput, next_token

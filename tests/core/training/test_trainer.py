@@ -8,7 +8,7 @@ from tests.core.training.loop import make_parts, make_settings
 from tests.samples import make_config, make_model, random_ids
 from tissu_core.checkpoint.training_state import TrainState
 from tissu_core.errors import ResourceError
-from tissu_core.events import CheckpointSaved, EvalFinished, SampleGenerated, StepFinished
+from tissu_core.events.training import CheckpointSaved, EvalFinished, SampleGenerated, StepFinished
 from tissu_core.models.decoder import Decoder
 from tissu_core.training import saving
 from tissu_core.training.objectives.next_token import LossOutput, next_token

@@ -16,7 +16,7 @@ from tissu_core.checkpoint.gguf.facts import Facts
 from tissu_core.checkpoint.gguf.header import GgufFile, GgufTensor, read_gguf
 from tissu_core.checkpoint.weights import widened
 from tissu_core.errors import InputError
-from tissu_core.events import Noticed
+from tissu_core.events.shared import Noticed
 from tissu_core.text.imported.gguf import unknown_split
 
 _PLAIN = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}

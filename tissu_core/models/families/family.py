@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tissu_core.config.model import ModelConfig, most_of
 from tissu_core.errors import ConfigError
-from tissu_core.events import Noticed
+from tissu_core.events.shared import Noticed
 
 Table = Mapping[str, Any]
 Tensors = dict[str, Tensor]
