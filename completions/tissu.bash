@@ -3,12 +3,12 @@
 # Sets takes to what can follow; false where nothing is known.
 _tissu_words() {
     case $1 in
-        tissu) takes=(train tokenize runs chat generate eval inspect quantize models init config doctor completions) ;;
+        tissu) takes=(train watch tokenize runs chat generate eval inspect quantize models init config doctor completions) ;;
         'tissu -*') takes=(--version --debug --quiet -h --help) ;;
         'tissu train') takes=(@files) ;;
-        'tissu train -*') takes=(--demo --resume --fallback --override --accept-data-change --view --dry-run --config --set --name --out --preset --depth --layers --width --heads --kv-heads --context --vocab-size --norm --ffn --pos --window --tie-embeddings --no-tie-embeddings --qk-norm --no-qk-norm --bias --no-bias --init --dropout --val-fraction --tokenizer --follow-symlinks --no-follow-symlinks --format --encoding --on-bad --text-column --label-smoothing --z-loss --optimizer --lr --schedule --warmup --final-lr --decay-fraction --milestones --gamma --weight-decay --clip-value --clip-norm --steps --tokens --epochs --minutes --patience --batch-tokens --grad-accum --eval-every --save-every --keep --sample-prompt --seed --device --threads --precision --compile --no-compile --gpus --from --freeze -h --help) ;;
+        'tissu train -*') takes=(--demo --resume --fallback --override --accept-data-change --view --detach --dry-run --config --set --name --out --preset --depth --layers --width --heads --kv-heads --context --vocab-size --norm --ffn --pos --window --tie-embeddings --no-tie-embeddings --qk-norm --no-qk-norm --bias --no-bias --init --dropout --val-fraction --tokenizer --follow-symlinks --no-follow-symlinks --format --encoding --on-bad --text-column --label-smoothing --z-loss --embed-noise --neftune --document-mask --no-document-mask --optimizer --lr --schedule --warmup --final-lr --decay-fraction --milestones --gamma --weight-decay --clip-value --clip-norm --ema --steps --tokens --epochs --minutes --patience --batch-tokens --batch-ramp --grad-accum --eval-every --save-every --keep --sample-prompt --seed --device --threads --precision --compile --no-compile --checkpoint-activations --attn-impl --gpus --procs --shard --from --freeze -h --help) ;;
         'tissu train --resume') takes=(last @runs @directories) ;;
-        'tissu train --view') takes=(auto panel log json) ;;
+        'tissu train --view') takes=(auto panel dashboard log json) ;;
         'tissu train --config') takes=(@files) ;;
         'tissu train --set') takes=() ;;
         'tissu train --name') takes=() ;;
@@ -35,6 +35,8 @@ _tissu_words() {
         'tissu train --text-column') takes=() ;;
         'tissu train --label-smoothing') takes=() ;;
         'tissu train --z-loss') takes=() ;;
+        'tissu train --embed-noise') takes=() ;;
+        'tissu train --neftune') takes=() ;;
         'tissu train --optimizer') takes=(muon adamw rmsprop adam sgd) ;;
         'tissu train --lr') takes=() ;;
         'tissu train --schedule') takes=(cosine wsd linear step constant) ;;
@@ -46,12 +48,14 @@ _tissu_words() {
         'tissu train --weight-decay') takes=() ;;
         'tissu train --clip-value') takes=() ;;
         'tissu train --clip-norm') takes=() ;;
+        'tissu train --ema') takes=() ;;
         'tissu train --steps') takes=() ;;
         'tissu train --tokens') takes=() ;;
         'tissu train --epochs') takes=() ;;
         'tissu train --minutes') takes=() ;;
         'tissu train --patience') takes=() ;;
         'tissu train --batch-tokens') takes=() ;;
+        'tissu train --batch-ramp') takes=() ;;
         'tissu train --grad-accum') takes=() ;;
         'tissu train --eval-every') takes=() ;;
         'tissu train --save-every') takes=() ;;
@@ -60,10 +64,16 @@ _tissu_words() {
         'tissu train --seed') takes=() ;;
         'tissu train --device') takes=(auto cpu cuda mps) ;;
         'tissu train --threads') takes=() ;;
-        'tissu train --precision') takes=(auto fp32 bf16) ;;
+        'tissu train --precision') takes=(auto fp32 bf16 fp16) ;;
+        'tissu train --checkpoint-activations') takes=(none block ffn) ;;
+        'tissu train --attn-impl') takes=(auto sdpa flash flex eager) ;;
         'tissu train --gpus') takes=() ;;
+        'tissu train --procs') takes=() ;;
+        'tissu train --shard') takes=(none optim grad full) ;;
         'tissu train --from') takes=(@models @files) ;;
         'tissu train --freeze') takes=() ;;
+        'tissu watch') takes=(@runs @directories) ;;
+        'tissu watch -*') takes=(--plain --once --json -h --help) ;;
         'tissu tokenize') takes=(train import encode decode stats compare show) ;;
         'tissu tokenize -*') takes=(-h --help) ;;
         'tissu tokenize train') takes=(@files) ;;
@@ -181,7 +191,7 @@ _tissu_words() {
         'tissu eval ppl --encoding') takes=() ;;
         'tissu eval ppl --on-bad') takes=(skip replace stop) ;;
         'tissu eval ppl --text-column') takes=() ;;
-        'tissu inspect') takes=(weights model run schedule) ;;
+        'tissu inspect') takes=(weights model run why schedule gradcheck) ;;
         'tissu inspect -*') takes=(-h --help) ;;
         'tissu inspect weights') takes=(@models @files) ;;
         'tissu inspect weights -*') takes=(--json --bins --rows -h --help) ;;
@@ -191,8 +201,11 @@ _tissu_words() {
         'tissu inspect model -*') takes=(--json -h --help) ;;
         'tissu inspect run') takes=(@runs @directories) ;;
         'tissu inspect run -*') takes=(--json -h --help) ;;
+        'tissu inspect why') takes=(@runs @directories) ;;
+        'tissu inspect why -*') takes=(--step --json -h --help) ;;
+        'tissu inspect why --step') takes=() ;;
         'tissu inspect schedule') takes=() ;;
-        'tissu inspect schedule -*') takes=(--steps --json --optimizer --lr --schedule --warmup --final-lr --decay-fraction --milestones --gamma --weight-decay --clip-value --clip-norm -h --help) ;;
+        'tissu inspect schedule -*') takes=(--steps --json --optimizer --lr --schedule --warmup --final-lr --decay-fraction --milestones --gamma --weight-decay --clip-value --clip-norm --ema -h --help) ;;
         'tissu inspect schedule --steps') takes=() ;;
         'tissu inspect schedule --optimizer') takes=(muon adamw rmsprop adam sgd) ;;
         'tissu inspect schedule --lr') takes=() ;;
@@ -205,6 +218,10 @@ _tissu_words() {
         'tissu inspect schedule --weight-decay') takes=() ;;
         'tissu inspect schedule --clip-value') takes=() ;;
         'tissu inspect schedule --clip-norm') takes=() ;;
+        'tissu inspect schedule --ema') takes=() ;;
+        'tissu inspect gradcheck') takes=() ;;
+        'tissu inspect gradcheck -*') takes=(--module --json -h --help) ;;
+        'tissu inspect gradcheck --module') takes=() ;;
         'tissu quantize') takes=(@models @files) ;;
         'tissu quantize -*') takes=(--bits -o --out --text --json --device --threads --encoding --on-bad --text-column -h --help) ;;
         'tissu quantize --bits') takes=(8) ;;

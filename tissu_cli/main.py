@@ -88,7 +88,8 @@ def run(arguments: list[str]) -> int:
     """Carry out a command line; returns the exit code."""
     is_json = "--json" in arguments or _asks_json_view(arguments)
     try:
-        code = typer.main.get_command(app).main(arguments, prog_name="tissu", standalone_mode=False)
+        command = typer.main.get_command(app)
+        code = command.main(arguments, prog_name="tissu", standalone_mode=False, obj=arguments)
     except TissuError as error:
         return _explain(
             error, error.message, error.safe, error.hint, code=error.code, is_json=is_json

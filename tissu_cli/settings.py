@@ -42,6 +42,12 @@ def is_person_at_stdin() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
+def can_draw(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether stdout is a terminal that a screen can be drawn on."""
+    term = environment.get("TERM", "" if os.name == "posix" else "windows")
+    return is_terminal_stdout() and term not in ("dumb", "") and not environment.get("CI")
+
+
 def is_terminal_stdout() -> bool:
     """Whether stdout is drawn for a person; otherwise it is data."""
     return sys.stdout.isatty()

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 MODULES = {
     "train": "train",
+    "watch": "watch",
     "tokenize": "tokenize",
     "runs": "runs",
     "chat": "chat",

@@ -15,9 +15,9 @@ The core raises; one function of the terminal renders. Every error says what and
 (``message``), what is safe (``safe``) and one thing to type next (``hint``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class TissuError(Exception):
@@ -30,6 +30,19 @@ class TissuError(Exception):
         self.message = message
         self.safe = safe
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, to another process: what it was made of is its own business."""
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(
+    kind: type[TissuError], args: tuple[Any, ...], facts: Mapping[str, Any]
+) -> TissuError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
 
 
 class ConfigError(TissuError):

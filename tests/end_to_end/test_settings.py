@@ -52,7 +52,8 @@ def test_a_place_outranks_the_demo_and_not_its_corpus(
     monkeypatch.setenv("TISSU_DATA__CORPUS", str(project))
     result = tissu("train", "--demo", "--dry-run", "--view", "json")
     assert result.code == 0, result.err
-    plan = json.loads(result.out.splitlines()[-1])
+    events = map(json.loads, result.out.splitlines())
+    plan = next(event for event in events if event["event"] == "Planned")
     assert (plan["steps"], plan["is_timed"]) == (3, False)
     assert plan["train_tokens"] > 1_000_000
 

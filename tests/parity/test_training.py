@@ -70,7 +70,11 @@ class _Recorder(Optimizer):
 
 def one_step(micro_batch: int, windows: Tensor) -> tuple[list[Tensor], float, Decoder]:
     model = make_model(make_config()).double()
-    optimizer = _Recorder(model, [torch.optim.SGD(model.parameters(), lr=0.1, fused=True)])
+    optimizer = _Recorder(
+        list(model.named_parameters()),
+        [torch.optim.SGD(model.parameters(), lr=0.1, fused=True)],
+        peak_learning_rate=0.1,
+    )
     settings = make_settings(steps=1, micro_batch=micro_batch, clip_norm=0.0)
     trainer = Trainer(model, optimizer, settings, make_parts(lambda _: windows), TrainState())
     for _ in trainer.run(lambda: False):

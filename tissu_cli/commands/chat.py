@@ -5,7 +5,6 @@ What a conversation needs and its first picture does not is imported where it is
 
 import gc
 import os
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +13,7 @@ import typer
 from tissu_cli.commands.prompts import clean_argument, read_prompt
 from tissu_cli.flags import Given, Model, resolve_settings, with_settings
 from tissu_cli.render.console import say
-from tissu_cli.settings import is_person_at_stdin, is_terminal_stdout
+from tissu_cli.settings import can_draw, is_person_at_stdin
 from tissu_core.config.chat import ChatConfig
 from tissu_core.config.use import ChatRun
 from tissu_core.errors import ConfigError, InputError
@@ -90,7 +89,7 @@ def chat(
     conversation = _find_conversation(history, session, is_continued=is_continued)
     conversation.system = clean_argument(system) or conversation.system
     _name_model(conversation, _settled(model) or follow or "")
-    is_drawn = is_conversation and not run.chat.plain and not show_prompt and _can_draw()
+    is_drawn = is_conversation and not run.chat.plain and not show_prompt and can_draw()
     from tissu_cli.sessions.setup import Setup
 
     setup = Setup(
@@ -155,12 +154,6 @@ def _name_model(conversation: "Conversation", given: str) -> None:
         say(f"{error.message}; this conversation goes on with the newest model", "yellow")
         conversation.model = ""
         find_model(None)
-
-
-def _can_draw(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether a screen can be drawn for whoever types."""
-    term = environment.get("TERM", "" if os.name == "posix" else "windows")
-    return is_terminal_stdout() and term not in ("dumb", "") and not environment.get("CI")
 
 
 def _open_history(chat: ChatConfig, *, is_needed: bool) -> "History":

@@ -10,6 +10,7 @@ from tissu_cli.render.console import data, print_json, say_notice
 from tissu_core.config.inspection import HistogramConfig
 from tissu_core.config.optimizer import OptimizerConfig
 from tissu_core.config.runs import TrainRun
+from tissu_core.errors import TissuError
 from tissu_core.events.records import to_record
 from tissu_core.runs.catalog import describe_run
 from tissu_core.runs.follow import read_events
@@ -87,6 +88,33 @@ def run_(
     console.print(run_report(entry, events, console.width))
 
 
+@app.command(
+    help="Why a step was what it was: the documents in its batch, the loss of each sequence and "
+    "token, and what the log says. Without --step, the worst spike of the run."
+)
+def why(
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="A run by name or directory; the newest if left out."),
+    ] = "last",
+    step: Annotated[
+        int | None,
+        typer.Option("--step", metavar="N", min=1, help="A step of the run.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    from tissu_core.runs.why import explain_step
+
+    explained = explain_step(run, step)
+    if json:
+        print_json(asdict(explained))
+        return
+    from tissu_cli.render.why import why_report
+
+    console = data()
+    console.print(why_report(explained, is_coloured=console.color_system is not None))
+
+
 @app.command(help="The learning rate over a run, for the same options as train's.")
 @with_settings(("optimizer.", OptimizerConfig))
 def schedule(
@@ -106,3 +134,40 @@ def schedule(
 
     console = data()
     console.print(schedule_chart(config, found, console.width))
+
+
+@app.command(
+    help="Check that every layer's backward is the slope of its forward: finite differences in "
+    "fp64. Exit 1 if one is not."
+)
+def gradcheck(
+    module: Annotated[
+        str | None,
+        typer.Option(
+            "--module",
+            metavar="NAME",
+            help="Only layers with this in their name: attention, loss.z_loss.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    from tissu_core.runs.gradcheck import check_gradients
+
+    found = check_gradients(module)
+    if json:
+        checks = [*found]
+        are_passed = all(check.is_passed for check in checks)
+        print_json({"passed": are_passed, "checks": [to_record(check) for check in checks]})
+    else:
+        from tissu_cli.render.gradcheck import HEADING, check_line, summary_line
+
+        checks, console = [], data()
+        for check in found:
+            if not checks:
+                console.print(HEADING)
+            checks.append(check)
+            console.print(check_line(check))
+        console.print(summary_line(checks))
+    if not all(check.is_passed for check in checks):
+        raise typer.Exit(TissuError.code)

@@ -1,5 +1,6 @@
 """``tissu train``: watch a model learn."""
 
+import os
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from tissu_cli.commands.detached import LEFT_ALONE, is_left_alone, train_alone
 from tissu_cli.commands.signals import Signals
 from tissu_cli.flags import Assignments, ConfigFile, Given, resolve_settings, with_settings
 from tissu_cli.settings import discard, is_live, is_person_at_stdin
@@ -15,16 +17,24 @@ from tissu_core.config.demo import DEMO_PRESET, demo_corpus
 from tissu_core.config.runs import TrainRun
 from tissu_core.errors import ConfigError, TissuError
 from tissu_core.events.shared import FileSkipped, Noticed
-from tissu_core.events.training import Planned, RunFinished, TrainEvent
+from tissu_core.events.training import Planned, Probed, RunFinished, TrainEvent
 from tissu_core.sanitize import sanitize_line
 
-VIEWS = ("auto", "panel", "log", "json")
+VIEWS = ("auto", "panel", "dashboard", "log", "json")
 
+Demo = Annotated[
+    bool, typer.Option("--demo", help="Train on Python's own standard library, 2 minutes.")
+]
+View = Annotated[str, typer.Option(metavar="|".join(VIEWS), help="How to show the run.")]
 Fallback = Annotated[
     bool, typer.Option("--fallback", help="With --resume: pass over a damaged checkpoint.")
 ]
 Override = Annotated[
     bool, typer.Option("--override", help="With --resume: go on with other settings, or longer.")
+]
+Detach = Annotated[
+    bool,
+    typer.Option("--detach", help="Train on without this terminal; tissu watch looks at it."),
 ]
 AcceptDataChange = Annotated[
     bool, typer.Option("--accept-data-change", help="With --resume: go on with changed text.")
@@ -40,6 +50,7 @@ def register(app: typer.Typer) -> None:
 
 @with_settings(("", TrainRun))
 def train(
+    ctx: typer.Context,
     corpus: Annotated[
         list[str] | None,
         typer.Argument(
@@ -48,9 +59,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    demo: Annotated[
-        bool, typer.Option("--demo", help="Train on Python's own standard library, 2 minutes.")
-    ] = False,
+    demo: Demo = False,
     resume: Annotated[
         str | None,
         typer.Option(metavar="RUN|last", help="Go on with a run where it stopped."),
@@ -58,18 +67,22 @@ def train(
     fallback: Fallback = False,
     override: Override = False,
     accept_data_change: AcceptDataChange = False,
-    view: Annotated[
-        str, typer.Option(metavar="|".join(VIEWS), help="How to show the run.")
-    ] = "auto",
+    view: View = "auto",
+    detach: Detach = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be trained, and stop.")
+        bool, typer.Option("--dry-run", help="Take two steps, say what all would take, and stop.")
     ] = False,
     config: ConfigFile = None,
     assignments: Assignments = None,
     *,
     given: Given,
 ) -> None:
-    _refuse_combinations(view, corpus, demo=demo)
+    _refuse_combinations(view, corpus, demo=demo, is_dry=dry_run and detach)
+    if is_left_alone():
+        view = LEFT_ALONE
+    elif (detach or view == "dashboard") and not dry_run:
+        is_drawn = view == "dashboard" and not detach
+        raise typer.Exit(train_alone(ctx.find_root().obj, is_drawn=is_drawn))
     if demo or corpus:
         given = {**given, **(demo_corpus() if demo else {"data.corpus": corpus})}
     settle = partial(resolve_settings, TrainRun, given, config_file=config, assignments=assignments)
@@ -97,9 +110,15 @@ def train(
             raise typer.Exit(signals.exit_code)
 
 
-def _refuse_combinations(view: str, corpus: list[str] | None, *, demo: bool) -> None:
+def _refuse_combinations(view: str, corpus: list[str] | None, *, demo: bool, is_dry: bool) -> None:
     if view not in VIEWS:
         raise ConfigError(f"--view is {view!r}", field="view", hint=f"one of {', '.join(VIEWS)}")
+    if is_dry:
+        raise ConfigError(
+            "--dry-run trains nothing that --detach could leave alone",
+            field="detach",
+            hint="keep one of them",
+        )
     if demo and corpus:
         raise ConfigError(
             "--demo has a corpus of its own", field="corpus", hint=f"tissu train {corpus[0]}"
@@ -141,14 +160,17 @@ class Watching:
         self._directory: Path | None = None
         self._is_detached = False
         self._skipped: list[FileSkipped] = []
-        self._is_json = view == "json"
+        self._planned: Planned | None = None
+        self._is_left_alone = view == LEFT_ALONE
+        self._is_json = view in ("json", LEFT_ALONE)
         self._stream = sys.stdout if self._is_json else sys.stderr
-        name = view if view != "auto" else ("panel" if is_live() else "log")
+        usual = "panel" if is_live() else "log"
+        name = usual if view in ("auto", "dashboard") else view
         self._view: TrainView
         if name == "panel":
             self._view = PanelView()
         else:
-            self._view = JsonView() if name == "json" else LogView(sys.stderr)
+            self._view = JsonView() if self._is_json else LogView(sys.stderr)
 
     def through(self, events: Iterator[TrainEvent]) -> None:
         """Draw every event."""
@@ -159,6 +181,8 @@ class Watching:
                 self._remember(event)
                 self._draw(event)
         except TissuError as error:
+            if isinstance(last, Probed) and not self._is_json:
+                self._say_farewell(last)
             if self._is_detached:  # nobody sees stderr; the run's log keeps the reason
                 self._view.show(Noticed(level="warning", text=error.message))
             raise
@@ -170,6 +194,8 @@ class Watching:
     def _remember(self, event: TrainEvent) -> None:
         if isinstance(event, FileSkipped):
             self._skipped.append(event)
+        if isinstance(event, Planned):
+            self._planned = event
         directory = getattr(event, "directory", None)
         if directory is not None:
             self._directory = Path(directory)
@@ -183,6 +209,8 @@ class Watching:
             self._view.show(event)
         except OSError:  # the terminal went away, or the reader of --view json did
             self._detach()
+        if self._is_left_alone and self._directory is not None and not self._is_detached:
+            self._detach()  # whoever started it knows the run now
 
     def _detach(self) -> None:
         """Draw no more: a closed terminal ends no run."""
@@ -198,7 +226,10 @@ class Watching:
 
         if isinstance(self._view, Silence) and self._directory is not None:
             path = self._directory / "train.log"
-            self._view = LogView(path.open("a", encoding="utf-8", errors="backslashreplace"))
+            file = path.open("a", encoding="utf-8", errors="backslashreplace")
+            if self._is_left_alone:  # so that an error has a place too
+                os.dup2(file.fileno(), 2)
+            self._view = LogView(file)
 
     def _say_farewell(self, last: TrainEvent | None) -> None:
         from tissu_cli.render.farewell import say_finished, say_plan, say_skipped
@@ -206,5 +237,5 @@ class Watching:
         say_skipped(self._skipped)
         if isinstance(last, RunFinished):
             say_finished(last)
-        elif isinstance(last, Planned):
-            say_plan(last)
+        elif isinstance(last, Probed) and self._planned is not None:
+            say_plan(self._planned, last)

@@ -4,7 +4,7 @@ A frame of 80 x 18 with 2,000 points takes under a millisecond; plot libraries t
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 _BASE = 0x2800
@@ -27,35 +27,55 @@ def line_chart(
     Points outside the ranges are drawn at the edge; NaN is left out.
     """
     cells = [[0] * width for _ in range(height)]
+    columns = _places(xs, x_range, 2 * width)
+    rows = _places(ys, y_range, 4 * height)
     last: tuple[int, int] | None = None
-    for x, y in zip(xs, ys, strict=True):
-        if math.isnan(y):
+    for column, level in zip(columns, rows, strict=True):
+        if level is None or column is None:
             last = None
             continue
-        point = _place(x, x_range, 2 * width), 4 * height - 1 - _place(y, y_range, 4 * height)
-        for column, row in _dots_between(last if is_joined else None, point):
+        row = 4 * height - 1 - level
+        if is_joined and last is not None:
+            for x, y in _dots_between(last, (column, row)):
+                cells[y // 4][x // 2] |= _DOTS[x % 2][y % 4]
+        else:
             cells[row // 4][column // 2] |= _DOTS[column % 2][row % 4]
-        last = point
-    return ["".join(chr(_BASE + cell) for cell in line) for line in cells]
+        last = column, row
+    return ["".join([chr(_BASE + cell) for cell in line]) for line in cells]
 
 
-def _dots_between(
-    last: tuple[int, int] | None, point: tuple[int, int]
-) -> Iterator[tuple[int, int]]:
+def _dots_between(last: tuple[int, int], point: tuple[int, int]) -> list[tuple[int, int]]:
     """The dots of a straight line to ``point``, steep or flat."""
-    if last is None:
-        yield point
-        return
     (x0, y0), (x1, y1) = last, point
-    length = max(abs(x1 - x0), abs(y1 - y0), 1)
-    for i in range(1, length + 1):
-        yield x0 + round((x1 - x0) * i / length), y0 + round((y1 - y0) * i / length)
+    across, down = x1 - x0, y1 - y0
+    length = max(abs(across), abs(down), 1)
+    if length == 1:
+        return [point]
+    if not across:
+        step = 1 if down > 0 else -1
+        return [(x1, y) for y in range(y0 + step, y1 + step, step)]
+    return [
+        (x0 + round(across * i / length), y0 + round(down * i / length))
+        for i in range(1, length + 1)
+    ]
 
 
-def _place(value: float, bounds: tuple[float, float], dots: int) -> int:
+def _places(values: Sequence[float], bounds: tuple[float, float], dots: int) -> list[int | None]:
+    """The dot of each value; None of what is no number."""
     low, high = bounds
-    share = (value - low) / (high - low) if high > low else 0.5
-    return min(dots - 1, max(0, int(share * dots)))
+    span, top = high - low, dots - 1
+    if not span > 0:
+        return [None if math.isnan(value) else dots // 2 for value in values]
+    return [
+        None
+        if math.isnan(value)
+        else 0
+        if value <= low
+        else top
+        if value >= high
+        else int((value - low) / span * dots)
+        for value in values
+    ]
 
 
 def bars(values: Sequence[float], width: int) -> str:

@@ -9,7 +9,7 @@ from tissu_cli.render import numbers
 from tissu_cli.render.console import say
 from tissu_cli.render.train_views import plan_line
 from tissu_core.events.shared import FileSkipped
-from tissu_core.events.training import Planned, RunFinished
+from tissu_core.events.training import Planned, Probed, RunFinished
 from tissu_core.runs.home import runs_directory
 
 _NAMED = 3
@@ -39,11 +39,43 @@ def _place(skip: FileSkipped) -> str:
     return f": byte {byte}" if is_there else ""
 
 
-def say_plan(plan: Planned) -> None:
+def say_plan(plan: Planned, probe: Probed) -> None:
     """A dry run's answer."""
     say(f"would train: {plan_line(plan)}")
     for reason in plan.reasons:
         say(f"  because: {reason}", "dim")
+    step = f", {probe.step_seconds:.3g} s a step" if probe.step_seconds is not None else ""
+    say(
+        f"would take: {_hours(probe.hours)}{step}, {numbers.size(probe.peak_bytes)} of the "
+        f"{numbers.size(probe.free_bytes)} of memory, {numbers.size(probe.disk_bytes)} of the "
+        f"{numbers.size(probe.free_disk_bytes)} of disk: "
+        + ("it fits" if probe.is_fitting else "it does not fit"),
+        "bold" if probe.is_fitting else "yellow",
+    )
+    rows = [("cheaper", "parameters", "time", "memory", "disk")]
+    rows += [
+        (
+            cheaper.change,
+            numbers.count(cheaper.num_parameters),
+            _hours(cheaper.hours),
+            numbers.size(cheaper.peak_bytes),
+            numbers.size(cheaper.disk_bytes),
+        )
+        for cheaper in probe.alternatives
+    ]
+    for first, *others in rows:
+        say(f"  {first:<32}" + "".join(f"{other:>11}" for other in others), "dim")
+
+
+def _hours(hours: float | None) -> str:
+    return "unknown" if hours is None else numbers.duration(hours * 3600)
+
+
+def _saved(run: RunFinished) -> str:
+    if run.reason == "stopped":
+        return f"saved in {run.model_path}"
+    is_there = run.model_path != run.directory
+    return f"the last checkpoint is {run.model_path}" if is_there else "nothing was saved yet"
 
 
 def find_by_name(run: RunFinished) -> bool:
@@ -56,7 +88,7 @@ def say_finished(run: RunFinished) -> None:
     name = shlex.quote(run.name if find_by_name(run) else run.directory)
     took = numbers.duration(run.elapsed_seconds)
     if run.stopped_early:
-        say(f"stopped after step {run.step:,} ({took}); saved in {run.model_path}")
+        say(f"stopped after step {run.step:,} ({took}); {_saved(run)}")
         say(f"go on with:  tissu train --resume {name}", "bold")
         return
     why = " (no better evaluation for a while)" if run.reason == "patience" else ""

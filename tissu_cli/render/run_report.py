@@ -33,7 +33,7 @@ def run_report(run: "RunEntry", events: Sequence[TrainEvent], width: int) -> Ren
 def _facts(run: "RunEntry", events: Sequence[TrainEvent]) -> list[tuple[str, object]]:
     facts = run.facts
     plan = next((event for event in events if isinstance(event, Planned)), None)
-    scores = [event for event in events if isinstance(event, EvalFinished)]
+    scores = [event for event in events if isinstance(event, EvalFinished) and not event.is_asked]
     rows: list[tuple[str, object]] = [
         ("run", run.name),
         ("directory", run.directory),

@@ -19,6 +19,8 @@ from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
     Planned,
+    Probed,
+    RequestTaken,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -50,6 +52,7 @@ class TrainPanel:
     saved: tuple[float, CheckpointSaved] | None = None
     sample: SampleGenerated | None = None
     notice: Noticed | None = None
+    is_paused: bool = False
     skips: dict[str, int] = field(default_factory=dict)
     finished: RunFinished | None = None
     _weight: float = 0.0
@@ -79,10 +82,16 @@ class TrainPanel:
                 self.saved = (self.clock(), event)
             case SampleGenerated():
                 self.sample = event
+            case RequestTaken():
+                self.is_paused = event.request == "pause" or (
+                    self.is_paused and event.request != "resume"
+                )
             case Noticed():
                 self.notice = event
             case RunFinished():
                 self.finished = event
+            case Probed():
+                pass  # said at the end
 
     def _go_back(self, step: int) -> None:
         """Drop the steps that a resumed or rolled back run takes again."""
@@ -115,9 +124,8 @@ class TrainPanel:
             ]
             rows += [self._figures(inner)]
         rows += self._foot(inner)
-        return Panel(
-            Group(*rows), title=Text(self.title), title_align="left", box=ROUNDED, width=width
-        )
+        title = f"{self.title} · paused" if self.is_paused else self.title
+        return Panel(Group(*rows), title=Text(title), title_align="left", box=ROUNDED, width=width)
 
     def _head(self, width: int) -> list[RenderableType]:
         if self.planned is None:
@@ -207,7 +215,8 @@ class TrainPanel:
         if not self.evals:
             return "not yet"
         last = self.evals[-1]
-        best = min(self.evals, key=lambda e: e.bits_per_byte)
+        counted = [score for score in self.evals if not score.is_asked]
+        best = min(counted, key=lambda e: e.bits_per_byte, default=last)
         mark = "best" if last is best else f"best {best.bits_per_byte:.3f} at {best.step:,}"
         return f"{last.bits_per_byte:.4f} bits per byte ({mark})"
 

@@ -19,6 +19,8 @@ from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
     Planned,
+    Probed,
+    RequestTaken,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -78,8 +80,13 @@ class PanelView:
 class LogView:
     """Plain lines without an escape byte: every N steps, and at least every 30 s."""
 
-    def __init__(self, file: IO[str], clock: Callable[[], float] = time.monotonic) -> None:
-        self._file, self._clock = file, clock
+    def __init__(
+        self,
+        file: IO[str],
+        clock: Callable[[], float] = time.monotonic,
+        lines_a_run: int = _LINES_A_RUN,
+    ) -> None:
+        self._file, self._clock, self._lines_a_run = file, clock, lines_a_run
         self._steps = 0
         self._of = ""
         self._last_step = 0
@@ -91,12 +98,13 @@ class LogView:
         """Print what is worth a line."""
         line = self._line(event)
         if line is not None:
-            self._print(line)
+            self.say(line)
 
     def close(self) -> None:
         """Nothing to restore."""
 
-    def _print(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """Print a line."""
         self._last_line = self._clock()
         self._file.write(sanitize_line(line) + "\n")
         self._file.flush()
@@ -117,7 +125,7 @@ class LogView:
                 self._steps = event.steps
                 self._of = "" if event.is_timed else f"/{event.steps}"
                 self._print_skipped()
-                self._print(plan_line(event))
+                self.say(plan_line(event))
                 return f"because: {'; '.join(event.reasons)}" if event.reasons else None
             case StepFinished():
                 return self._step_line(event)
@@ -131,9 +139,11 @@ class LogView:
                 return f"step {event.step}: saved {numbers.size(event.num_bytes)} to {event.path}"
             case SampleGenerated():
                 return f"step {event.step}: sample {event.prompt + event.text!r}"
+            case RequestTaken():
+                return f"step {event.step}: {event.request}, as was asked"
             case Noticed():
                 return f"{event.level}: {event.text}"
-            case RunFinished():
+            case RunFinished() | Probed():  # said at the end
                 return None
 
     def _stage_line(self, event: StageAdvanced) -> str | None:
@@ -144,7 +154,7 @@ class LogView:
         return event.stage + (f": {event.done:,} {event.unit}" if event.done else "")
 
     def _step_line(self, event: StepFinished) -> str | None:
-        every = max(1, self._steps // _LINES_A_RUN)
+        every = max(1, self._steps // self._lines_a_run)
         is_due = event.step // every > self._last_step // every
         if not (is_due or self._is_silent() or event.progress >= 1):
             return None
@@ -160,7 +170,7 @@ class LogView:
 
     def _print_skipped(self) -> None:
         for reason, number in sorted(self._skipped.items()):
-            self._print(f"skipped {number}: {reason}")
+            self.say(f"skipped {number}: {reason}")
 
 
 class JsonView:

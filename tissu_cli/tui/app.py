@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import ClassVar, cast
 
 from textual.app import App
-from textual.driver import Driver
 from textual.screen import Screen
 
 from tissu_cli.sessions.setup import Setup
@@ -20,6 +19,7 @@ from tissu_cli.tui.lens import SHOWN
 from tissu_cli.tui.palette import Everything
 from tissu_cli.tui.prompt import Prompt
 from tissu_cli.tui.safe_segments import SafeSegments
+from tissu_cli.tui.shell import driver_class
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.errors import ConfigError, nearest
 
@@ -40,7 +40,7 @@ class ChatApp(App[None]):
     def __init__(self, setup: Setup) -> None:
         # Textual means greys by NO_COLOR, but with the terminal's own colours none at all.
         is_plain = "NO_COLOR" in os.environ
-        super().__init__(driver_class=_driver_class(), ansi_color=True if is_plain else None)
+        super().__init__(driver_class=driver_class(), ansi_color=True if is_plain else None)
         self._setup = setup
         self.keys = keymap(cast("Preset", setup.chat.preset), setup.chat.keys)
         self.set_keymap(dict(self.keys))
@@ -127,12 +127,3 @@ class ChatApp(App[None]):
             self._engine.close(_END_SECONDS)
             self.chat.talk.model.close()
             self._setup.history.close()
-
-
-def _driver_class() -> type[Driver] | None:
-    """What draws on the terminal; None is Textual's own choice."""
-    if os.name != "posix":
-        return None
-    from tissu_cli.tui.terminal_driver import TerminalDriver  # noqa: PLC0415
-
-    return TerminalDriver

@@ -1,7 +1,7 @@
 """A model as a Hugging Face directory: written for other programs, read back by the same names."""
 
 import math
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,11 +57,12 @@ def write_model_files(
     *,
     family: Family | None = None,
     end_ids: Collection[int] = (),
+    weights: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Write what transformers, vLLM and SGLang read: config, weights, tokenizer, generation.
 
     Without ``family`` it is the first that expresses the shape; ``end_ids`` end a reply beside
-    those that the tokenizer tells.
+    those that the tokenizer tells. ``weights`` are by name, where the model holds a part of them.
     """
     family = TISSU if is_int8(model) else family or family_for(model.config)
     all_ends = sorted({*tokenizer.end_ids, *end_ids})
@@ -74,8 +75,9 @@ def write_model_files(
     write_json(directory / CONFIG_FILE, table | ({"quantization": INT8} if is_int8(model) else {}))
     write_json(directory / GENERATION_FILE, {**ends, "do_sample": True, "temperature": 0.8})
     tied = _tied_names(model)
-    weights = {name: t for name, t in model.state_dict().items() if name not in tied}
-    save_tensors(directory / WEIGHTS_FILE, family.to_file(weights))
+    whole = model.state_dict() if weights is None else weights
+    written = {name: tensor for name, tensor in whole.items() if name not in tied}
+    save_tensors(directory / WEIGHTS_FILE, family.to_file(written))
     tokenizer.save(directory, model.config.max_position_embeddings)
 
 

@@ -33,22 +33,76 @@ class MachineConfig(DeviceConfig):
         "auto",
         "numbers of the matrix products; weights and optimizer stay fp32",
         flag="--precision",
-        choices=("auto", "fp32", "bf16"),
+        choices=("auto", "fp32", "bf16", "fp16"),
         panel="Machine",
     )
-    compile: bool = setting(
-        False,
-        "compile the model first, which takes minutes and pays back in long runs",
+    compile: bool | None = setting(
+        None,
+        "compile the model first, or never; by default where it pays back within the run",
         flag="--compile",
         panel="Machine",
     )
-    gpus: int = setting(1, "GPUs to train on", flag="--gpus", minimum=1, panel="Machine")
+    checkpoint_activations: str = setting(
+        "none",
+        "drop the activations of each block, or of its feed-forward part, and compute them again "
+        "on the way back: less memory for a third more time, or less of both",
+        flag="--checkpoint-activations",
+        choices=("none", "block", "ffn"),
+        panel="Machine",
+    )
+    attn_impl: str = setting(
+        "auto",
+        "what computes attention in training: torch's kernels (sdpa), its flash kernel alone, its "
+        "FlexAttention (on a GPU), or plain products (eager); auto is the fastest",
+        flag="--attn-impl",
+        choices=("auto", "sdpa", "flash", "flex", "eager"),
+        panel="Machine",
+    )
+    gpus: int = setting(
+        1, "GPUs of this machine to train on", flag="--gpus", minimum=1, panel="Many"
+    )
+    procs: int = setting(
+        1,
+        "processes to train in, each with a share of the processor; with --device cpu",
+        flag="--procs",
+        minimum=1,
+        maximum=1024,
+        panel="Many",
+    )
+    shard: str = setting(
+        "none",
+        "what each process holds a part of: optim (its moments, ZeRO-1), grad (gradients, too) or "
+        "full (weights, too), the last two by torch's FSDP2",
+        flag="--shard",
+        choices=("none", "optim", "grad", "full"),
+        panel="Many",
+    )
+    bucket_mb: int = setting(
+        25, "gradients sent at once, while the others are computed", minimum=1, unit="MB"
+    )
+
+    @property
+    def num_workers(self) -> int:
+        """Processes that train together on this machine, as asked for."""
+        return max(self.gpus, self.procs)
 
     def __post_init__(self) -> None:
         check(self)
-        if self.gpus > 1:
+        if self.gpus > 1 and self.procs > 1:
             raise ConfigError(
-                f"--gpus is {self.gpus}, and this version trains on one",
+                f"--gpus is {self.gpus} and --procs {self.procs}: one process trains on each GPU",
+                field="procs",
+                hint=f"--gpus {self.gpus}",
+            )
+        if self.procs > 1 and self.device != "cpu":
+            raise ConfigError(
+                f"--procs is {self.procs}, which is for processors, and --device {self.device}",
+                field="procs",
+                hint=f"--procs {self.procs} --device cpu",
+            )
+        if self.gpus > 1 and self.device == "cpu":
+            raise ConfigError(
+                f"--gpus is {self.gpus}, and --device cpu has none",
                 field="gpus",
-                hint="--gpus 1",
+                hint=f"--procs {self.gpus} --device cpu",
             )

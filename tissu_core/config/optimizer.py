@@ -94,6 +94,15 @@ class OptimizerConfig:
         minimum=0,
         panel="Optimizer",
     )
+    ema_decay: float = setting(
+        0.0,
+        "measure, sample and keep a moving average of the weights, of which each step leaves this "
+        "share (0.999 averages about 1,000 steps); 0 keeps the weights themselves",
+        flag="--ema",
+        minimum=0,
+        maximum=0.999999,
+        panel="Optimizer",
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -56,6 +56,14 @@ class TrainingConfig:
         minimum=1,
         panel="Loop",
     )
+    batch_ramp: str = setting(
+        "",
+        "let the batch grow over the first steps, as FIRST:LAST:STEPS in sequences (8:64:1000); "
+        "LAST, a multiple of FIRST, is then the size of the batch",
+        flag="--batch-ramp",
+        metavar="F:L:N",
+        panel="Loop",
+    )
     micro_batch: int | None = setting(
         None, "sequences computed at once; the default fits memory", unit="sequences", minimum=1
     )
@@ -114,6 +122,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        parse_batch_ramp(self.batch_ramp)
         given = [name for name in _LENGTHS if getattr(self, name)]
         if len(given) > 1:
             raise ConfigError(
@@ -127,3 +136,27 @@ class TrainingConfig:
                 field="grad_accum",
                 hint=f"keep one of them, for example --grad-accum {self.grad_accum}",
             )
+
+
+def parse_batch_ramp(text: str) -> tuple[int, int, int] | None:
+    """Sequences of the first step, of those after the ramp, and how many steps it takes.
+
+    Raises:
+        ConfigError: If it is not three such numbers.
+
+    >>> parse_batch_ramp("8:64:1000")
+    (8, 64, 1000)
+    """
+    if not text:
+        return None
+    try:
+        first, last, steps = map(int, text.split(":"))
+        if steps > 0 and 0 < first < last and last % first == 0:
+            return first, last, steps
+    except ValueError:
+        pass
+    raise ConfigError(
+        f"--batch-ramp is {text!r}",
+        field="batch_ramp",
+        hint="--batch-ramp 8:64:1000 (from 8 to 64 sequences, a multiple, over 1,000 steps)",
+    )

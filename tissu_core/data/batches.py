@@ -5,15 +5,26 @@ same order, and the documents of a step can be named afterwards.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from tissu_core.data.batch_sizes import BatchSizes
 from tissu_core.data.shards import Ids, Offsets, Spans
 
 Windows = npt.NDArray[np.int64]
+
+
+class Part(NamedTuple):
+    """A piece of a document: places in the token file."""
+
+    document: int
+    """Where the document begins."""
+    begin: int
+    num_tokens: int
 
 
 class BatchOrder:
@@ -29,15 +40,15 @@ class BatchOrder:
         spans: Spans,
         *,
         context: int,
-        batch_sequences: int,
+        sizes: BatchSizes,
         seed: int,
         first_step: int = 0,
         first_window: int = 0,
     ) -> None:
         """``first_step`` is the first one asked for, and begins with ``first_window``."""
-        self.context, self.batch_sequences, self.seed = context, batch_sequences, seed
-        self._tokens, self._spans = tokens, spans
-        self._first_step, self._first_window = first_step, first_window
+        self.context, self.seed = context, seed
+        self._tokens, self._spans, self._sizes = tokens, spans, sizes
+        self._zeroth_window = first_window - sizes.before(first_step)
         self.windows_per_pass = (spans.num_tokens - 1) // context
         self._order = lru_cache(maxsize=2)(self._draw_order)
 
@@ -47,25 +58,25 @@ class BatchOrder:
 
     def window(self, number: int) -> Windows:
         """The ``number``-th window since the start of training: (T+1,) ids."""
-        epoch, slot = divmod(number, self.windows_per_pass)
-        ends, starts, windows = self._order(epoch)
-        first = int(windows[slot]) * self.context
-        return _gather(self._tokens, starts, ends, first, self.context + 1)
+        return _gather(self._tokens, self._parts_of(number))
 
     def documents(self, step: int) -> Offsets:
         """First tokens of the documents that a step reads, rising."""
-        return np.unique(np.concatenate([self._documents_of(row) for row in self._numbers(step)]))
+        read = [part.document for parts in self.parts(step) for part in parts]
+        return np.unique(np.array(read, dtype=np.int64))
+
+    def parts(self, step: int) -> list[list[Part]]:
+        """Of each window of a step, the pieces of documents that it is made of, in order."""
+        return [self._parts_of(number) for number in self._numbers(step)]
 
     def _numbers(self, step: int) -> range:
-        first = self._first_window + (step - self._first_step) * self.batch_sequences
-        return range(first, first + self.batch_sequences)
+        first = self._zeroth_window + self._sizes.before(step)
+        return range(first, first + self._sizes.at(step))
 
-    def _documents_of(self, number: int) -> Offsets:
+    def _parts_of(self, number: int) -> list[Part]:
         epoch, slot = divmod(number, self.windows_per_pass)
         ends, starts, windows = self._order(epoch)
-        first = int(windows[slot]) * self.context
-        low, high = np.searchsorted(ends, (first, first + self.context), side="right")
-        return starts[low : high + 1]
+        return _cut(starts, ends, int(windows[slot]) * self.context, self.context + 1)
 
     def _draw_order(self, epoch: int) -> tuple[Offsets, Offsets, Offsets]:
         draw = _generator("order", self.seed, epoch)
@@ -87,26 +98,29 @@ def iter_validation_windows(
     for begin in range(0, len(chosen), batch_sequences):
         yield np.stack(
             [
-                _gather(tokens, spans.starts, ends, int(window) * context, width)
+                _gather(tokens, _cut(spans.starts, ends, int(window) * context, width))
                 for window in chosen[begin : begin + batch_sequences]
             ]
         )
 
 
-def _gather(tokens: Ids, starts: Offsets, ends: Offsets, first: int, count: int) -> Windows:
-    """``count`` tokens from position ``first`` of the spans laid end to end."""
-    out = np.empty(count, dtype=np.int64)
-    filled = 0
+def _cut(starts: Offsets, ends: Offsets, first: int, count: int) -> list[Part]:
+    """What ``count`` tokens from position ``first`` of the spans laid end to end are made of."""
+    parts = []
     span = int(np.searchsorted(ends, first, side="right"))
-    while filled < count:
+    while count:
         length = int(ends[span] - (ends[span - 1] if span else 0))
-        offset = first + filled - (int(ends[span]) - length)
-        take = min(length - offset, count - filled)
-        begin = int(starts[span]) + offset
-        out[filled : filled + take] = tokens[begin : begin + take]
-        filled += take
-        span += 1
-    return out
+        offset = first - (int(ends[span]) - length)
+        take = min(length - offset, count)
+        parts.append(Part(int(starts[span]), int(starts[span]) + offset, take))
+        first, count, span = first + take, count - take, span + 1
+    return parts
+
+
+def _gather(tokens: Ids, parts: Sequence[Part]) -> Windows:
+    """The tokens of some parts, one behind the other."""
+    pieces = [tokens[part.begin : part.begin + part.num_tokens] for part in parts]
+    return np.concatenate(pieces, dtype=np.int64)
 
 
 def _generator(*parts: int | str) -> np.random.Generator:

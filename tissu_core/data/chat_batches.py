@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tissu_core.data.batches import BatchOrder, Windows
+from tissu_core.data.batch_sizes import BatchSizes
+from tissu_core.data.batches import BatchOrder, Part, Windows
 from tissu_core.data.shards import Ids, Offsets, Spans, Targets
 
 
@@ -24,7 +25,7 @@ class ChatOrder(BatchOrder):
         spans: Spans,
         *,
         context: int,
-        batch_sequences: int,
+        sizes: BatchSizes,
         seed: int,
         first_step: int = 0,
         first_window: int = 0,
@@ -33,7 +34,7 @@ class ChatOrder(BatchOrder):
             tokens,
             spans,
             context=context,
-            batch_sequences=batch_sequences,
+            sizes=sizes,
             seed=seed,
             first_step=first_step,
             first_window=first_window,
@@ -47,8 +48,12 @@ class ChatOrder(BatchOrder):
         chosen = self._chosen(number)
         return _fill(self._tokens, self._targets, self._spans, chosen, self.context + 1)
 
-    def _documents_of(self, number: int) -> Offsets:
-        return self._spans.starts[self._chosen(number)]
+    def _parts_of(self, number: int) -> list[Part]:
+        starts, lengths = self._spans.starts, self._spans.lengths
+        return [
+            Part(int(starts[conversation]), int(starts[conversation]), int(lengths[conversation]))
+            for conversation in self._chosen(number)
+        ]
 
     def _chosen(self, number: int) -> list[int]:
         epoch, slot = divmod(number, self.windows_per_pass)

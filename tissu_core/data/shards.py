@@ -8,6 +8,7 @@ end-of-text token), ``documents.bin`` (int64 pairs: first token, number of the s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,22 @@ class TokenShards:
     def paths_of(self, starts: Offsets) -> list[str]:
         """Source files of the documents that begin at these tokens, each once."""
         documents = np.searchsorted(self.documents.starts, starts)
-        paths = read_json(self.directory / SOURCES_FILE)["paths"]
-        return [paths[source] for source in np.unique(self._sources[documents])]
+        return [self._paths[source] for source in np.unique(self._sources[documents])]
+
+    @cached_property
+    def _paths(self) -> list[str]:
+        paths: list[str] = read_json(self.directory / SOURCES_FILE)["paths"]
+        return paths
+
+    def file_of(self, document: int) -> tuple[str, Offsets]:
+        """The source of the document that begins at this token, and where those from it begin.
+
+        Only of those up to this document, the first of the file first.
+        """
+        index = int(np.searchsorted(self.documents.starts, document))
+        source = self._sources[index]
+        before = self._sources[: index + 1] == source
+        return self._paths[source], self.documents.starts[: index + 1][before]
 
     def split(self, validation_fraction: float) -> tuple[Spans, Spans]:
         """Training and validation spans, disjoint; validation is whole documents where it can be.

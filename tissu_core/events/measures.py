@@ -71,6 +71,21 @@ class ModelQuantized:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GradientChecked:
+    """A layer's backward was held against differences of its forward."""
+
+    layer: str
+    num_parameters: int
+    num_inputs: int
+    """Of both, the numbers that were moved."""
+    largest_error: float
+    """Relative to the gradient, of the number where it is largest; NaN where one was none."""
+    where: str
+    """The tensor with that number."""
+    is_passed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckFinished:
     """One thing was looked at. ``hint`` is the command that mends what is not ok."""
 

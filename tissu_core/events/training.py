@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from tissu_core.events.records import build_event, by_name
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
+
+Request: TypeAlias = Literal["pause", "resume", "sample", "save", "evaluate", "stop", "stop now"]
+"""What can be asked of a run while it trains. ``stop`` saves first, ``stop now`` does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,8 @@ class RunResumed:
     name: str
     directory: str
     from_step: int
+    batch_offset: int = 0
+    """By how many batches the order of the text is ahead of the step from here on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,38 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cheaper:
+    """What a run would take with one more option, reckoned from what was measured."""
+
+    change: str
+    num_parameters: int
+    hours: float | None
+    peak_bytes: int
+    disk_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """Two steps were taken of a run that is not begun; None was not measured.
+
+    ``peak_bytes`` is of the program on its device, ``free_bytes`` what it could have there;
+    ``disk_bytes`` is of all that is kept at once.
+    """
+
+    num_parameters: int
+    tokens: int
+    steps: int
+    step_seconds: float | None
+    hours: float | None
+    peak_bytes: int
+    free_bytes: int
+    disk_bytes: int
+    free_disk_bytes: int
+    is_fitting: bool
+    alternatives: tuple[Cheaper, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepFinished:
     """Training steps up to ``step`` are done; figures are of the newest or since the last event.
 
@@ -86,6 +123,8 @@ class EvalFinished:
     perplexity: float
     bits_per_byte: float
     is_best: bool
+    is_asked: bool = False
+    """Whether a person asked for it: patience and the best checkpoint know nothing of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +144,14 @@ class SampleGenerated:
     step: int
     prompt: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestTaken:
+    """Somebody asked the run for something, and it is done after ``step``."""
+
+    step: int
+    request: Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +175,12 @@ TrainEvent: TypeAlias = (
     | StageAdvanced
     | FileSkipped
     | Planned
+    | Probed
     | StepFinished
     | EvalFinished
     | CheckpointSaved
     | SampleGenerated
+    | RequestTaken
     | Noticed
     | RunFinished
 )

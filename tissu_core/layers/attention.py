@@ -1,18 +1,31 @@
 """Causal self-attention with grouped queries."""
 
+from contextlib import nullcontext
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention.flex_attention import BlockMask
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.layers.cpu_attention import blocked_causal_attention, suits_blocks
+from tissu_core.layers.eager_attention import eager_attention
+from tissu_core.layers.flex_attention import attend_flexibly, block_mask, causal_block_mask
 from tissu_core.layers.kv_cache import LayerCache
-from tissu_core.layers.masks import attention_mask, hide_padding, is_plain_causal
+from tissu_core.layers.masks import (
+    attention_mask,
+    hide_other_documents,
+    hide_padding,
+    is_plain_causal,
+)
 from tissu_core.layers.norms import build_norm
 from tissu_core.layers.positions import alibi_slopes
 from tissu_core.layers.rope import apply_rope
-from tissu_core.layers.soft_cap import capped_attention
 
+Shown = Tensor | BlockMask
+"""What each query of rows of several documents sees: (B, 1 or H, T, T), or the same by blocks."""
 Rope = tuple[Tensor, Tensor]
 """Cosines and sines of the positions being read, each (T, R/2) of R rotated channels or, of padded
 rows, (B, T, R/2)."""
@@ -31,6 +44,7 @@ class Attention(nn.Module):
         width, head_dim = config.hidden_size, config.head_dim
         self.num_heads, self.num_kv_heads = config.num_attention_heads, config.num_key_value_heads
         self.head_dim, self.dropout = head_dim, dropout
+        self.implementation = "auto"
         kind = config.layer_kinds[layer_index]
         self.window, self.has_rope = kind.window, kind.has_rope
         bias = config.has_bias("qkv")
@@ -57,8 +71,12 @@ class Attention(nn.Module):
         rope: Rope | None,
         cache: LayerCache | None = None,
         padding: Tensor | None = None,
+        shown: Shown | None = None,
     ) -> Tensor:
-        """Attend to x and to what the cache holds, but not to a row's first ``padding`` slots."""
+        """Attend to x and to what the cache holds, but not to a row's first ``padding`` slots.
+
+        ``shown`` is what ``show_documents`` makes, where a row has several.
+        """
         batch, time, _ = x.shape
         queries = self.q_norm(self.q_proj(x).view(batch, time, self.num_heads, self.head_dim))
         keys = self.k_norm(self.k_proj(x).view(batch, time, self.num_kv_heads, self.head_dim))
@@ -72,36 +90,70 @@ class Attention(nn.Module):
             keys, values = cache.append(keys, values)
             if padding is not None:  # of the keys that a window has left
                 padding = padding - (cache.length - keys.shape[2])
-        mixed = self._attend(queries, keys, values, padding)
+        mixed = self._attend(queries, keys, values, padding, shown)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(batch, time, -1))
         return out
 
+    def show_documents(self, documents: Tensor) -> Shown:
+        """What each token of rows of several documents sees: (B, T), the number of each token's."""
+        time, device = documents.shape[1], documents.device
+        if self._way == "flex":
+            return block_mask(time, self.window, documents, device)
+        mask = attention_mask(time, time, self.window, self.slopes, device)
+        return hide_other_documents(mask, documents)
+
+    @property
+    def _way(self) -> str:
+        """What computes; only steps of training do it as they are told."""
+        return self.implementation if torch.is_grad_enabled() else "auto"
+
     def _attend(
-        self, queries: Tensor, keys: Tensor, values: Tensor, padding: Tensor | None
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        padding: Tensor | None,
+        shown: Shown | None,
     ) -> Tensor:
         """Causal attention of T queries at the end of S keys: (B, H, T, D)."""
         time, seen = queries.shape[2], keys.shape[2]
         dropout = self.dropout if self.training else 0.0
-        is_plain = padding is None and is_plain_causal(time, seen, self.window)
+        way = self._way
+        if way == "flex":
+            return self._attend_flexibly(queries, keys, values, shown)
+        is_plain = padding is None and shown is None and is_plain_causal(time, seen, self.window)
         is_masked = bool(self.slopes) or not is_plain or self.softcap is not None
         is_training = torch.is_grad_enabled() and padding is None and self.softcap is None
-        if is_training and suits_blocks(queries, keys, dropout, is_masked=is_masked):
+        is_blocked = is_training and shown is None and way == "auto"
+        if is_blocked and suits_blocks(queries, keys, dropout, is_masked=is_masked):
             groups = self.num_heads // self.num_kv_heads
             keys, values = (x.repeat_interleave(groups, dim=1) for x in (keys, values))
             return blocked_causal_attention(queries, keys, values, self.window, self.slopes)
         mask = None
-        if is_masked:
-            mask = attention_mask(time, seen, self.window, self.slopes, queries.device)
+        if is_masked or way == "eager":
+            mask = cast(Tensor, shown)  # this way's ``show_documents`` makes no other
+            if shown is None:
+                mask = attention_mask(time, seen, self.window, self.slopes, queries.device)
             mask = mask if padding is None else hide_padding(mask, padding)
             mask = mask if mask.dtype == torch.bool else mask.to(queries.dtype)
-        if mask is not None and self.softcap is not None:
-            return capped_attention(queries, keys, values, mask, self.softcap, dropout)
-        return F.scaled_dot_product_attention(
-            queries,
-            keys,
-            values,
-            attn_mask=mask,
-            dropout_p=dropout,
-            is_causal=mask is None and time > 1,
-            enable_gqa=self.num_kv_heads != self.num_heads,
-        )
+        if mask is not None and (self.softcap is not None or way == "eager"):
+            return eager_attention(queries, keys, values, mask, self.softcap, dropout)
+        if mask is not None and way == "flash":
+            mask = mask[None] if mask.ndim == 3 else mask  # which takes no other
+        with sdpa_kernel(SDPBackend.FLASH_ATTENTION) if way == "flash" else nullcontext():
+            return F.scaled_dot_product_attention(
+                queries,
+                keys,
+                values,
+                attn_mask=mask,
+                dropout_p=dropout,
+                is_causal=mask is None and time > 1,
+                enable_gqa=self.num_kv_heads != self.num_heads,
+            )
+
+    def _attend_flexibly(
+        self, queries: Tensor, keys: Tensor, values: Tensor, shown: Shown | None
+    ) -> Tensor:
+        mask = shown or causal_block_mask(queries.shape[2], self.window, queries.device)
+        slopes = torch.tensor(self.slopes, device=queries.device) if self.slopes else None
+        return attend_flexibly(queries, keys, values, cast(BlockMask, mask), slopes, self.softcap)

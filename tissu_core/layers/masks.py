@@ -47,3 +47,26 @@ def hide_padding(mask: Tensor, padding: Tensor) -> Tensor:
     first = torch.minimum(padding[:, None], keys[seen - time :])  # (B, T)
     is_real = (keys >= first[..., None])[:, None]
     return mask & is_real if mask.dtype == torch.bool else mask.where(is_real, float("-inf"))
+
+
+def hide_other_documents(mask: Tensor, documents: Tensor) -> Tensor:
+    """The mask of each row, in which a token sees those of its own document alone.
+
+    Shapes: mask (T, T) or (H, T, T); documents (B, T), the number of each token's; returns
+    (B, 1, T, T) or (B, H, T, T).
+    """
+    is_own = (documents[:, :, None] == documents[:, None])[:, None]
+    return mask & is_own if mask.dtype == torch.bool else mask.where(is_own, float("-inf"))
+
+
+def number_documents(ids: Tensor, start_id: int) -> tuple[Tensor, Tensor]:
+    """Of each token, the number of its document in the row, and its place in that.
+
+    A document begins with ``start_id``; the first may have begun before the row.
+
+    Shapes: ids (B, T); returns two (B, T).
+    """
+    begins = ids == start_id
+    places = torch.arange(ids.shape[1], device=ids.device)
+    first = torch.where(begins, places, 0).cummax(1).values
+    return begins.cumsum(1), places - first

@@ -33,7 +33,8 @@ class MixtureOfExperts(nn.Module):
         """Sort the tokens by expert, let each work on its own, and add up at every token."""
         tokens = x.flatten(0, -2)
         scores, experts = self.gate(tokens).topk(self.chosen)  # (N, k)
-        shares = scores.softmax(-1, dtype=torch.float32).to(x.dtype)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        shares = scores.softmax(-1, dtype=wide).to(x.dtype)
         order = experts.flatten().argsort(stable=True)
         counts = experts.flatten().bincount(minlength=len(self.experts)).tolist()
         parts = torch.split(tokens[order // self.chosen], counts)

@@ -1,41 +1,12 @@
 """Scores that a tanh keeps within a bound. Source: Gemma 2, Riviere et al. 2024, arXiv:2408.00118.
 
-The library's attention kernels have no place for it, so capped attention is written out here.
+The library's attention kernels have no place for it; ``eager_attention`` has.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-
-BLOCK = 256
-"""Queries at once: the scores of 8,192 on as many keys would take 2 GB of fp32 for 8 heads."""
 
 
 def soft_cap(x: Tensor, cap: float) -> Tensor:
     """``cap * tanh(x / cap)``: x where it is small, never beyond the cap."""
     return cap * torch.tanh(x / cap)
-
-
-def capped_attention(
-    queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor, cap: float, dropout: float
-) -> Tensor:
-    """softmax(mask(soft_cap(Q K^T / sqrt(D)))) V; the softmax is computed in fp32.
-
-    Shapes: queries (B, H, T, D), keys and values (B, K, S, D); mask, as ``attention_mask`` gives
-    it, expands to (B, H, T, S); returns (B, H, T, D).
-    """
-    (batch, heads), (kv_heads, seen) = queries.shape[:2], keys.shape[1:3]
-    scale = queries.shape[3] ** -0.5
-    mixed = []
-    blocks = torch.split(queries, BLOCK, dim=2), torch.split(mask, BLOCK, dim=-2)
-    for rows, bias in zip(*blocks, strict=True):
-        # The queries that read one key head are rows of one product.
-        scores = rows.reshape(batch, kv_heads, -1, rows.shape[3]) @ keys.mT
-        scores = soft_cap(scores * scale, cap).view(batch, heads, -1, seen)
-        if bias.dtype == torch.bool:
-            scores = scores.masked_fill(~bias, float("-inf"))
-        else:
-            scores = scores + bias
-        shares = F.dropout(scores.softmax(-1, dtype=torch.float32), dropout).to(values.dtype)
-        mixed.append((shares.view(batch, kv_heads, -1, seen) @ values).view_as(rows))
-    return torch.cat(mixed, dim=2)

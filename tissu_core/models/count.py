@@ -29,12 +29,21 @@ def train_flops_per_token(config: ModelConfig) -> float:
     return 6.0 * matrices + 12.0 * seen * config.num_attention_heads * config.head_dim
 
 
-def train_bytes(config: ModelConfig, sequences: int) -> float:
-    """Rough peak memory of a training step: weights, gradients, moments, activations, logits."""
-    tokens = sequences * config.max_position_embeddings
-    experts = config.num_experts_per_tok or 1
-    per_layer = 14 * config.hidden_size + 6 * experts * config.intermediate_size
-    activations = tokens * config.num_hidden_layers * per_layer * 2
+def train_bytes(config: ModelConfig, sequences: int, recompute: str = "none") -> float:
+    """Rough peak memory of a training step: weights, gradients, moments, activations, logits.
+
+    ``recompute`` says whose activations are dropped and computed again, one layer's at a time:
+    those of "none", "ffn" or "block".
+    """
+    tokens, layers = sequences * config.max_position_embeddings, config.num_hidden_layers
+    mixing = 14 * config.hidden_size
+    feeding = 6 * (config.num_experts_per_tok or 1) * config.intermediate_size
+    kept = {
+        "none": layers * (mixing + feeding),
+        "ffn": layers * mixing + feeding,
+        "block": layers * config.hidden_size + mixing + feeding,
+    }
+    activations = tokens * kept[recompute] * 2
     logits = tokens * config.vocab_size * 2
     return 20.0 * num_parameters(config) + activations + logits
 
@@ -45,9 +54,9 @@ def _mean_seen(kind: LayerKind, context: int) -> float:
     return window - window * window / (2 * context)
 
 
-def checkpoint_bytes(config: ModelConfig) -> float:
-    """Disk space of a run's checkpoint: fp32 weights and at most two moments of each."""
-    return 12.0 * num_parameters(config)
+def checkpoint_bytes(config: ModelConfig, *, is_averaged: bool = False) -> float:
+    """Disk space of a run's checkpoint: fp32 weights, two moments of each and maybe a mean."""
+    return (16.0 if is_averaged else 12.0) * num_parameters(config)
 
 
 def _block_matrices(config: ModelConfig, experts: int) -> int:

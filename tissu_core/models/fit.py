@@ -6,19 +6,23 @@ from tissu_core.errors import ResourceError
 from tissu_core.models.count import train_bytes
 
 
-def too_large(config: ModelConfig, free_bytes: float) -> ResourceError:
+def too_large(config: ModelConfig, free_bytes: float, recompute: str = "none") -> ResourceError:
     """The refusal of a model that does not train even with one sequence at a time."""
-    depth = _largest_depth(config, free_bytes)
+    depth = _largest_depth(config, free_bytes, recompute)
+    ways = [f"--depth {depth} fits"] if depth else []
+    if recompute == "none" and train_bytes(config, 1, "block") < 0.8 * free_bytes:
+        ways.append("--checkpoint-activations block")
+    ways.append("a smaller --context")
     return ResourceError(
         f"{config.num_hidden_layers} layers x {config.hidden_size} with a context of "
-        f"{config.max_position_embeddings} needs {train_bytes(config, 1) / 1e9:.1f} GB, "
+        f"{config.max_position_embeddings} needs {train_bytes(config, 1, recompute) / 1e9:.1f} GB, "
         f"{free_bytes / 1e9:.1f} GB free",
         safe="every finished checkpoint",
-        hint=f"--depth {depth} fits; or a smaller --context" if depth else "a smaller --context",
+        hint="; or ".join(ways),
     )
 
 
-def _largest_depth(config: ModelConfig, free_bytes: float) -> int:
+def _largest_depth(config: ModelConfig, free_bytes: float, recompute: str) -> int:
     """The largest ``--depth`` below this size that fits; 0 if none does."""
     for depth in range(config.hidden_size // HEAD_DIM, 0, -1):
         smaller = resolve_shape(
@@ -29,6 +33,6 @@ def _largest_depth(config: ModelConfig, free_bytes: float) -> int:
             vocab_size=config.vocab_size,
         )
         # Below the estimate's error by as much as the plan leaves when it chooses.
-        if train_bytes(smaller, 1) < 0.8 * free_bytes:
+        if train_bytes(smaller, 1, recompute) < 0.8 * free_bytes:
             return depth
     return 0

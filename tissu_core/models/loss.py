@@ -129,4 +129,6 @@ def _loss_and_delta(
 
 def _chunks(hidden: Tensor, weight: Tensor) -> list[slice]:
     rows = max(64, _CHUNK_BYTES[hidden.device.type] // (4 * weight.shape[0]))
+    if hidden.dtype == torch.float16:  # so that no sum over a chunk leaves its range
+        rows = min(rows, 4096)
     return [slice(begin, begin + rows) for begin in range(0, hidden.shape[0], rows)]

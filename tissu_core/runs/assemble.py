@@ -9,18 +9,23 @@ from tissu_core.checkpoint.model_directory import LoadedModel, load_model
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.checkpoint.training_state import (
     TrainState,
+    read_raw_weights,
     read_training_state,
 )
 from tissu_core.config.model import ModelConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.data.shards import TokenShards
 from tissu_core.errors import ConfigError, IntegrityError
+from tissu_core.models.attention_choice import check_attention
 from tissu_core.models.build import build_model
+from tissu_core.parallel.layouts import build_layout
+from tissu_core.parallel.ranks import ALONE, Ranks
 from tissu_core.runs.assembly import Assembly
 from tissu_core.runs.frozen import freeze_matching
 from tissu_core.runs.stored_run import DataSeam
 from tissu_core.text.conversation import with_chat_template
 from tissu_core.text.tokenizer import Tokenizer
+from tissu_core.training.ema import WeightAverage
 from tissu_core.training.optim import build_optimizer
 
 
@@ -31,6 +36,7 @@ def assemble_new(
     shards: TokenShards,
     directory: Path,
     device: torch.device,
+    ranks: Ranks = ALONE,
 ) -> Assembly:
     """A run at step 0 with fresh weights."""
     model = build_model(
@@ -42,7 +48,7 @@ def assemble_new(
     )
     tokenizer = Tokenizer.load(shards.directory)
     loaded = LoadedModel(model, tokenizer, directory, tokenizer.end_ids)
-    return _assembly(run, steps, loaded, shards, directory, TrainState())
+    return _assembly(run, steps, loaded, shards, directory, TrainState(), ranks)
 
 
 def assemble_tuned(
@@ -52,6 +58,7 @@ def assemble_tuned(
     shards: TokenShards,
     directory: Path,
     device: torch.device,
+    ranks: Ranks = ALONE,
 ) -> Assembly:
     """A run at step 0 with the weights of a model that has learned before."""
     tokenizer = loaded.tokenizer
@@ -64,7 +71,7 @@ def assemble_tuned(
         end_ids=loaded.end_ids | tokenizer.end_ids,
     )
     loaded.model.set_dropout(run.model.dropout)
-    return _assembly(run, steps, loaded, shards, directory, TrainState())
+    return _assembly(run, steps, loaded, shards, directory, TrainState(), ranks)
 
 
 def assemble_saved(
@@ -76,21 +83,25 @@ def assemble_saved(
     device: torch.device,
     *,
     seam: DataSeam | None = None,
+    ranks: Ranks = ALONE,
 ) -> Assembly:
     """A run as a verified checkpoint holds it."""
     loaded = load_model(checkpoint, device)
+    check_attention(loaded.model.config, run, device)
     loaded.model.set_dropout(run.model.dropout)
     _check_tokenizer(loaded.tokenizer, shards, checkpoint)
     state, moments = read_training_state(checkpoint)
-    assembly = _assembly(run, steps, loaded, shards, directory, state)
+    assembly = _assembly(run, steps, loaded, shards, directory, state, ranks)
     try:
-        assembly.optimizer.load_state_tensors(moments)
+        assembly.optimizer.load_state_tensors(assembly.layout.scattered(moments))
     except KeyError as error:
         raise ConfigError(
             f"{checkpoint.name} has no {error}, which the optimizer {run.optimizer.name} needs",
             field="optimizer.name",
             hint="put back the optimizer's name in config.toml, or start a new run",
         ) from error
+    if raw := read_raw_weights(checkpoint):
+        assembly.layout.load_weights(raw)
     assembly.seam = seam or DataSeam()
     best = assembly.store.best_score()
     if best is not None and best[0] <= state.step:
@@ -120,22 +131,30 @@ def _assembly(
     shards: TokenShards,
     directory: Path,
     state: TrainState,
+    ranks: Ranks,
 ) -> Assembly:
     model, optimizing = loaded.model, run.optimizer
     assert optimizing.name and optimizing.learning_rate is not None
     assert optimizing.weight_decay is not None
     freeze_matching(model, run.tuning.freeze)
+    machine = run.machine
+    model.set_recompute(machine.checkpoint_activations)
+    model.set_noise(run.objective.embed_noise, run.objective.neftune)
+    if run.objective.document_mask:
+        model.read_documents_apart(loaded.tokenizer.start_id)
+    model.set_attention(machine.attn_impl)
+    layout = build_layout(model, ranks, shard=machine.shard, bucket_mb=machine.bucket_mb)
     optimizer = build_optimizer(
         model,
         name=optimizing.name,
         learning_rate=optimizing.learning_rate,
         weight_decay=optimizing.weight_decay,
         width=model.config.hidden_size,
+        named=layout.owned(),
     )
-    if run.machine.compile:
-        model.model.tables.read(model.device)  # no part of what is compiled
-        model.model.compile()
+    decay = optimizing.ema_decay
     return Assembly(
+        average=WeightAverage(layout.parameters(), decay) if decay else None,
         run=run,
         steps=steps,
         model=model,
@@ -146,5 +165,6 @@ def _assembly(
         state=state,
         device=model.device,
         end_ids=loaded.end_ids,
+        layout=layout,
         family=loaded.family,
     )

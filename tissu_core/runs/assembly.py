@@ -7,19 +7,21 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from tissu_core import __version__
 from tissu_core.checkpoint.model_directory import load_model, write_model_files
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.checkpoint.training_state import (
     TrainState,
+    read_raw_weights,
     read_training_state,
+    write_raw_weights,
     write_training_state,
 )
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.runs import TrainRun
-from tissu_core.data.batches import BatchOrder, Windows
-from tissu_core.data.chat_batches import ChatOrder
+from tissu_core.data.batches import Windows
 from tissu_core.data.shards import TokenShards
 from tissu_core.decoding.generate import generate
 from tissu_core.errors import ResourceError
@@ -31,6 +33,9 @@ from tissu_core.models.count import checkpoint_bytes
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.families import Family
 from tissu_core.models.score import Score
+from tissu_core.parallel.layouts import Layout
+from tissu_core.parallel.ranks import ALONE
+from tissu_core.runs.data_order import data_order
 from tissu_core.runs.room import with_way_out
 from tissu_core.runs.stored_run import DataSeam
 from tissu_core.runtime.compiler import uncompiled
@@ -38,13 +43,15 @@ from tissu_core.runtime.seeds import derive_seed
 from tissu_core.text.chat_template import Message
 from tissu_core.text.conversation import encode_chat
 from tissu_core.text.tokenizer import Tokenizer
+from tissu_core.training.ema import WeightAverage
+from tissu_core.training.loop_parts import Asked, LoopParts, LoopSettings
 from tissu_core.training.objectives.next_token import next_token
 from tissu_core.training.optim import Optimizer
 from tissu_core.training.prefetch import Prefetch
 from tissu_core.training.schedules import build_schedule
-from tissu_core.training.trainer import LoopParts, LoopSettings, Trainer
+from tissu_core.training.trainer import Trainer
 
-_UNREPORTED = ("unreported_loss", "unreported_steps", "unreported_skips")
+_UNREPORTED = ("unreported_loss", "unreported_steps", "unreported_skips", "unreported_overflows")
 _SAMPLE_TOKENS = 60
 _PROMPT_TOKENS = 8
 
@@ -62,9 +69,13 @@ class Assembly:
     store: CheckpointStore
     state: TrainState
     device: torch.device
+    average: WeightAverage | None = None
+    """Of the weights, where that is what is measured and kept."""
     seam: DataSeam = field(default_factory=DataSeam)
     end_ids: frozenset[int] = frozenset()
     """Tokens that end a reply."""
+    layout: Layout
+    """How the model lies on the processes that train it."""
     family: Family | None = None
     """Whose layout the model is saved in; None is the first that expresses it."""
 
@@ -73,7 +84,12 @@ class Assembly:
         """Tokens of a window; a model that was trained before may read more at once."""
         return self.run.model.context_tokens or self.model.config.max_position_embeddings
 
-    def trainer(self, clock: Callable[[], float]) -> Trainer:
+    @property
+    def checkpoint_bytes(self) -> float:
+        """Disk space that one takes."""
+        return checkpoint_bytes(self.model.config, is_averaged=self.average is not None)
+
+    def trainer(self, clock: Callable[[], float], requests: Asked = tuple) -> Trainer:
         """The loop over these parts."""
         training = self.run.training
         assert training.batch_tokens and training.micro_batch and training.log_every
@@ -92,7 +108,7 @@ class Assembly:
             precision=self.run.machine.precision,
             is_scored_first=bool(self.run.tuning.origin),
         )
-        order = self._order()
+        order = data_order(self.run, self.shards, self.seam, self.context, self.state.step)
         parts = LoopParts(
             objective=partial(
                 next_token,
@@ -109,37 +125,21 @@ class Assembly:
             mark_best=self.mark_best,
             sample=self.sample,
             clock=clock,
+            requests=requests,
+            **({"after_step": self.average.update} if self.average else {}),
         )
-        return Trainer(self.model, self.optimizer, settings, parts, self.state)
+        return Trainer(self.model, self.optimizer, settings, parts, self.state, self.layout)
 
     def _windows(self, ids: Windows) -> torch.Tensor:
         windows = torch.from_numpy(ids)
         return windows.pin_memory() if self.device.type == "cuda" else windows
-
-    def _order(self) -> BatchOrder:
-        training, context = self.run.training, self.context
-        assert training.batch_tokens
-        batch_sequences = max(1, training.batch_tokens // context)
-        step, seam = min(self.state.step, self.seam.step), self.seam  # a fallback may lie before it
-        train_spans, _ = self.shards.split(self.run.data.validation_fraction)
-        settings = {
-            "context": context,
-            "batch_sequences": batch_sequences,
-            "seed": training.seed,
-            "first_step": step,
-            "first_window": max(0, seam.window - (seam.step - step) * batch_sequences),
-        }
-        tokens, targets = self.shards.tokens, self.shards.targets
-        if targets is None:
-            return BatchOrder(tokens, train_spans, **settings)
-        return ChatOrder(tokens, targets, train_spans, **settings)
 
     def evaluate(self) -> Iterator[StageAdvanced | Score]:
         """Score the validation text: progress, then the score."""
         training = self.run.training
         assert training.eval_tokens and training.micro_batch
         _, spans = self.shards.split(self.run.data.validation_fraction)
-        with self._as_written():
+        with self._as_written(), self._averaged(), self.layout.whole():
             yield from iter_validation_score(
                 self.model,
                 self.tokenizer,
@@ -149,31 +149,57 @@ class Assembly:
                 batch_sequences=self.state.micro_batch or training.micro_batch,
                 precision=self.run.machine.precision,
                 context=self.context,
+                ranks=self.layout.ranks if self.layout.is_whole else ALONE,
             )
 
     def _as_written(self) -> AbstractContextManager[object]:
         """Compiled layers are for steps: text is scored and sampled in other shapes."""
         return uncompiled() if self.run.machine.compile else nullcontext()
 
+    def _averaged(self) -> AbstractContextManager[object]:
+        """The model has the average for its weights, where there is one."""
+        return self.average.applied() if self.average else nullcontext()
+
     def save(self, state: TrainState) -> CheckpointSaved:
-        """Write a verified checkpoint.
+        """Write a verified checkpoint: one ordinary directory, on however many ranks it lies.
 
         Raises:
             ResourceError: If the disk does not take it.
         """
+        with self._averaged():
+            weights = self.layout.weights()
+        raw = self.layout.weights() if self.average is not None else None
+        moments = self.layout.gathered(self.optimizer.state_tensors())
+        return self.layout.ranks.from_main(lambda: self._write(state, weights, raw, moments))
 
+    def _write(
+        self,
+        state: TrainState,
+        weights: dict[str, Tensor] | None,
+        raw: dict[str, Tensor] | None,
+        moments: dict[str, Tensor],
+    ) -> CheckpointSaved:
         def write(directory: Path) -> None:
-            write_model_files(
-                directory, self.model, self.tokenizer, family=self.family, end_ids=self.end_ids
-            )
-            write_training_state(directory, state, self.optimizer.state_tensors())
+            with self._averaged():
+                write_model_files(
+                    directory,
+                    self.model,
+                    self.tokenizer,
+                    family=self.family,
+                    end_ids=self.end_ids,
+                    weights=weights,
+                )
+            if self.average is not None:
+                is_tied = self.model.config.tie_word_embeddings
+                write_raw_weights(directory, raw or self.model.state_dict(), is_tied=is_tied)
+            write_training_state(directory, state, moments)
 
         facts = {**self.facts(), "kind": "checkpoint", "step": state.step}
         try:
             saved = self.store.save(state.step, write, facts)
         except ResourceError as error:
             directory = self.store.directory.parent
-            raise with_way_out(error, directory, checkpoint_bytes(self.model.config)) from error
+            raise with_way_out(error, directory, self.checkpoint_bytes) from error
         return CheckpointSaved(
             step=state.step,
             path=str(saved.path),
@@ -191,8 +217,11 @@ class Assembly:
         checkpoint = self.store.newest_verified(is_fallback_allowed=False)
         saved, moments = read_training_state(checkpoint)
         on_cpu = load_model(checkpoint, torch.device("cpu"))  # the device may have no room for two
-        self.model.load_state_dict(on_cpu.model.state_dict())
-        self.optimizer.load_state_tensors(moments)
+        weights = on_cpu.model.state_dict()
+        with self._averaged():
+            self.layout.load_weights(weights)
+        self.layout.load_weights(read_raw_weights(checkpoint) or weights)
+        self.optimizer.load_state_tensors(self.layout.scattered(moments))
         for name in ("step", "tokens", "loss", *_UNREPORTED):
             setattr(state, name, getattr(saved, name))
         directory = self.store.directory.parent
@@ -217,11 +246,20 @@ class Assembly:
 
     def mark_best(self, step: int) -> None:
         """Let ``best`` name a step; where the disk does not take it, the state still knows."""
+        if not self.layout.ranks.is_main:
+            return
         with suppress(ResourceError):
             self.store.point("best", step, self.state.best_bits_per_byte)
 
     def sample(self, step: int) -> SampleGenerated:
         """A short text of the model as it is now."""
+        with self._averaged():
+            if self.layout.is_whole:
+                return self.layout.ranks.from_main(lambda: self._sample(step))
+            with self.layout.whole():
+                return self._sample(step)
+
+    def _sample(self, step: int) -> SampleGenerated:
         prompt, ids = self._sample_prompt()
         config = DecodingConfig(
             max_tokens=_SAMPLE_TOKENS, seed=derive_seed(self.run.training.seed, "sample", step)

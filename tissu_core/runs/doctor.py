@@ -82,7 +82,8 @@ def _compiler() -> CheckFinished:
     found = find_compiler()
     if found:
         return _ok("compiler", found)
-    return _note("compiler", "no C++ compiler; only --compile needs one", install_command())
+    value = "no C++ compiler; long runs would be compiled with one"
+    return _note("compiler", value, install_command())
 
 
 def _disk(name: str, directory: Path, elsewhere: str) -> CheckFinished:

@@ -44,15 +44,18 @@ def iter_log(directory: Path) -> Iterator[tuple[float, TrainEvent]]:
     if not path.is_file():
         return
     with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            try:
-                record = json.loads(line)
-                event = from_record(record)
-                when = float(record.get("time", 0.0))
-            except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-                continue
-            if event is not None:
-                yield when, event
+        yield from filter(None, map(parse_line, lines))
+
+
+def parse_line(line: str | bytes) -> tuple[float, TrainEvent] | None:
+    """The event of a line, with its time; None of one that is half or unknown."""
+    try:
+        record = json.loads(line)
+        event = from_record(record)
+        when = float(record.get("time", 0.0))
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
+    return None if event is None else (when, event)
 
 
 def read_events(directory: Path) -> list[TrainEvent]:
@@ -72,7 +75,7 @@ def read_facts(directory: Path) -> RunFacts:
     updated = max((when for when, _ in iter_log(directory)), default=0.0)
     planned = next((e for e in reversed(events) if isinstance(e, Planned)), None)
     steps = [e for e in events if isinstance(e, StepFinished)]
-    scores = [e.bits_per_byte for e in events if isinstance(e, EvalFinished)]
+    scores = [e.bits_per_byte for e in events if isinstance(e, EvalFinished) and not e.is_asked]
     saves = [e.step for e in events if isinstance(e, CheckpointSaved)]
     end = next((e for e in events if isinstance(e, RunFinished)), None)
     last = steps[-1] if steps else None

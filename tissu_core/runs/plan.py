@@ -5,15 +5,18 @@ give the size, the batch and how often the text is seen.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.config.shape import HEAD_DIM, ModelShape, asked_size, resolve_shape
-from tissu_core.config.training import TrainingConfig
+from tissu_core.config.training import TrainingConfig, parse_batch_ramp
+from tissu_core.data.batch_sizes import batch_sizes
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.models.count import num_parameters, train_bytes, train_flops_per_token
 from tissu_core.models.fit import too_large
+from tissu_core.runs.micro_batch import choose_micro_batch
 
 MEMORISING_PASSES = 4.0
 """Text seen up to four times teaches nearly as much as new text; Muennighoff et al. 2023,
@@ -36,7 +39,12 @@ class Machine:
 
     device: str
     flops: float
+    """Of all that train together."""
     free_bytes: float
+    num_ranks: int = 1
+    """Processes that share each step."""
+    recompute: str = "none"
+    """Whose activations are not kept: "block", "ffn", or those of "none"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +70,7 @@ def make_plan(
     """Resolve what the run leaves open; ``given`` is the model it goes on from.
 
     Raises:
-        ConfigError: If shape settings contradict each other.
+        ConfigError: If shape settings, or those of the batch, contradict each other.
         InputError: If there is less text than one context.
         ResourceError: If the model does not fit memory.
     """
@@ -75,8 +83,8 @@ def make_plan(
     else:
         model = replace(given, max_position_embeddings=min(context, given.max_position_embeddings))
         context, why = model.max_position_embeddings, f"goes on from {run.tuning.origin}"
-    if train_bytes(model, 1) > machine.free_bytes:
-        raise too_large(model, machine.free_bytes)
+    if train_bytes(model, 1, machine.recompute) > machine.free_bytes:
+        raise too_large(model, machine.free_bytes, machine.recompute)
     reasons.append(why)
     speed = machine.flops * _EFFICIENCY[machine.device] / train_flops_per_token(model)
     if budget is None:
@@ -84,9 +92,15 @@ def make_plan(
         budget, why = _budget_from_time(training, machine, speed, passes * train_tokens)
         reasons.append(why)
     sequences = _choose_batch(training, context, budget, train_tokens)
+    reasons.extend(_ramp_reasons(training, machine.num_ranks))
+    if uneven := sequences % machine.num_ranks:
+        sequences += machine.num_ranks - uneven
+        reasons.append(f"{sequences} sequences a step are even shares of {machine.num_ranks} ranks")
     step_tokens = sequences * context
-    steps = training.steps or max(1, round(budget / step_tokens))
-    passes = steps * step_tokens / train_tokens
+    sizes = batch_sizes(replace(training, batch_tokens=step_tokens), context)
+    steps = training.steps or sizes.steps_for(budget / context)
+    tokens = sizes.before(steps) * context
+    passes = tokens / train_tokens
     num_evaluations = _EVALUATIONS if given is None else _TUNING_EVALUATIONS
     eval_every = training.eval_every or math.ceil(steps / num_evaluations)
     training = replace(training, eval_every=eval_every)
@@ -98,7 +112,7 @@ def make_plan(
         model=model,
         steps=steps,
         passes=passes,
-        seconds=steps * step_tokens / speed,
+        seconds=tokens / speed,
         reasons=tuple(reasons),
     )
 
@@ -181,7 +195,7 @@ def _choose_model(
         tokens = min(tokens, _LARGEST_DEFAULT_PASSES * train_tokens)
         if tokens < _tokens_per_parameter(tokens) * num_parameters(model):
             break
-        if train_bytes(model, 1) > 0.8 * machine.free_bytes:
+        if train_bytes(model, 1, machine.recompute) > 0.8 * machine.free_bytes:
             break
         chosen = model
     return chosen, (
@@ -211,10 +225,33 @@ def _choose_batch(training: TrainingConfig, context: int, budget: float, train_t
     The exponent is nanochat's fit (0.383 over 2^18 to 2^21); the anchor is ours: 2,048 tokens for
     300,000, the best of three on 2 cores (docs/recipes.md).
     """
-    if training.batch_tokens is not None:
-        return max(1, round(training.batch_tokens / context))
+    asked = training.batch_tokens and max(1, round(training.batch_tokens / context))
+    if ramp := parse_batch_ramp(training.batch_ramp):
+        if asked not in (None, ramp[1]):
+            raise ConfigError(
+                f"--batch-ramp ends with {ramp[1]} sequences of {context} tokens, and "
+                f"--batch-tokens {training.batch_tokens} are {asked}",
+                field="batch_ramp",
+                hint=f"--batch-ramp {training.batch_ramp} without --batch-tokens",
+            )
+        return ramp[1]
+    if asked is not None:
+        return asked
     tokens = min(2048 * (budget / 300_000) ** 0.4, 524_288, train_tokens / 16)
     return max(1, _power_below(tokens / context * math.sqrt(2)))
+
+
+def _ramp_reasons(training: TrainingConfig, num_ranks: int) -> Iterator[str]:
+    """That the batch grows, if it does."""
+    if ramp := parse_batch_ramp(training.batch_ramp):
+        if ramp[0] % num_ranks:
+            raise ConfigError(
+                f"--batch-ramp begins with {ramp[0]} sequences, which are no even shares of "
+                f"{num_ranks} ranks",
+                field="batch_ramp",
+                hint="--batch-ramp of multiples of that number",
+            )
+        yield f"the batch grows from {ramp[0]} sequences to {ramp[1]} in {ramp[2]} steps"
 
 
 def _fill_loop(
@@ -229,7 +266,7 @@ def _fill_loop(
     return replace(
         training,
         batch_tokens=step_tokens,
-        micro_batch=_choose_micro_batch(training, machine, model, sequences),
+        micro_batch=choose_micro_batch(training, machine, model, sequences // machine.num_ranks),
         grad_accum=None,
         eval_tokens=training.eval_tokens
         or round(min(1 << 18, max(1 << 14, steps * step_tokens / 40))),
@@ -241,31 +278,6 @@ def _fill_loop(
 def _twice_a_second(step_seconds: float, steps: int) -> int:
     """Steps between reports; small models are slower than the estimate and get more reports."""
     return max(1, min(round(0.5 / max(1e-6, step_seconds)), steps // 50))
-
-
-def _choose_micro_batch(
-    training: TrainingConfig, machine: Machine, model: ModelConfig, sequences: int
-) -> int:
-    if training.grad_accum is None:
-        return training.micro_batch or _fit_micro_batch(model, machine, sequences)
-    if training.grad_accum > sequences:
-        raise ConfigError(
-            f"--grad-accum is {training.grad_accum}, and a step has {sequences} sequences of "
-            f"{model.max_position_embeddings} tokens",
-            field="grad_accum",
-            hint=f"--grad-accum {sequences}, or a larger --batch-tokens",
-        )
-    return math.ceil(sequences / training.grad_accum)
-
-
-def _fit_micro_batch(model: ModelConfig, machine: Machine, sequences: int) -> int:
-    """The most sequences that fit; on a CPU no more than 8,192 tokens, beyond which caches lose."""
-    micro = sequences
-    if machine.device == "cpu":
-        micro = min(micro, max(1, 8192 // model.max_position_embeddings))
-    while micro > 1 and train_bytes(model, micro) > 0.6 * machine.free_bytes:
-        micro = math.ceil(micro / 2)
-    return micro
 
 
 def _asked_shape(shape: ModelShape, model: ModelConfig) -> ModelShape:

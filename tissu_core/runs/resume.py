@@ -2,33 +2,38 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.checkpoint.store import CheckpointStore, FallbackOfferedError
 from tissu_core.config.runs import TrainRun
+from tissu_core.config.training import TrainingConfig
+from tissu_core.data.batch_sizes import batch_sizes
 from tissu_core.data.corpus import PreparationStoppedError
 from tissu_core.data.shards import TokenShards
 from tissu_core.data.vocabulary import vocabulary_of
 from tissu_core.events.shared import Noticed
 from tissu_core.events.training import Planned, RunResumed, TrainEvent
-from tissu_core.models.count import checkpoint_bytes
 from tissu_core.runs.changed_settings import Settle, override, refuse_other_shape, shape_of
 from tissu_core.runs.follow import read_events
+from tissu_core.runs.many import in_turn, needs_workers, on_all_ranks, writing_on_main
+from tissu_core.runs.planning import plan_run
 from tissu_core.runs.room import require_room
 from tissu_core.runs.run_directory import CHECKPOINTS, find_run, writing
 from tissu_core.runs.run_loop import (
     Log,
-    logging_to,
     run_to_end,
     set_up_machine,
 )
 from tissu_core.runs.stored_run import DataSeam, StoredRun, read_run, write_run
 from tissu_core.runs.stored_tokens import find_tokens, without_gone_text
+from tissu_core.runs.workers import run_workers
 from tissu_core.storage import read_manifest
+from tissu_core.tracking.control import Control
 
 if TYPE_CHECKING:
+    from tissu_core.parallel.ranks import Ranks
     from tissu_core.runs.origin import Origin
 
 
@@ -52,13 +57,57 @@ def resume(
         BusyError: If the run is being written.
     """
     directory = find_run(given)
-    with writing(directory), logging_to(directory) as log:
+    asked = _Asked(
+        settle=settle,
+        is_override=is_override,
+        is_data_change_accepted=is_data_change_accepted,
+        accepts_older=accepts_older,
+    )
+    run, _ = override(read_run(directory).run, settle, is_allowed=is_override)
+    if needs_workers(run.machine):
+        yield from _resume_in_workers(directory, run, asked, stop)
+    else:
+        yield from on_all_ranks(run.machine, lambda ranks: _resume(directory, stop, asked, ranks))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    settle: Settle
+    is_override: bool
+    is_data_change_accepted: bool
+    accepts_older: Callable[[FallbackOfferedError], bool]
+
+
+def _resume_in_workers(
+    directory: Path, run: TrainRun, asked: _Asked, stop: threading.Event
+) -> Iterator[TrainEvent]:
+    """Whether an older checkpoint will do is asked here, where somebody may answer."""
+    with writing(directory):
+        store = CheckpointStore(directory / CHECKPOINTS, run.training.keep)
+        chosen = _choose_checkpoint(store, asked.accepts_older)
+        is_fallback = chosen is not None and chosen != store.path_of(store.steps()[-1])
+    verb = {
+        "verb": "resume",
+        "given": str(directory),
+        "is_override": asked.is_override,
+        "is_data_change_accepted": asked.is_data_change_accepted,
+        "is_fallback": is_fallback,
+    }
+    yield from run_workers(run, verb, stop)
+
+
+def _resume(
+    directory: Path, stop: threading.Event, asked: _Asked, ranks: "Ranks"
+) -> Iterator[TrainEvent]:
+    is_data_change_accepted = asked.is_data_change_accepted
+    with writing_on_main(directory, ranks) as log:
+        control = Control(directory)
         stored = read_run(directory)
         if is_data_change_accepted:
             stored = without_gone_text(stored)
-        run, changes = override(stored.run, settle, is_allowed=is_override)
+        run, changes = override(stored.run, asked.settle, is_allowed=asked.is_override)
         store = CheckpointStore(directory / CHECKPOINTS, run.training.keep)
-        checkpoint = _choose_checkpoint(store, accepts_older)
+        checkpoint = ranks.from_main(lambda: _choose_checkpoint(store, asked.accepts_older))
         yield from _never_finished(store, checkpoint)
         if checkpoint is not None:
             refuse_other_shape(stored.run, directory, checkpoint)
@@ -67,8 +116,11 @@ def resume(
         if origin is not None:
             learned = origin.vocabulary
         try:
-            shards = yield from find_tokens(
-                stored, learned, stop.is_set, log, is_change_accepted=is_data_change_accepted
+            shards = yield from in_turn(
+                ranks,
+                lambda: find_tokens(
+                    stored, learned, stop.is_set, log, is_change_accepted=is_data_change_accepted
+                ),
             )
         except PreparationStoppedError:
             yield Noticed(level="info", text="stopped before the first step; nothing changed")
@@ -76,13 +128,17 @@ def resume(
         if changes:
             yield log(Noticed(level="warning", text=f"settings changed: {', '.join(changes)}"))
         if changes or shards.directory.name != stored.tokens_key:
-            stored, planned = _plan_again(stored, run, shards, checkpoint, origin)
-            write_run(directory, stored)
+            before = stored
+            stored, planned = ranks.from_main(
+                lambda: _plan_again(before, run, shards, checkpoint, origin, ranks.world_size)
+            )
+            ranks.from_main(lambda: write_run(directory, stored))
             yield log(planned)
         else:
             events = read_events(directory)
             yield from [event for event in events if isinstance(event, Planned)][-1:]
-        yield from _resume_at(directory, stored, shards, checkpoint or origin, stop, log)
+        start = checkpoint or origin
+        yield from _resume_at(directory, stored, shards, start, stop, log, control, ranks)
 
 
 def _origin_of(run: TrainRun) -> "Origin | None":
@@ -124,25 +180,39 @@ def _plan_again(
     shards: TokenShards,
     checkpoint: Path | None,
     origin: "Origin | None",
+    num_ranks: int,
 ) -> tuple[StoredRun, Planned]:
     """What follows from changed settings or a changed text, which all is said and stored."""
     from tissu_core.runs.loading import read_model_config
-    from tissu_core.runs.train import plan_run
 
+    run = _with_batch_of_ramp(stored.run, run)
     given = origin.loaded.model.config if origin else None
     if run.tuning.origin and checkpoint is not None:
         given = read_model_config(checkpoint)
-    plan, planned = plan_run(run, shards, given)
+    plan, planned = plan_run(run, shards, given, num_ranks)
     step = read_manifest(checkpoint)["step"] if checkpoint is not None else 0
     key, seam = shards.directory.name, stored.seam
     if key != stored.tokens_key:
         seam = DataSeam(text_from_step=step, step=step)
-    elif run.training.batch_tokens != stored.run.training.batch_tokens:
-        assert stored.run.training.batch_tokens and run.model.context_tokens
-        batch = stored.run.training.batch_tokens // run.model.context_tokens
-        window = max(0, seam.window + (step - seam.step) * batch)
+    elif _batch(run.training) != _batch(stored.run.training):
+        assert run.model.context_tokens
+        sizes = batch_sizes(stored.run.training, run.model.context_tokens)
+        window = max(0, seam.window + sizes.before(step) - sizes.before(seam.step))
         seam = replace(seam, step=step, window=window)
     return StoredRun(run=plan.run, steps=plan.steps, tokens_key=key, seam=seam), planned
+
+
+def _batch(training: TrainingConfig) -> tuple[int | None, str]:
+    return training.batch_tokens, training.batch_ramp
+
+
+def _with_batch_of_ramp(stored: TrainRun, run: TrainRun) -> TrainRun:
+    """The run without the old batch, where a new ramp says what it is."""
+    before, after = stored.training, run.training
+    is_new = after.batch_ramp not in ("", before.batch_ramp)
+    if is_new and after.batch_tokens == before.batch_tokens:
+        return replace(run, training=replace(after, batch_tokens=None))
+    return run
 
 
 def _resume_at(
@@ -152,6 +222,8 @@ def _resume_at(
     start: "Path | Origin | None",
     stop: threading.Event,
     log: Log,
+    control: Control,
+    ranks: "Ranks",
 ) -> Iterator[TrainEvent]:
     """Go on from a checkpoint, or begin with the model that was named, or with fresh weights."""
     from tissu_core.runs.assemble import assemble_new, assemble_saved, assemble_tuned
@@ -162,19 +234,28 @@ def _resume_at(
     device = resolve_device(run.machine.device)
     if isinstance(start, Path):
         yield from map(log, _other_torch(start))
-        assembly = assemble_saved(run, steps, shards, directory, start, device, seam=stored.seam)
+        assembly = assemble_saved(
+            run, steps, shards, directory, start, device, seam=stored.seam, ranks=ranks
+        )
     else:
         yield log(Noticed(level="warning", text="nothing was saved yet; the run begins at step 0"))
         if start is None:
             config = shape_of(run.model, shards.facts["vocab_size"])
-            assembly = assemble_new(run, config, steps, shards, directory, device)
+            assembly = assemble_new(run, config, steps, shards, directory, device, ranks)
         else:
-            assembly = assemble_tuned(run, steps, start.loaded, shards, directory, device)
+            assembly = assemble_tuned(run, steps, start.loaded, shards, directory, device, ranks)
     num_saved = len(assembly.store.steps())
-    require_room(directory, checkpoint_bytes(assembly.model.config), num_saved)
-    step = assembly.state.step
-    yield log(RunResumed(name=directory.name, directory=str(directory), from_step=step))
-    yield from run_to_end(directory, assembly, stop, log, assembly.state.elapsed_seconds)
+    require_room(directory, assembly.checkpoint_bytes, num_saved)
+    state = assembly.state
+    yield log(
+        RunResumed(
+            name=directory.name,
+            directory=str(directory),
+            from_step=state.step,
+            batch_offset=state.batch_offset,
+        )
+    )
+    yield from run_to_end(directory, assembly, stop, log, control, state.elapsed_seconds)
 
 
 def _other_torch(checkpoint: Path) -> Iterator[TrainEvent]:

@@ -4,20 +4,26 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tissu_core import STARTED
+import tissu_core
 from tissu_core.config.runs import TrainRun
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.events.training import RunFinished, TrainEvent
+from tissu_core.runs.home import cache_directory
 from tissu_core.runs.run_directory import MODEL
+from tissu_core.runs.stored_run import read_run, write_run
 from tissu_core.storage import sealed_directory, verify
+from tissu_core.tracking.control import Control
 from tissu_core.tracking.event_log import EventLog
 
 if TYPE_CHECKING:
     from tissu_core.runs.assembly import Assembly
+    from tissu_core.training.compiling import CompileTrial
     from tissu_core.training.trainer import Trainer
 
 Log = Callable[[TrainEvent], TrainEvent]
@@ -44,21 +50,53 @@ def run_to_end(
     assembly: "Assembly",
     stop: threading.Event,
     log: Log,
+    control: Control,
     elapsed_before: float = 0.0,
 ) -> Iterator[TrainEvent]:
     """Train, write everything down, and leave a model."""
-    began = STARTED if not elapsed_before else time.monotonic()
-    trainer = assembly.trainer(lambda: elapsed_before + time.monotonic() - began)
+    ranks = assembly.layout.ranks
+    began = tissu_core.STARTED if not elapsed_before else time.monotonic()
+    trainer = assembly.trainer(
+        lambda: elapsed_before + time.monotonic() - began,
+        control.poll,
+    )
+    trial = yield from _compile(directory, assembly, trainer, stop, log)
     for event in trainer.run(stop.is_set):
         yield log(event)
-    yield log(_finish(directory, assembly, trainer))
+    if trial is not None and (notice := trial.recompiled()) is not None:
+        yield log(notice)
+    yield log(ranks.from_main(lambda: _finish(directory, assembly, trainer)))
+
+
+def _compile(
+    directory: Path, assembly: "Assembly", trainer: "Trainer", stop: threading.Event, log: Log
+) -> Generator[TrainEvent, None, "CompileTrial | None"]:
+    """Compile the model if the run has that; where it has not been chosen, choose and store it."""
+    asked = assembly.run.machine.compile
+    if asked is False or stop.is_set():
+        return None
+    from tissu_core.training.compiling import CompileTrial, compile_stack
+
+    if assembly.layout.ranks.are_many:  # where it is chosen by name alone, or they might differ
+        compile_stack(assembly.model.model)
+        return None
+    trial = CompileTrial(trainer)
+    for event in trial.run(stop, is_asked=bool(asked)):
+        yield event if isinstance(event, StageAdvanced) else log(event)
+    if asked is None and trial.is_compiled is not None:
+        machine = replace(assembly.run.machine, compile=trial.is_compiled)
+        assembly.run = replace(assembly.run, machine=machine)
+        stored = read_run(directory)
+        write_run(directory, replace(stored, run=replace(stored.run, machine=machine)))
+    return trial if trial.is_compiled else None
 
 
 def _finish(directory: Path, assembly: "Assembly", trainer: "Trainer") -> RunFinished:
     """Write the run's model, the best of its checkpoints; a stopped run keeps its checkpoints."""
     state, store = trainer.state, assembly.store
-    is_stopped = trainer.end_reason == "stopped"
-    model_path = store.path_of(state.step)
+    is_stopped = trainer.end_reason in ("stopped", "stopped now")
+    saved = store.steps()
+    model_path = store.path_of(saved[-1]) if saved else directory
     if not is_stopped:
         best = store.path_of(state.best_step if state.best_step in store.steps() else state.step)
         model_path = directory / MODEL
@@ -89,11 +127,13 @@ def _finite(number: float) -> float | None:
 def set_up_machine(run: TrainRun) -> None:
     """Threads, algorithms and memory as the run has them."""
     from tissu_core.runtime.allocator import keep_freed_memory
-    from tissu_core.runtime.compiler import require_compiler
+    from tissu_core.runtime.compiler import keep_compiled_code, require_compiler
     from tissu_core.runtime.device import resolve_device, use_deterministic_cpu
 
     if run.machine.compile:
         require_compiler()
+    if run.machine.compile is not False:
+        keep_compiled_code(cache_directory() / "compiled")
     assert run.machine.threads
     device = resolve_device(run.machine.device)
     use_deterministic_cpu(device, run.machine.threads)

@@ -11,9 +11,8 @@ from tissu_core.data.chats import Unusable, iter_conversations
 from tissu_core.data.corpus import PrepareEvent, read_corpus
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
-from tissu_core.runs.tokenizer_figures import written
+from tissu_core.runs.tokenizer_figures import written_id
 from tissu_core.text.conversation import with_chat_template
-from tissu_core.text.tokenizer import Tokenizer
 
 NO_TARGET = -100
 
@@ -49,15 +48,9 @@ def show(data: DataConfig, given: str | None, limit: int | None) -> Iterator[Sho
         shown += 1
         yield ConversationShown(
             where=document.where,
-            tokens=tuple(_written(tokenizer, id) for id in ids),
+            tokens=tuple(written_id(tokenizer, id) for id in ids),
             ids=ids,
             mask=mask,
             labels=tuple(id if on else NO_TARGET for id, on in zip(ids, mask, strict=True)),
         )
     yield from unusable.judge(shown)
-
-
-def _written(tokenizer: Tokenizer, id: int) -> str:
-    """The text of a token; a control token as it is spelled."""
-    piece = tokenizer.pieces[id]
-    return written(piece) if piece else tokenizer.spelling(id)

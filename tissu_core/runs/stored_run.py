@@ -21,7 +21,7 @@ class DataSeam:
     """Scores of this step and those before are of another text than it is now."""
     step: int = 0
     window: int = 0
-    """``step`` begins with this window, and batches have been of one size since."""
+    """``step`` begins with this window, and the size of batches has followed one rule since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

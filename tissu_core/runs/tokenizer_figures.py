@@ -75,3 +75,9 @@ class TokenizerFigures:
 def written(piece: bytes) -> str:
     r"""A token's text; bytes that are only part of a character as ``\xe7``."""
     return piece.decode("utf-8", "backslashreplace")
+
+
+def written_id(tokenizer: Tokenizer, id: int) -> str:
+    """The text of a token; a control token as it is spelled."""
+    piece = tokenizer.pieces[id]
+    return written(piece) if piece else tokenizer.spelling(id)

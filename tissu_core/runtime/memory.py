@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -18,6 +19,24 @@ def used_bytes(device: torch.device) -> int:
         return pages * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):
         return _peak_bytes()
+
+
+def reset_peak(device: torch.device) -> None:
+    """Let ``peak_bytes`` count from here on, where the platform can forget."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")  # man 5 proc_pid_clear_refs
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most that this program has held on its device; what it holds where nobody counts."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device)
+    if device.type == "mps":
+        return used_bytes(device)
+    return _peak_bytes() or used_bytes(device)
 
 
 def _peak_bytes() -> int:

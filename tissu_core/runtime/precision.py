@@ -4,6 +4,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from tissu_core.errors import ResourceError
+
 DTYPES: dict[str, torch.dtype] = {
     "fp32": torch.float32,
     "bf16": torch.bfloat16,
@@ -11,15 +13,56 @@ DTYPES: dict[str, torch.dtype] = {
 }
 
 
+_TENSOR_CORES = (7, 0)
+"""From this CUDA capability on, products in fp16 are faster than those in fp32."""
+
+
 def resolve_precision(name: str, device: torch.device) -> str:
-    """The format for "auto": bf16 where the device multiplies it natively, else fp32."""
-    if name != "auto":
-        return name
+    """The format for "auto": bf16 where the device multiplies it natively, else fp16 or fp32.
+
+    Raises:
+        ResourceError: If it was asked for by name and the device does not have it.
+    """
+    if name == "auto":
+        if has_native_bf16(device):
+            return "bf16"
+        has_cores = device.type == "cuda" and torch.cuda.get_device_capability() >= _TENSOR_CORES
+        return "fp16" if has_cores else "fp32"
+    if name != "fp32" and not _multiplies(name, device):
+        other = "fp16" if name == "bf16" and _multiplies("fp16", device) else "fp32"
+        raise ResourceError(
+            f"--precision is {name}, and this {device.type} device does not multiply it",
+            hint=f"--precision {other}",
+        )
+    return name
+
+
+def explain_precision(asked: str, chosen: str, device: torch.device) -> str:
+    """Why "auto" chose what a person with a GPU may not expect; "" where there is no need."""
+    if asked != "auto" or device.type != "cuda" or chosen == "bf16":
+        return ""
+    how = "fp16, with a scaled loss" if chosen == "fp16" else "fp32"
+    return f"this GPU has no bf16, so its products are in {how}"
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether the device has instructions for bf16, without which it is slower than fp32."""
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    if device.type == "cpu":
-        return "bf16" if cpu_has_bf16() else "fp32"
-    return "fp32"
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and cpu_has_bf16()
+
+
+def _multiplies(name: str, device: torch.device) -> bool:
+    """Whether the device has products in this format, on a CPU emulated ones too."""
+    if device.type == "cuda" and name == "bf16":
+        return has_native_bf16(device)
+    try:
+        torch.ones(2, 2, dtype=DTYPES[name], device=device).mm(
+            torch.ones(2, 2, dtype=DTYPES[name], device=device)
+        )
+    except (RuntimeError, TypeError):
+        return False
+    return True
 
 
 def cpu_has_bf16() -> bool:

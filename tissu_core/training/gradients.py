@@ -6,10 +6,12 @@ from collections.abc import Callable, Generator
 import torch
 from torch import Tensor
 
+from tissu_core.errors import ResourceError
 from tissu_core.events.shared import Noticed
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.fit import too_large
 from tissu_core.models.targets import num_targets
+from tissu_core.parallel.layouts import Layout
 from tissu_core.runtime.memory import free_bytes, is_out_of_memory, release_cached
 from tissu_core.runtime.precision import autocast, device_of_fp64
 from tissu_core.training.objectives.next_token import LossOutput
@@ -21,28 +23,38 @@ class Gradients:
     """Computes a step's gradient in micro-batches that fit memory; the mean is over targets."""
 
     def __init__(
-        self, model: Decoder, objective: Objective, micro_batch: int, precision: str
+        self,
+        model: Decoder,
+        objective: Objective,
+        micro_batch: int,
+        precision: str,
+        layout: Layout | None = None,
     ) -> None:
         self.micro_batch = micro_batch
         """Sequences computed at once."""
         self._model, self._objective, self._precision = model, objective, precision
-        self._parameters = list(model.parameters())
-        self._device = self._parameters[0].device
+        self._layout = layout or Layout(model)
+        self._parameters = [parameter for _, parameter in self._layout.parameters()]
+        self._device = next(model.parameters()).device
 
-    def accumulate(self, windows: Tensor, seed: int) -> Generator[Noticed, None, Tensor]:
+    def accumulate(
+        self, windows: Tensor, seed: int, loss_scale: Tensor | None = None
+    ) -> Generator[Noticed, None, Tensor]:
         """Leave the gradient of the mean loss in the parameters; returns that loss, (), in fp64.
 
         Where memory does not suffice, the step begins again with micro-batches half as large: its
-        gradient is the one they give from the start. Shapes: windows (B, T+1).
+        gradient is the one they give from the start. ``loss_scale`` multiplies the loss on the way
+        back alone. Shapes: windows (B, T+1).
 
         Raises:
             ResourceError: If one sequence at a time is too much.
         """
-        asked = self.micro_batch = min(self.micro_batch, len(windows))
+        count, rows = max(1, num_targets(windows)), self._layout.rows(windows)
+        asked = fitting = min(self.micro_batch, len(rows))
         while True:
-            torch.manual_seed(seed)
+            torch.manual_seed(seed + self._layout.ranks.rank)
             try:
-                loss = self._add_up(windows)
+                loss = self._add_up(rows, count, loss_scale)
                 break
             except RuntimeError as error:
                 if not is_out_of_memory(error):
@@ -50,10 +62,14 @@ class Gradients:
             # Outside of the except clause, whose traceback would hold the activations.
             self._model.zero_grad(set_to_none=True)
             release_cached(self._device)
-            if self.micro_batch == 1:
-                raise too_large(self._model.config, free_bytes(self._device))
-            self.micro_batch = math.ceil(self.micro_batch / 2)
-        if self.micro_batch < asked:
+            if self._layout.ranks.are_many:  # the others are in the middle of their sums
+                raise self._too_many(fitting)
+            if fitting == 1:
+                raise too_large(
+                    self._model.config, free_bytes(self._device), self._model.model.recompute
+                )
+            self.micro_batch = fitting = math.ceil(fitting / 2)
+        if fitting < asked:
             yield Noticed(
                 level="warning",
                 text=f"memory did not suffice for {asked} sequences at once; now it is "
@@ -61,23 +77,45 @@ class Gradients:
             )
         return loss
 
-    def _add_up(self, windows: Tensor) -> Tensor:
-        count = max(1, num_targets(windows))
+    def _too_many(self, sequences: int) -> ResourceError:
+        rank, smaller = self._layout.ranks.rank, math.ceil(sequences / 2)
+        return ResourceError(
+            f"memory does not suffice for {sequences} sequences at once on rank {rank}",
+            safe="every checkpoint",
+            hint=f"the same command with --set training.micro_batch={smaller}",
+        )
+
+    def _add_up(self, rows: Tensor, count: int, loss_scale: Tensor | None) -> Tensor:
+        # Torch's layouts take the mean over the ranks, and what is wanted is the sum.
+        share = count / self._layout.ranks.world_size
+        micros = torch.split(rows, self.micro_batch)
         loss = torch.zeros((), dtype=torch.float64, device=device_of_fp64(self._device))
-        for micro in torch.split(windows, self.micro_batch):
-            with autocast(self._device, self._precision):
-                output = self._objective(self._model, micro.to(self._device, non_blocking=True))
-            (output.loss_sum / count).backward()  # type: ignore[no-untyped-call]
-            loss += output.loss_sum.detach().to(loss.device) / count
-        return loss
+        for number, micro in enumerate(micros, 1):
+            with self._layout.sharing(is_last=number == len(micros)):
+                with autocast(self._device, self._precision):
+                    loss_sum = self._layout.compute(
+                        self._loss_sum, micro.to(self._device, non_blocking=True)
+                    )
+                mean = loss_sum / share
+                if loss_scale is not None:
+                    mean = mean * loss_scale
+                mean.backward()  # type: ignore[no-untyped-call]
+            loss += loss_sum.detach().to(loss.device) / count
+        self._layout.take_gradients()
+        if loss_scale is not None:
+            torch._foreach_mul_(self._gradients(), 1 / loss_scale)
+        return self._layout.ranks.add_up(loss)
+
+    def _loss_sum(self, model: Decoder, micro: Tensor) -> Tensor:
+        return self._objective(model, micro).loss_sum
 
     def clip(self, largest_value: float, largest_norm: float) -> Tensor:
         """Limit each element and then the global norm; 0 is no limit. Returns the norm before."""
-        found = torch.nn.utils.get_total_norm(self._gradients(), foreach=True)
+        found = self._layout.norm(self._gradients())
         norm = found
         if largest_value:
             torch.nn.utils.clip_grad_value_(self._parameters, largest_value, foreach=True)
-            norm = torch.nn.utils.get_total_norm(self._gradients(), foreach=True)
+            norm = self._layout.norm(self._gradients())
         if largest_norm:
             torch.nn.utils.clip_grads_with_norm_(self._parameters, largest_norm, norm, foreach=True)
         return found

@@ -89,7 +89,7 @@ class _ShapeBatch:
         stacked = torch.stack([self._wide(p.detach(), i) for i, p in enumerate(params)])
         self._momentum = torch.zeros_like(stacked)
         # One second moment per output of a layer, whichever way the matrix is turned here.
-        self._second = torch.zeros(len(params), max(params[0].shape), device=stacked.device)
+        self._second = stacked.new_zeros(len(params), max(params[0].shape))
 
     def states(self) -> list[tuple[Tensor, dict[str, Tensor]]]:
         """Each parameter with views of its own state."""

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from tissu_core.runtime.precision import DTYPES, resolve_precision
+from tissu_core.parallel.layouts import Named
+from tissu_core.runtime.precision import has_native_bf16
 from tissu_core.training.muon import Muon
 from tissu_core.training.rmsprop import RMSprop
 
@@ -31,11 +32,13 @@ _MOMENTS = {
 class Optimizer:
     """One or two torch optimizers over named parameters, whose groups share one schedule."""
 
-    def __init__(self, model: nn.Module, parts: list[torch.optim.Optimizer]) -> None:
-        self._names: dict[Tensor, str] = {
-            parameter: name for name, parameter in model.named_parameters()
-        }
+    def __init__(
+        self, named: Named, parts: list[torch.optim.Optimizer], peak_learning_rate: float
+    ) -> None:
+        self._names: dict[Tensor, str] = {parameter: name for name, parameter in named}
         self._parts = parts
+        self.peak_learning_rate = peak_learning_rate
+        """The matrices' peak rate, which is the one people set."""
         for part in parts:
             _make_state(part)
             for group in part.param_groups:
@@ -63,11 +66,6 @@ class Optimizer:
         for part in self._parts:
             part.zero_grad(set_to_none=True)
 
-    @property
-    def peak_learning_rate(self) -> float:
-        """The matrices' peak rate, which is the one people set."""
-        return float(self._parts[0].param_groups[0]["peak_lr"])
-
     def state_tensors(self) -> dict[str, Tensor]:
         """Every moment as ``parameter name/moment``."""
         return {f"{name}/{key}": value.contiguous() for name, key, value in self._iter_state()}
@@ -89,26 +87,38 @@ class Optimizer:
 
 
 def build_optimizer(
-    model: nn.Module, *, name: str, learning_rate: float, weight_decay: float, width: int
+    model: nn.Module,
+    *,
+    name: str,
+    learning_rate: float,
+    weight_decay: float,
+    width: int,
+    named: Named | None = None,
 ) -> Optimizer:
     """The optimizer for a model; ``learning_rate`` is that of the inner matrices.
 
-    Frozen parameters are left out. Norm weights and embeddings are not decayed. With Muon,
-    embeddings and head have Adam rates of their own that fall with the square root of the width.
+    ``named`` are the parameters that it moves, if those are not all of the model's. Frozen ones are
+    left out. Norm weights and embeddings are not decayed. With Muon, embeddings and head have Adam
+    rates of their own that fall with the square root of the width.
     """
-    matrices, embedding, head, vectors = _sort_parameters(model)
+    named = list(model.named_parameters()) if named is None else named
+    matrices, embedding, head, vectors = _sort_parameters(named)
     device = next(model.parameters()).device
     width_factor = (width / 256) ** -0.5
     if name != "muon":
         decayed = {"params": [*matrices, *head], "lr": learning_rate, "weight_decay": weight_decay}
         plain = {"params": [*embedding, *vectors], "lr": learning_rate, "weight_decay": 0.0}
-        return Optimizer(model, [_build_plain(name, _filled([decayed, plain]))])
-    muon = Muon(
-        [{"params": matrices}],
-        lr=learning_rate,
-        weight_decay=weight_decay,
-        dtype=_product_dtype(device),
-    )
+        groups = _filled([decayed, plain])
+        return Optimizer(named, [_build_plain(name, groups)] if groups else [], learning_rate)
+    muon = [
+        Muon(
+            [{"params": matrices}],
+            lr=learning_rate,
+            weight_decay=weight_decay,
+            dtype=_product_dtype(device),
+        )
+        for _ in range(bool(matrices))
+    ]
     ratio = learning_rate / MATRICES_RATE["muon"]
     groups = [
         {"params": embedding, "lr": 0.3 * width_factor * ratio, "weight_decay": 0.0},
@@ -116,7 +126,7 @@ def build_optimizer(
         {"params": vectors, "lr": 0.01 * ratio, "weight_decay": 0.0},
     ]
     adam = [_adamw(filled, eps=1e-10)] if (filled := _filled(groups)) else []
-    return Optimizer(model, [muon, *adam])
+    return Optimizer(named, [*muon, *adam], learning_rate)
 
 
 def default_learning_rate(name: str, width: int, *, is_tuning: bool = False) -> float:
@@ -172,10 +182,10 @@ def _make_state(part: torch.optim.Optimizer) -> None:
 
 
 def _sort_parameters(
-    model: nn.Module,
+    named: Named,
 ) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
     matrices, embedding, head, vectors = [], [], [], []
-    for name, parameter in model.named_parameters():
+    for name, parameter in named:
         if not parameter.requires_grad:
             continue
         if parameter.ndim < 2:
@@ -191,4 +201,4 @@ def _sort_parameters(
 
 def _product_dtype(device: torch.device) -> torch.dtype:
     """bf16 where the device multiplies it natively; the iteration tolerates it."""
-    return DTYPES[resolve_precision("auto", device)]
+    return torch.bfloat16 if has_native_bf16(device) else torch.float32

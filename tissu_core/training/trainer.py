@@ -2,86 +2,32 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from tissu_core.checkpoint.training_state import TrainState
 from tissu_core.errors import DivergedError
-from tissu_core.events.shared import Noticed, StageAdvanced
+from tissu_core.events.shared import Noticed
 from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
+    Request,
     RunResumed,
-    SampleGenerated,
     StepFinished,
 )
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import Score
+from tissu_core.parallel.layouts import Layout
 from tissu_core.runtime.memory import used_bytes, utilization
 from tissu_core.runtime.precision import device_of_fp64
 from tissu_core.runtime.seeds import derive_seed
-from tissu_core.training.containment import Containment, diverged, is_diverged, rolled_back, skipped
-from tissu_core.training.gradients import Gradients, Objective
+from tissu_core.training.containment import Containment, diverged, is_diverged, rolled_back
+from tissu_core.training.gradients import Gradients
+from tissu_core.training.loop_parts import EndReason, LoopEvent, LoopParts, LoopSettings
 from tissu_core.training.optim import Optimizer
+from tissu_core.training.requests import Requests
 from tissu_core.training.saving import PatientSaver
-
-LoopEvent = (
-    StepFinished
-    | StageAdvanced
-    | EvalFinished
-    | CheckpointSaved
-    | SampleGenerated
-    | Noticed
-    | RunResumed
-)
-EndReason = Literal["finished", "stopped", "patience"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopSettings:
-    """Plain numbers of the loop."""
-
-    steps: int
-    """The last step, or an estimate when ``seconds`` ends the run."""
-    seconds: float
-    """Ends the run this long after it began; 0 leaves that to ``steps``."""
-    micro_batch: int
-    clip_value: float
-    clip_norm: float
-    log_every: int
-    eval_every: int
-    save_every: int
-    patience: int
-    seed: int
-    precision: str
-    is_scored_first: bool = False
-    """Whether the model is scored before the first step: it has learned before."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopParts:
-    """What the loop calls, as plain functions."""
-
-    objective: Objective
-    batch: Callable[[int], Tensor]
-    """Number to windows (B, T+1) on the CPU."""
-    sources: Callable[[int], list[str]]
-    """Number of a batch to the files it is from."""
-    schedule: Callable[[int, float], float]
-    """(step, progress) to a factor on the learning rates."""
-    evaluate: Callable[[], Iterator[StageAdvanced | Score]]
-    """Yields progress, and last the score."""
-    save: Callable[[TrainState], CheckpointSaved]
-    """Raises a ResourceError while the disk does not take it."""
-    restore: Callable[[TrainState], RunResumed | None]
-    """Weights, moments and state as the newest checkpoint has them; None where there is none."""
-    mark_best: Callable[[int], None]
-    sample: Callable[[int], SampleGenerated]
-    clock: Callable[[], float]
-    """Seconds since the run began, earlier sessions included."""
 
 
 class Trainer:
@@ -94,23 +40,30 @@ class Trainer:
         settings: LoopSettings,
         parts: LoopParts,
         state: TrainState,
+        layout: Layout | None = None,
     ) -> None:
+        self._layout = layout or Layout(model)
+        self._elapsed = 0.0
         self.model, self.optimizer, self.settings = model, optimizer, settings
         self.parts, self.state = parts, state
         self.end_reason: EndReason = "finished"
         self._saver = PatientSaver(parts.save)
-        self._parameters = list(model.parameters())
-        self._device = self._parameters[0].device
+        self._device = next(model.parameters()).device
         self._gradients = Gradients(
-            model, parts.objective, state.micro_batch or settings.micro_batch, settings.precision
+            model,
+            parts.objective,
+            state.micro_batch or settings.micro_batch,
+            settings.precision,
+            self._layout,
         )
         self._factor = 0.0
+        self._requests = Requests(parts.requests, self._do, self._leave_out, self._layout.ranks)
         self._begin_counting()
 
     def _begin_counting(self) -> None:
         """Counts from the state on, kept on the device and read when something is reported."""
         state = self.state
-        self._containment = Containment(state, self._device)
+        self._containment = Containment(state, self._device, self.settings.precision)
         self._loss_sum = torch.tensor(
             state.unreported_loss,
             dtype=torch.float64,
@@ -122,10 +75,11 @@ class Trainer:
     def run(self, should_stop: Callable[[], bool]) -> Iterator[LoopEvent]:
         """Train until the budget, the patience or the person ends it; saved at the end."""
         last_scored = -1
-        if self.settings.is_scored_first and self.state.step == 0 and not should_stop():
+        if self.settings.is_scored_first and self.state.step == 0 and not self._look(should_stop):
             yield from self._save_and_evaluate()
         while not self._is_finished(should_stop):
-            yield from self._step()
+            yield from self.step()
+            self._look()
             step = self.state.step
             is_eval_due = step % self.settings.eval_every == 0
             is_save_due = step % self.settings.save_every == 0
@@ -141,7 +95,10 @@ class Trainer:
                 last_scored = step
             elif is_save_due:
                 yield from self._save()
+            yield from self._requests.answer(self.state.step, lambda: self._look(should_stop))
         self._containment.read_into(self.state)
+        if self.end_reason == "stopped now":
+            return
         if self.end_reason == "stopped":
             # Unreported, so that the next report is that of a run which never stopped.
             yield from self._save(is_last=True)
@@ -152,33 +109,45 @@ class Trainer:
 
     def _is_finished(self, should_stop: Callable[[], bool]) -> bool:
         settings, state = self.settings, self.state
-        if should_stop():
-            self.end_reason = "stopped"
+        if self._look(should_stop) or self._requests.is_ended:
+            self.end_reason = "stopped" if self._requests.is_saved else "stopped now"
         elif settings.patience and state.evals_since_best >= settings.patience:
             self.end_reason = "patience"
         else:
             return self._progress() >= 1 and state.step > 0
         return True
 
+    def _look(self, should_stop: Callable[[], bool] = lambda: False) -> bool:
+        """Whether any rank was asked to stop; and what time it is, where time ends the run."""
+        is_asked, is_timed = should_stop(), bool(self.settings.seconds)
+        now = self.parts.clock() if is_timed else 0.0
+        stopped, self._elapsed = self._layout.ranks.largest(is_asked, now)
+        return bool(stopped)
+
     def _progress(self) -> float:
         if self.settings.seconds:
-            return min(1.0, self.parts.clock() / self.settings.seconds)
+            return min(1.0, self._elapsed / self.settings.seconds)
         return self.state.step / self.settings.steps
 
-    def _step(self) -> Iterator[Noticed]:
+    def step(self) -> Iterator[Noticed]:
+        """One step, of which nothing is reported or saved."""
         state, settings = self.state, self.settings
         self.model.train()
         self._factor = self.parts.schedule(state.step, self._progress())
         number = state.step + state.batch_offset
         windows = self.parts.batch(number)
         loss = yield from self._gradients.accumulate(
-            windows, derive_seed(settings.seed, "step", number)
+            windows,
+            derive_seed(settings.seed, "step", number),
+            self._containment.loss_scale,
         )
-        if self._gradients.micro_batch < min(settings.micro_batch, len(windows)):
+        if self._gradients.micro_batch < min(settings.micro_batch, len(self._layout.rows(windows))):
             state.micro_batch = self._gradients.micro_batch  # memory did not suffice for more
         norm = self._gradients.clip(settings.clip_value, settings.clip_norm)
         is_bad = self._containment.judge(loss, norm)
         self.optimizer.step(self._factor, is_bad)
+        self._layout.after_step()
+        self.parts.after_step(state.step, is_bad)
         self._loss_sum += torch.where(is_bad.to(loss.device), 0.0, loss)
         self._grad_norm = torch.where(is_bad, self._grad_norm, norm)
         state.step += 1
@@ -192,10 +161,7 @@ class Trainer:
             DivergedError: If that did not help, or there is no checkpoint to go back to.
         """
         state = self.state
-        before = state.unreported_skips
-        self._containment.read_into(state)
-        if state.unreported_skips > before:
-            yield skipped(state.unreported_skips - before, state.step)
+        yield from self._containment.say_into(state)
         if not is_diverged(state):
             return
         error, step = self._diverged(), state.step
@@ -204,7 +170,7 @@ class Trainer:
             raise error
         state.skips_in_row, state.batch_offset = 0, step - state.step
         self._begin_counting()
-        yield resumed
+        yield replace(resumed, batch_offset=state.batch_offset)
         yield rolled_back(error, state.step)
 
     def _diverged(self) -> DivergedError:
@@ -223,7 +189,8 @@ class Trainer:
         if not counted:
             return
         state.loss = float(self._loss_sum) / counted
-        state.unreported_loss, state.unreported_steps, state.unreported_skips = 0.0, 0, 0
+        state.unreported_loss, state.unreported_steps = 0.0, 0
+        state.unreported_skips = state.unreported_overflows = 0
         state.elapsed_seconds = self.parts.clock()
         norm, (then, tokens) = float(self._grad_norm), self._mark
         self._begin_counting()
@@ -248,7 +215,22 @@ class Trainer:
         yield from self._saver.save(self.state, is_last=is_last)
         self._leave_out(started)
 
-    def _save_and_evaluate(self, *, is_last: bool = False) -> Iterator[LoopEvent]:
+    def _do(self, asked: Request) -> Iterator[LoopEvent]:
+        """What the schedule does, at a step of a person's choice; no later step is another."""
+        yield from self._containment.say_into(self.state)
+        if asked == "save":
+            yield from self._save()
+        elif asked == "evaluate":
+            yield from self._save_and_evaluate(is_asked=True)
+        elif asked == "sample":
+            started = time.perf_counter()
+            self.model.eval()
+            yield self.parts.sample(self.state.step)
+            self._leave_out(started)
+
+    def _save_and_evaluate(
+        self, *, is_last: bool = False, is_asked: bool = False
+    ) -> Iterator[LoopEvent]:
         """Save first: whatever scoring does, the steps before it are safe."""
         yield from self._save(is_last=is_last)
         started = time.perf_counter()
@@ -259,20 +241,20 @@ class Trainer:
                 score = found
             else:
                 yield found
-        yield self._judge(score)
+        yield self._judge(score, is_asked=is_asked)
         yield self.parts.sample(self.state.step)
         self._leave_out(started)
 
-    def _judge(self, score: Score) -> EvalFinished:
+    def _judge(self, score: Score, *, is_asked: bool) -> EvalFinished:
         state = self.state
-        is_better = score.bits_per_byte < state.best_bits_per_byte
+        is_better = not is_asked and score.bits_per_byte < state.best_bits_per_byte
         # One that the disk did not take is not there to come back to, and no lack of progress.
         is_best = is_better and state.step == self._saver.saved_step
         if is_best:
             state.best_bits_per_byte, state.best_step = score.bits_per_byte, state.step
             state.evals_since_best = 0
             self.parts.mark_best(state.step)
-        elif not is_better:
+        elif not (is_better or is_asked):
             state.evals_since_best += 1
         return EvalFinished(
             step=state.step,
@@ -280,11 +262,13 @@ class Trainer:
             perplexity=score.perplexity,
             bits_per_byte=score.bits_per_byte,
             is_best=is_best,
+            is_asked=is_asked,
         )
 
     def _refuse_bad(self) -> None:
         """A step along a finite gradient may still leave the range of the weights."""
-        if not torch.nn.utils.get_total_norm(self._parameters).isfinite():
+        weights = [parameter.detach() for _, parameter in self._layout.parameters()]
+        if not self._layout.norm(weights).isfinite():
             raise self._diverged()
 
     def _leave_out(self, started: float) -> None:

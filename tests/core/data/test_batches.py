@@ -4,6 +4,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from tissu_core.data.batch_sizes import BatchSizes
 from tissu_core.data.batches import BatchOrder, iter_validation_windows
 from tissu_core.data.shards import Spans
 
@@ -29,7 +30,7 @@ def tokens(spans: Spans) -> np.ndarray:
 
 
 def order(tokens: np.ndarray, spans: Spans, seed: int = 1, batch: int = 4) -> BatchOrder:
-    return BatchOrder(tokens, spans, context=CONTEXT, batch_sequences=batch, seed=seed)
+    return BatchOrder(tokens, spans, context=CONTEXT, sizes=BatchSizes(batch), seed=seed)
 
 
 def one_pass(batches: BatchOrder, epoch: int) -> np.ndarray:
@@ -143,7 +144,7 @@ def test_the_documents_of_a_step_are_those_its_tokens_are_from(
     tokens: np.ndarray, spans: Spans
 ) -> None:
     places = np.where(tokens == 0, np.arange(len(tokens)), tokens)  # each token says its place
-    batches = BatchOrder(places, spans, context=CONTEXT, batch_sequences=2, seed=1)
+    batches = BatchOrder(places, spans, context=CONTEXT, sizes=BatchSizes(2), seed=1)
     for step in range(25):
         read = np.unique(batches.batch(step))
         owners = np.searchsorted(spans.starts, read, side="right") - 1

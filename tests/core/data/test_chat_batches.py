@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tissu_core.data.batch_sizes import BatchSizes
 from tissu_core.data.chat_batches import ChatOrder, iter_chat_windows, pack
 from tissu_core.data.shards import Spans
 
@@ -17,7 +18,7 @@ SPANS = Spans(ENDS - LENGTHS, LENGTHS)
 
 
 def order(seed: int = 1, batch: int = 2) -> ChatOrder:
-    return ChatOrder(TOKENS, TARGETS, SPANS, context=CONTEXT, batch_sequences=batch, seed=seed)
+    return ChatOrder(TOKENS, TARGETS, SPANS, context=CONTEXT, sizes=BatchSizes(batch), seed=seed)
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=60))

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from tests.samples import make_config, make_model, random_ids
+from tissu_core.layers.eager_attention import BLOCK, eager_attention
 from tissu_core.layers.masks import attention_mask
-from tissu_core.layers.soft_cap import BLOCK, capped_attention, soft_cap
+from tissu_core.layers.soft_cap import soft_cap
 
 
 def test_a_cap_is_the_limit_and_small_numbers_stay() -> None:
@@ -22,7 +23,7 @@ def test_capped_attention_equals_the_formula_forward_and_backward(
     queries = torch.randn(2, 4, time, 6, requires_grad=True)
     keys, values = (torch.randn(2, 2, time + 2, 6, requires_grad=True) for _ in range(2))
     mask = attention_mask(time, time + 2, window, slopes, queries.device)
-    ours = capped_attention(queries, keys, values, mask, cap=0.7, dropout=0.0)
+    ours = eager_attention(queries, keys, values, mask, cap=0.7, dropout=0.0)
     scores = queries @ keys.repeat_interleave(2, dim=1).mT / 6**0.5
     bias = torch.zeros(mask.shape).masked_fill(~mask, -torch.inf) if not slopes else mask
     shares = (0.7 * torch.tanh(scores / 0.7) + bias).softmax(-1)
@@ -37,7 +38,7 @@ def test_capped_attention_equals_the_formula_forward_and_backward(
 def test_dropout_keeps_the_mean() -> None:
     queries, keys = torch.randn(1, 1, 200, 4), torch.randn(1, 1, 200, 4)
     mask = attention_mask(200, 200, None, (), queries.device)
-    out = capped_attention(queries, keys, torch.ones(1, 1, 200, 4), mask, cap=5.0, dropout=0.5)
+    out = eager_attention(queries, keys, torch.ones(1, 1, 200, 4), mask, cap=5.0, dropout=0.5)
     assert out.std() > 0.05
     assert out[0, 0, 50:].mean().item() == pytest.approx(1.0, abs=0.1)
 

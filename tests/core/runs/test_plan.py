@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.samples import make_config
@@ -185,3 +187,28 @@ def test_a_run_that_goes_on_from_a_model_is_measured_less_often() -> None:
         for given in (None, model)
     )
     assert (fresh, tuned) == (4, 10)
+
+
+def test_a_batch_that_grows_keeps_the_budget_of_tokens() -> None:
+    found = plan(TrainingConfig(tokens=640_000, batch_ramp="5:20:100"))
+    training = found.run.training
+    assert training.batch_tokens == 20 * 32
+    assert found.steps > 1000, "it would be 1,000 with whole batches from the start"
+    assert found.passes == pytest.approx(6.4, rel=0.01)
+    assert "grows from 5 sequences to 20" in " ".join(found.reasons)
+    again = make_plan(found.run, CPU, 100_000, 1024)
+    assert (again.run, again.steps) == (found.run, found.steps)
+
+
+def test_a_ramp_and_another_batch_contradict_each_other() -> None:
+    assert plan(TrainingConfig(batch_ramp="5:20:9", batch_tokens=640)).run.training.batch_ramp
+    with pytest.raises(ConfigError, match="--batch-ramp ends with 20") as caught:
+        plan(TrainingConfig(batch_ramp="5:20:9", batch_tokens=320))
+    assert caught.value.field == "batch_ramp"
+
+
+def test_a_ramp_is_of_even_shares() -> None:
+    two = replace(CPU, num_ranks=2)
+    assert plan(TrainingConfig(batch_ramp="4:20:9"), machine=two).run.training.batch_tokens == 640
+    with pytest.raises(ConfigError, match="2 ranks"):
+        plan(TrainingConfig(batch_ramp="5:20:9"), machine=two)

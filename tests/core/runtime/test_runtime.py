@@ -12,7 +12,7 @@ from tissu_core.errors import ResourceError
 from tissu_core.runtime import precision
 from tissu_core.runtime.device import default_threads, measure_flops, resolve_device
 from tissu_core.runtime.memory import free_bytes, used_bytes, utilization
-from tissu_core.runtime.precision import DTYPES, autocast, resolve_precision
+from tissu_core.runtime.precision import DTYPES, autocast, explain_precision, resolve_precision
 from tissu_core.runtime.seeds import derive_seed
 
 PART = st.integers(0, 2**31) | st.text("abc ", min_size=1, max_size=3)
@@ -58,10 +58,38 @@ def test_a_device_that_is_not_there_is_refused(name: str) -> None:
     assert caught.value.hint == "--device cpu"
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
 @pytest.mark.parametrize("name", DTYPES)
-def test_numbers_that_were_asked_for_stay(name: str, device: str) -> None:
-    assert resolve_precision(name, torch.device(device)) == name
+def test_numbers_that_were_asked_for_stay(name: str) -> None:
+    assert resolve_precision(name, CPU) == name
+
+
+@pytest.fixture
+def old_gpu(monkeypatch: pytest.MonkeyPatch) -> torch.device:
+    """A GPU without bf16, whose products this processor computes."""
+    ones = torch.ones
+    monkeypatch.setattr(torch, "ones", lambda *size, dtype, device: ones(*size, dtype=dtype))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    return torch.device("cuda")
+
+
+@pytest.mark.parametrize(("capability", "expected"), [((7, 5), "fp16"), ((6, 1), "fp32")])
+def test_a_gpu_without_bf16_takes_what_is_fast_there_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+    old_gpu: torch.device,
+    capability: tuple[int, int],
+    expected: str,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert resolve_precision("auto", old_gpu) == expected
+    assert f"in {expected}" in explain_precision("auto", expected, old_gpu)
+    assert explain_precision(expected, expected, old_gpu) == ""
+
+
+def test_a_gpu_without_bf16_refuses_it_by_name(old_gpu: torch.device) -> None:
+    with pytest.raises(ResourceError, match="--precision is bf16") as caught:
+        resolve_precision("bf16", old_gpu)
+    assert caught.value.hint == "--precision fp16"
+    assert resolve_precision("fp16", old_gpu) == "fp16"
 
 
 @pytest.mark.parametrize(("has_bf16", "expected"), [(True, "bf16"), (False, "fp32")])
@@ -74,7 +102,7 @@ def test_numbers_fit_the_processor(
 
 def test_mixed_precision_is_of_products_only() -> None:
     left = torch.randn(4, 4)
-    for name in ("fp32", "bf16"):
+    for name in DTYPES:
         with autocast(CPU, name):
             assert (left @ left).dtype == DTYPES[name]
             assert left.sum().dtype == left.dtype == torch.float32

@@ -79,3 +79,11 @@ def test_clipping_is_that_of_torch_by_value_and_then_by_norm(value: float, norm:
     assert gradients.clip(value, norm).item() == pytest.approx(expected.item())
     for one, other in zip(model.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_a_small_batch_does_not_make_those_after_it_smaller() -> None:
+    """As the first ones of a ramp are."""
+    gradients = Gradients(make_model(make_config()), next_token, 8, "fp32")
+    for sequences in (2, 10):
+        assert not list(gradients.accumulate(random_ids(sequences, 9), seed=0))
+    assert gradients.micro_batch == 8

@@ -1,0 +1,1 @@
+"""The screen of ``tissu watch``: what runs do while they train."""

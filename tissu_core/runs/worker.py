@@ -1,0 +1,73 @@
+"""``python -m tissu_core.runs.worker FILE``: one of the processes that train together.
+
+The main one prints its events, one JSON object a line, and stops when it reads "stop" or the end of
+its input. One that fails prints why; what is no error of tissu's goes to stderr.
+"""
+
+import json
+import signal
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tissu_core
+from tissu_core.config.load import build_config
+from tissu_core.config.runs import TrainRun
+from tissu_core.errors import TissuError
+from tissu_core.events.records import to_record
+from tissu_core.events.training import TrainEvent
+from tissu_core.parallel.place import find_place
+from tissu_core.runs.chat_wire import error_record, to_line
+
+
+def main() -> None:
+    """Train as the file says; exits with 1 on an error."""
+    asked = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    tissu_core.STARTED = asked["started"]
+    place, stop = find_place(), threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    if place is None or place.rank == 0:
+        threading.Thread(target=_listen, args=(stop,), daemon=True).start()
+    try:
+        for event in _events(asked, stop):
+            _say({"event": to_record(event)})
+    except TissuError as error:
+        _say({"error": error_record(error)})
+        sys.exit(1)
+
+
+def _events(asked: dict[str, Any], stop: threading.Event) -> Iterator[TrainEvent]:
+    run = build_config(TrainRun, tomllib.loads(asked["run"]))
+    if asked["verb"] == "train":
+        from tissu_core.runs.train import train
+
+        return train(run, stop)
+    from tissu_core.runs.resume import resume
+
+    return resume(
+        asked["given"],
+        stop,
+        settle=lambda stored: run,
+        is_override=asked["is_override"],
+        is_data_change_accepted=asked["is_data_change_accepted"],
+        accepts_older=lambda error: bool(asked["is_fallback"]),
+    )
+
+
+def _listen(stop: threading.Event) -> None:
+    for line in sys.stdin:
+        if line.strip() == "stop":
+            break
+    stop.set()  # at the end of the input, too: whoever started this is gone
+
+
+def _say(record: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(to_line(record))
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
