@@ -104,4 +104,6 @@ def test_two_processes_come_to_the_weights_and_moments_of_one(together: Path, ca
     assert found.keys() == alone.keys()
     tolerance = 1e-5 if case[-1] == "fp32" else 1e-10
     for name, value in alone.items():
-        torch.testing.assert_close(found[name], value, atol=tolerance, rtol=0, msg=partial("{}: {}".format, name))
+        torch.testing.assert_close(
+            found[name], value, atol=tolerance, rtol=0, msg=partial("{}: {}".format, name)
+        )

@@ -12,12 +12,20 @@ import typer
 from tissu_cli.commands.detached import LEFT_ALONE, is_left_alone, train_alone
 from tissu_cli.commands.signals import Signals
 from tissu_cli.flags import Assignments, ConfigFile, Given, resolve_settings, with_settings
+from tissu_cli.render.console import narration
 from tissu_cli.settings import discard, is_live, is_person_at_stdin
 from tissu_core.config.demo import DEMO_PRESET, demo_corpus
+from tissu_core.config.profiling import ProfileConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.errors import ConfigError, TissuError
 from tissu_core.events.shared import FileSkipped, Noticed
-from tissu_core.events.training import Planned, Probed, RunFinished, TrainEvent
+from tissu_core.events.training import (
+    Planned,
+    Probed,
+    ProfileFinished,
+    RunFinished,
+    TrainEvent,
+)
 from tissu_core.sanitize import sanitize_line
 
 VIEWS = ("auto", "panel", "dashboard", "log", "json")
@@ -48,7 +56,7 @@ def register(app: typer.Typer) -> None:
     )
 
 
-@with_settings(("", TrainRun))
+@with_settings(("", TrainRun), ("", ProfileConfig))
 def train(
     ctx: typer.Context,
     corpus: Annotated[
@@ -86,6 +94,7 @@ def train(
     if demo or corpus:
         given = {**given, **(demo_corpus() if demo else {"data.corpus": corpus})}
     settle = partial(resolve_settings, TrainRun, given, config_file=config, assignments=assignments)
+    profiling = resolve_settings(ProfileConfig, given)
     with Signals() as signals:
         if resume is not None:
             _refuse_other_start(is_other=bool(corpus or demo or dry_run))
@@ -98,13 +107,16 @@ def train(
                 is_override=override,
                 is_data_change_accepted=accept_data_change,
                 accepts_older=lambda error: fallback or _asks_for_older(error),
+                profiling=profiling,
             )
         else:
             _refuse_without_resume(fallback=fallback, override=override, change=accept_data_change)
             base = DEMO_PRESET if demo else {}
             from tissu_core.runs.train import train as train_run
 
-            events = train_run(settle(base=base), signals.stop, is_dry_run=dry_run)
+            events = train_run(
+                settle(base=base), signals.stop, is_dry_run=dry_run, profiling=profiling
+            )
         Watching(view, signals).through(events)
         if signals.exit_code:
             raise typer.Exit(signals.exit_code)
@@ -161,6 +173,7 @@ class Watching:
         self._is_detached = False
         self._skipped: list[FileSkipped] = []
         self._planned: Planned | None = None
+        self._profile: ProfileFinished | None = None
         self._is_left_alone = view == LEFT_ALONE
         self._is_json = view in ("json", LEFT_ALONE)
         self._stream = sys.stdout if self._is_json else sys.stderr
@@ -196,6 +209,8 @@ class Watching:
             self._skipped.append(event)
         if isinstance(event, Planned):
             self._planned = event
+        if isinstance(event, ProfileFinished):
+            self._profile = event
         directory = getattr(event, "directory", None)
         if directory is not None:
             self._directory = Path(directory)
@@ -235,6 +250,10 @@ class Watching:
         from tissu_cli.render.farewell import say_finished, say_plan, say_skipped
 
         say_skipped(self._skipped)
+        if self._profile is not None:
+            from tissu_cli.render.profile import profile_report
+
+            narration().print(profile_report(self._profile))
         if isinstance(last, RunFinished):
             say_finished(last)
         elif isinstance(last, Probed) and self._planned is not None:

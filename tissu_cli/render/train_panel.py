@@ -20,6 +20,7 @@ from tissu_core.events.training import (
     EvalFinished,
     Planned,
     Probed,
+    ProfileFinished,
     RequestTaken,
     RunFinished,
     RunResumed,
@@ -90,7 +91,7 @@ class TrainPanel:
                 self.notice = event
             case RunFinished():
                 self.finished = event
-            case Probed():
+            case Probed() | ProfileFinished():
                 pass  # said at the end
 
     def _go_back(self, step: int) -> None:

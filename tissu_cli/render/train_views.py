@@ -20,6 +20,7 @@ from tissu_core.events.training import (
     EvalFinished,
     Planned,
     Probed,
+    ProfileFinished,
     RequestTaken,
     RunFinished,
     RunResumed,
@@ -141,6 +142,8 @@ class LogView:
                 return f"step {event.step}: sample {event.prompt + event.text!r}"
             case RequestTaken():
                 return f"step {event.step}: {event.request}, as was asked"
+            case ProfileFinished():
+                return f"step {event.step}: profiled, the trace is {event.trace}"
             case Noticed():
                 return f"{event.level}: {event.text}"
             case RunFinished() | Probed():  # said at the end

@@ -1,10 +1,10 @@
 """The score of a run's validation text, as its own evaluations measure it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 
-from tissu_core.data.batches import iter_validation_windows
+from tissu_core.data.batches import Windows, iter_validation_windows
 from tissu_core.data.chat_batches import iter_chat_windows
 from tissu_core.data.shards import Spans, TokenShards
 from tissu_core.events.shared import StageAdvanced
@@ -15,38 +15,39 @@ from tissu_core.runtime.precision import autocast
 from tissu_core.text.tokenizer import Tokenizer
 
 
-def iter_validation_score(
+def validation_windows(
+    shards: TokenShards, spans: Spans, *, context: int, max_tokens: int, batch_sequences: int
+) -> Iterator[Windows]:
+    """Up to ``max_tokens`` of ``spans``, cut into windows, in batches."""
+    cut = {"context": context, "max_tokens": max_tokens, "batch_sequences": batch_sequences}
+    if shards.targets is None:
+        return iter_validation_windows(shards.tokens, spans, **cut)
+    return iter_chat_windows(shards.tokens, shards.targets, spans, **cut)
+
+
+def iter_score(
     model: Decoder,
     tokenizer: Tokenizer,
-    shards: TokenShards,
-    spans: Spans,
+    batches: Iterable[Windows],
     *,
-    max_tokens: int,
-    batch_sequences: int,
+    num_tokens: int,
     precision: str,
-    context: int,
     ranks: Ranks = ALONE,
 ) -> Iterator[StageAdvanced | Score]:
-    """Score up to ``max_tokens`` of ``spans``, cut into windows: progress, then the score.
+    """Score windows, ``num_tokens`` in all or fewer: progress, then the score.
 
     Each of ``ranks`` scores a share, and all get the score of the whole.
     """
-    device = model.device
-    token_bytes = torch.tensor(tokenizer.token_bytes(), device=device)
-    total, done, score = min(max_tokens, spans.num_tokens), 0, Score()
-    cut = {"context": context, "max_tokens": max_tokens, "batch_sequences": batch_sequences}
-    if shards.targets is None:
-        all_windows = iter_validation_windows(shards.tokens, spans, **cut)
-    else:
-        all_windows = iter_chat_windows(shards.tokens, shards.targets, spans, **cut)
-    for number, windows in enumerate(all_windows):
-        done += windows[:, 1:].size
+    token_bytes = torch.tensor(tokenizer.token_bytes(), device=model.device)
+    done, score = 0, Score()
+    for number, windows in enumerate(batches):
+        done = min(num_tokens, done + windows[:, 1:].size)
         if number % ranks.world_size != ranks.rank:
             continue
-        ids = torch.from_numpy(windows).to(device)
-        with autocast(device, precision):
+        ids = torch.from_numpy(windows).to(model.device)
+        with autocast(model.device, precision):
             score += score_windows(model, ids, token_bytes)
-        yield StageAdvanced(stage="scoring", done=min(done, total), total=total, unit="tokens")
+        yield StageAdvanced(stage="scoring", done=done, total=num_tokens, unit="tokens")
     yield _of_all(score, ranks) if ranks.are_many else score
 
 

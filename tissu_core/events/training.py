@@ -155,6 +155,30 @@ class RequestTaken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileFinished:
+    """Some steps up to ``step`` were watched: where their time or memory went, largest first.
+
+    Of kind "cpu" numbers are seconds of a step, of "memory" they are bytes.
+    """
+
+    kind: str
+    step: int
+    steps: int
+    step_seconds: float
+    trace: str
+    """A file for chrome://tracing or ui.perfetto.dev."""
+    held_bytes: int
+    """Of weights and moments, between two steps."""
+    phases: tuple[tuple[str, float], ...]
+    """Name, and seconds or the peak."""
+    modules: tuple[tuple[str, float, float], ...]
+    """Name, without its submodules': seconds forward and backward; or bytes that it keeps for the
+    way back, and the most that its forward takes."""
+    operators: tuple[tuple[str, int, float], ...]
+    """Name, calls and seconds of a step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
     """The run ended on its own terms and its model is saved; None was never measured."""
 
@@ -181,6 +205,7 @@ TrainEvent: TypeAlias = (
     | CheckpointSaved
     | SampleGenerated
     | RequestTaken
+    | ProfileFinished
     | Noticed
     | RunFinished
 )

@@ -25,7 +25,7 @@ from tissu_core.data.batches import Windows
 from tissu_core.data.shards import TokenShards
 from tissu_core.decoding.generate import generate
 from tissu_core.errors import ResourceError
-from tissu_core.evals.validation import iter_validation_score
+from tissu_core.evals.validation import iter_score, validation_windows
 from tissu_core.events.replies import GenerationFinished
 from tissu_core.events.shared import StageAdvanced
 from tissu_core.events.training import CheckpointSaved, RunResumed, SampleGenerated
@@ -139,16 +139,20 @@ class Assembly:
         training = self.run.training
         assert training.eval_tokens and training.micro_batch
         _, spans = self.shards.split(self.run.data.validation_fraction)
+        batches = validation_windows(
+            self.shards,
+            spans,
+            context=self.context,
+            max_tokens=training.eval_tokens,
+            batch_sequences=self.state.micro_batch or training.micro_batch,
+        )
         with self._as_written(), self._averaged(), self.layout.whole():
-            yield from iter_validation_score(
+            yield from iter_score(
                 self.model,
                 self.tokenizer,
-                self.shards,
-                spans,
-                max_tokens=training.eval_tokens,
-                batch_sequences=self.state.micro_batch or training.micro_batch,
+                batches,
+                num_tokens=min(training.eval_tokens, spans.num_tokens),
                 precision=self.run.machine.precision,
-                context=self.context,
                 ranks=self.layout.ranks if self.layout.is_whole else ALONE,
             )
 

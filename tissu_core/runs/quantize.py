@@ -113,20 +113,20 @@ def _measure(
     tokens = cache_directory() / "tokens" / stored.tokens_key
     if not is_sealed(tokens):
         return None
-    from tissu_core.evals.validation import iter_validation_score
+    from tissu_core.evals.validation import iter_score, validation_windows
     from tissu_core.models.score import Score
 
     shards = TokenShards(tokens)
     _, spans = shards.split(stored.run.data.validation_fraction)
-    for found in iter_validation_score(
-        loaded.model,
-        loaded.tokenizer,
+    batches = validation_windows(
         shards,
         spans,
+        context=stored.run.model.context_tokens or 0,
         max_tokens=spans.num_tokens,
         batch_sequences=stored.run.training.micro_batch or 1,
-        precision="fp32",
-        context=stored.run.model.context_tokens or 0,
+    )
+    for found in iter_score(
+        loaded.model, loaded.tokenizer, batches, num_tokens=spans.num_tokens, precision="fp32"
     ):
         if isinstance(found, Score):
             return found

@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.checkpoint.store import CheckpointStore, FallbackOfferedError
+from tissu_core.config.profiling import NO_PROFILE, ProfileConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.config.training import TrainingConfig
 from tissu_core.data.batch_sizes import batch_sizes
@@ -45,6 +47,7 @@ def resume(
     is_override: bool = False,
     is_data_change_accepted: bool = False,
     accepts_older: Callable[[FallbackOfferedError], bool] = lambda error: False,
+    profiling: ProfileConfig = NO_PROFILE,
 ) -> Iterator[TrainEvent]:
     """Go on with a run, by name or path or "last", from its newest verified checkpoint.
 
@@ -62,6 +65,7 @@ def resume(
         is_override=is_override,
         is_data_change_accepted=is_data_change_accepted,
         accepts_older=accepts_older,
+        profiling=profiling,
     )
     run, _ = override(read_run(directory).run, settle, is_allowed=is_override)
     if needs_workers(run.machine):
@@ -76,6 +80,7 @@ class _Asked:
     is_override: bool
     is_data_change_accepted: bool
     accepts_older: Callable[[FallbackOfferedError], bool]
+    profiling: ProfileConfig
 
 
 def _resume_in_workers(
@@ -92,6 +97,7 @@ def _resume_in_workers(
         "is_override": asked.is_override,
         "is_data_change_accepted": asked.is_data_change_accepted,
         "is_fallback": is_fallback,
+        "profiling": asdict(asked.profiling),
     }
     yield from run_workers(run, verb, stop)
 
@@ -137,8 +143,11 @@ def _resume(
         else:
             events = read_events(directory)
             yield from [event for event in events if isinstance(event, Planned)][-1:]
+        to_end = partial(
+            run_to_end, directory, stop=stop, log=log, control=control, profiling=asked.profiling
+        )
         start = checkpoint or origin
-        yield from _resume_at(directory, stored, shards, start, stop, log, control, ranks)
+        yield from _resume_at(directory, stored, shards, start, log, ranks, to_end)
 
 
 def _origin_of(run: TrainRun) -> "Origin | None":
@@ -220,10 +229,9 @@ def _resume_at(
     stored: StoredRun,
     shards: TokenShards,
     start: "Path | Origin | None",
-    stop: threading.Event,
     log: Log,
-    control: Control,
     ranks: "Ranks",
+    to_end: Callable[..., Iterator[TrainEvent]],
 ) -> Iterator[TrainEvent]:
     """Go on from a checkpoint, or begin with the model that was named, or with fresh weights."""
     from tissu_core.runs.assemble import assemble_new, assemble_saved, assemble_tuned
@@ -255,7 +263,7 @@ def _resume_at(
             batch_offset=state.batch_offset,
         )
     )
-    yield from run_to_end(directory, assembly, stop, log, control, state.elapsed_seconds)
+    yield from to_end(assembly=assembly, elapsed_before=state.elapsed_seconds)
 
 
 def _other_torch(checkpoint: Path) -> Iterator[TrainEvent]:

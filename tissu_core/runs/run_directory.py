@@ -19,6 +19,7 @@ from tissu_core.storage import is_sealed, read_manifest, write_text
 RUN_FILE = "config.toml"
 CHECKPOINTS = "checkpoints"
 MODEL = "model"
+PROFILE = "profile"
 _LOCK_FILE = "run.lock"
 _OWNER_FILE = "owner.json"
 _PATIENCE_SECONDS = 0.5

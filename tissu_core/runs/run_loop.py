@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tissu_core
+from tissu_core.config.profiling import NO_PROFILE, ProfileConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.events.shared import StageAdvanced
 from tissu_core.events.training import RunFinished, TrainEvent
 from tissu_core.runs.home import cache_directory
-from tissu_core.runs.run_directory import MODEL
+from tissu_core.runs.run_directory import MODEL, PROFILE
 from tissu_core.runs.stored_run import read_run, write_run
 from tissu_core.storage import sealed_directory, verify
 from tissu_core.tracking.control import Control
@@ -24,6 +25,7 @@ from tissu_core.tracking.event_log import EventLog
 if TYPE_CHECKING:
     from tissu_core.runs.assembly import Assembly
     from tissu_core.training.compiling import CompileTrial
+    from tissu_core.training.profiling import StepProfiler
     from tissu_core.training.trainer import Trainer
 
 Log = Callable[[TrainEvent], TrainEvent]
@@ -52,6 +54,7 @@ def run_to_end(
     log: Log,
     control: Control,
     elapsed_before: float = 0.0,
+    profiling: ProfileConfig = NO_PROFILE,
 ) -> Iterator[TrainEvent]:
     """Train, write everything down, and leave a model."""
     ranks = assembly.layout.ranks
@@ -61,11 +64,28 @@ def run_to_end(
         control.poll,
     )
     trial = yield from _compile(directory, assembly, trainer, stop, log)
+    if profiling.profile is not None and ranks.is_main:
+        trainer.profiler = _profiler(directory, assembly, profiling)
     for event in trainer.run(stop.is_set):
         yield log(event)
+    if trainer.profiler is not None:
+        yield from map(log, trainer.profiler.close())
     if trial is not None and (notice := trial.recompiled()) is not None:
         yield log(notice)
     yield log(ranks.from_main(lambda: _finish(directory, assembly, trainer)))
+
+
+def _profiler(directory: Path, assembly: "Assembly", profiling: ProfileConfig) -> "StepProfiler":
+    from tissu_core.training.profiling import StepProfiler
+
+    model, optimizer = assembly.model, assembly.optimizer
+    return StepProfiler(
+        model,
+        directory / PROFILE,
+        is_memory=profiling.profile == "memory",
+        steps=profiling.profile_steps,
+        held=lambda: [*model.parameters(), *optimizer.state_tensors().values()],
+    )
 
 
 def _compile(

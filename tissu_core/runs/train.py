@@ -4,12 +4,13 @@ import importlib
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core import __version__
+from tissu_core.config.profiling import NO_PROFILE, ProfileConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.config.shape import asked_size, resolve_shape
 from tissu_core.data.corpus import PreparationStoppedError
@@ -42,7 +43,11 @@ Preparing = Generator[TrainEvent, None, TokenShards]
 
 
 def train(
-    run: TrainRun, stop: threading.Event, *, is_dry_run: bool = False
+    run: TrainRun,
+    stop: threading.Event,
+    *,
+    is_dry_run: bool = False,
+    profiling: ProfileConfig = NO_PROFILE,
 ) -> Iterator[TrainEvent]:
     """Train a new model on a corpus.
 
@@ -54,21 +59,23 @@ def train(
     if not run.data.corpus:
         raise ConfigError("no corpus was named", field="corpus", hint="tissu train FOLDER")
     if needs_workers(run.machine) and not is_dry_run:
-        yield from _train_in_workers(run, stop)
+        yield from _train_in_workers(run, stop, profiling)
     else:
         yield from on_all_ranks(
-            run.machine, lambda ranks: _train(run, stop, ranks, is_dry_run=is_dry_run)
+            run.machine, lambda ranks: _train(run, stop, ranks, profiling, is_dry_run=is_dry_run)
         )
 
 
-def _train_in_workers(run: TrainRun, stop: threading.Event) -> Iterator[TrainEvent]:
+def _train_in_workers(
+    run: TrainRun, stop: threading.Event, profiling: ProfileConfig
+) -> Iterator[TrainEvent]:
     """The text is prepared here, where it is shown; the workers find it."""
     check_devices(run.machine.gpus)
     directory = new_run_directory(run)
     prepared = yield from _prepare(run, stop, lambda work: work())
     if prepared is not None:
         run = replace(prepared.run, name="", out=str(directory))
-        yield from run_workers(run, {"verb": "train"}, stop)
+        yield from run_workers(run, {"verb": "train", "profiling": asdict(profiling)}, stop)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +119,12 @@ def _prepare(
 
 
 def _train(
-    run: TrainRun, stop: threading.Event, ranks: "Ranks", *, is_dry_run: bool
+    run: TrainRun,
+    stop: threading.Event,
+    ranks: "Ranks",
+    profiling: ProfileConfig,
+    *,
+    is_dry_run: bool,
 ) -> Iterator[TrainEvent]:
     directory = ranks.from_main(lambda: new_run_directory(run))
     prepared = yield from _prepare(run, stop, partial(in_turn, ranks))
@@ -153,7 +165,7 @@ def _train(
         )
         ranks.from_main(lambda: write_run(directory, stored))
         assembly = _assemble(plan, origin, shards, directory, ranks)
-        yield from run_to_end(directory, assembly, stop, log, control)
+        yield from run_to_end(directory, assembly, stop, log, control, profiling=profiling)
 
 
 def _assemble(

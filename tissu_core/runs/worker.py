@@ -15,6 +15,7 @@ from typing import Any
 
 import tissu_core
 from tissu_core.config.load import build_config
+from tissu_core.config.profiling import ProfileConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.errors import TissuError
 from tissu_core.events.records import to_record
@@ -41,10 +42,11 @@ def main() -> None:
 
 def _events(asked: dict[str, Any], stop: threading.Event) -> Iterator[TrainEvent]:
     run = build_config(TrainRun, tomllib.loads(asked["run"]))
+    profiling = ProfileConfig(**asked["profiling"])
     if asked["verb"] == "train":
         from tissu_core.runs.train import train
 
-        return train(run, stop)
+        return train(run, stop, profiling=profiling)
     from tissu_core.runs.resume import resume
 
     return resume(
@@ -54,6 +56,7 @@ def _events(asked: dict[str, Any], stop: threading.Event) -> Iterator[TrainEvent
         is_override=asked["is_override"],
         is_data_change_accepted=asked["is_data_change_accepted"],
         accepts_older=lambda error: bool(asked["is_fallback"]),
+        profiling=profiling,
     )
 
 

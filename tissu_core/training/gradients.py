@@ -15,6 +15,7 @@ from tissu_core.parallel.layouts import Layout
 from tissu_core.runtime.memory import free_bytes, is_out_of_memory, release_cached
 from tissu_core.runtime.precision import autocast, device_of_fp64
 from tissu_core.training.objectives.next_token import LossOutput
+from tissu_core.training.phases import phase
 
 Objective = Callable[[Decoder, Tensor], LossOutput]
 
@@ -92,14 +93,15 @@ class Gradients:
         loss = torch.zeros((), dtype=torch.float64, device=device_of_fp64(self._device))
         for number, micro in enumerate(micros, 1):
             with self._layout.sharing(is_last=number == len(micros)):
-                with autocast(self._device, self._precision):
+                with phase("forward"), autocast(self._device, self._precision):
                     loss_sum = self._layout.compute(
                         self._loss_sum, micro.to(self._device, non_blocking=True)
                     )
                 mean = loss_sum / share
                 if loss_scale is not None:
                     mean = mean * loss_scale
-                mean.backward()  # type: ignore[no-untyped-call]
+                with phase("backward"):
+                    mean.backward()  # type: ignore[no-untyped-call]
             loss += loss_sum.detach().to(loss.device) / count
         self._layout.take_gradients()
         if loss_scale is not None:

@@ -11,6 +11,7 @@ from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
+    ProfileFinished,
     Request,
     RequestTaken,
     RunResumed,
@@ -29,6 +30,7 @@ LoopEvent = (
     | Noticed
     | RunResumed
     | RequestTaken
+    | ProfileFinished
 )
 Asked = Callable[[], Sequence[Request | Noticed]]
 EndReason = Literal["finished", "stopped", "stopped now", "patience"]

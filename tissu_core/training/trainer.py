@@ -12,6 +12,7 @@ from tissu_core.events.shared import Noticed
 from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
+    ProfileFinished,
     Request,
     RunResumed,
     StepFinished,
@@ -26,6 +27,8 @@ from tissu_core.training.containment import Containment, diverged, is_diverged, 
 from tissu_core.training.gradients import Gradients
 from tissu_core.training.loop_parts import EndReason, LoopEvent, LoopParts, LoopSettings
 from tissu_core.training.optim import Optimizer
+from tissu_core.training.phases import phase
+from tissu_core.training.profiling import StepProfiler
 from tissu_core.training.requests import Requests
 from tissu_core.training.saving import PatientSaver
 
@@ -47,6 +50,7 @@ class Trainer:
         self.model, self.optimizer, self.settings = model, optimizer, settings
         self.parts, self.state = parts, state
         self.end_reason: EndReason = "finished"
+        self.profiler: StepProfiler | None = None
         self._saver = PatientSaver(parts.save)
         self._device = next(model.parameters()).device
         self._gradients = Gradients(
@@ -78,7 +82,7 @@ class Trainer:
         if self.settings.is_scored_first and self.state.step == 0 and not self._look(should_stop):
             yield from self._save_and_evaluate()
         while not self._is_finished(should_stop):
-            yield from self.step()
+            yield from self._watched()
             self._look()
             step = self.state.step
             is_eval_due = step % self.settings.eval_every == 0
@@ -129,13 +133,19 @@ class Trainer:
             return min(1.0, self._elapsed / self.settings.seconds)
         return self.state.step / self.settings.steps
 
+    def _watched(self) -> Iterator[Noticed | ProfileFinished]:
+        if self.profiler is None:
+            return self.step()
+        return self.profiler.around(self.step(), lambda: self.state.step)
+
     def step(self) -> Iterator[Noticed]:
         """One step, of which nothing is reported or saved."""
         state, settings = self.state, self.settings
         self.model.train()
         self._factor = self.parts.schedule(state.step, self._progress())
         number = state.step + state.batch_offset
-        windows = self.parts.batch(number)
+        with phase("data"):
+            windows = self.parts.batch(number)
         loss = yield from self._gradients.accumulate(
             windows,
             derive_seed(settings.seed, "step", number),
@@ -143,10 +153,11 @@ class Trainer:
         )
         if self._gradients.micro_batch < min(settings.micro_batch, len(self._layout.rows(windows))):
             state.micro_batch = self._gradients.micro_batch  # memory did not suffice for more
-        norm = self._gradients.clip(settings.clip_value, settings.clip_norm)
-        is_bad = self._containment.judge(loss, norm)
-        self.optimizer.step(self._factor, is_bad)
-        self._layout.after_step()
+        with phase("optimizer"):
+            norm = self._gradients.clip(settings.clip_value, settings.clip_norm)
+            is_bad = self._containment.judge(loss, norm)
+            self.optimizer.step(self._factor, is_bad)
+            self._layout.after_step()
         self.parts.after_step(state.step, is_bad)
         self._loss_sum += torch.where(is_bad.to(loss.device), 0.0, loss)
         self._grad_norm = torch.where(is_bad, self._grad_norm, norm)

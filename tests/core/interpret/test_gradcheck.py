@@ -73,7 +73,9 @@ def test_a_gradient_that_never_arrives_fails() -> None:
     assert not check.is_passed and check.where == "x"
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if not c.name.startswith("decoder")], ids=lambda c: c.name)
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if not c.name.startswith("decoder")], ids=lambda c: c.name
+)
 def test_every_layer_has_the_slope_of_its_forward(case: Case) -> None:
     case = Case(case.name, case.build, min(case.most_numbers, 6), case.step)
     check = check_case(case)

@@ -14,6 +14,7 @@ from tissu_core.events.training import (
     EvalFinished,
     Planned,
     Probed,
+    ProfileFinished,
     RequestTaken,
     RunFinished,
     RunResumed,
@@ -105,7 +106,7 @@ class RunHistory:
             case RunFinished():
                 self.end, self.stage, self.is_paused = event, None, False
                 self._say(when, f"the run {self.state} after step {event.step:,}")
-            case FileSkipped() | Probed():
+            case FileSkipped() | Probed() | ProfileFinished():
                 pass
 
     def _take_step(self, event: StepFinished) -> None:
