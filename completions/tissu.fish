@@ -121,6 +121,8 @@ complete -c tissu -n '__tissu_at \'tissu train\'' -l procs -r -f -d 'Processes t
 complete -c tissu -n '__tissu_at \'tissu train\'' -l shard -r -f -a 'none optim grad full' -d 'What each process holds a part of: optim (its moments, ZeRO-1), grad (gradients, too) or full (weights, too), the last two by torch\'s FSDP2'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l from -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'Go on training this model: its weights, shape, tokenizer and chat template; files of conversations then teach it to answer'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l freeze -r -f -d 'Leave these tensors as they are: embed, head, norm, layers.0-3, layers.*.attn; commas between'
+complete -c tissu -n '__tissu_at \'tissu train\'' -l profile -r -f -a 'cpu memory' -d 'Say where some steps spend their time or memory, and leave a trace in the run'
+complete -c tissu -n '__tissu_at \'tissu train\'' -l profile-steps -r -f -d 'How many, after 3 to warm up (steps)'
 complete -c tissu -n '__tissu_at \'tissu train\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu watch\'' -f -a '(command tissu __complete runs 2>/dev/null) (__fish_complete_directories)'
@@ -425,6 +427,8 @@ complete -c tissu -n '__tissu_at \'tissu config path\'' -l help -d 'Show this me
 complete -c tissu -n '__tissu_at \'tissu config validate\'' -F
 complete -c tissu -n '__tissu_at \'tissu config validate\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu config validate\'' -l help -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu doctor\'' -l gpus -r -f -d 'Also try out N GPUs together: adding up, copies, the disk'
+complete -c tissu -n '__tissu_at \'tissu doctor\'' -l procs -r -f -d 'Also try out N processes on the processor'
 complete -c tissu -n '__tissu_at \'tissu doctor\'' -l json -d 'Print one JSON object'
 complete -c tissu -n '__tissu_at \'tissu doctor\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu doctor\'' -l help -d 'Show this message and exit'

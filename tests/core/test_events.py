@@ -1,6 +1,6 @@
 import json
-from dataclasses import FrozenInstanceError, fields
-from typing import Any, get_args, get_type_hints
+from dataclasses import FrozenInstanceError, fields, is_dataclass
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -12,13 +12,19 @@ VALUES: dict[Any, Any] = {str: "織 \x1b", int: 7, float: 0.25, bool: True}
 
 
 def example(kind: type) -> Any:
-    hints = get_type_hints(kind)
-    values = {}
-    for field in fields(kind):
-        hint = hints[field.name]
-        first = (*get_args(hint), hint)[0]  # of a union or of literals
-        values[field.name] = ("a", "b") if hint == tuple[str, ...] else VALUES.get(first, first)
-    return kind(**values)
+    return kind(
+        **{field.name: value_of(get_type_hints(kind)[field.name]) for field in fields(kind)}
+    )
+
+
+def value_of(hint: Any) -> Any:
+    parts = get_args(hint)
+    if get_origin(hint) is tuple:
+        return tuple(map(value_of, parts[:1] * 2 if parts[-1] is Ellipsis else parts))
+    if is_dataclass(hint):
+        return example(hint)  # type: ignore[arg-type]
+    first = (*parts, hint)[0]  # of a union or of literals
+    return VALUES.get(first, first)
 
 
 @pytest.mark.parametrize("kind", get_args(TrainEvent))
@@ -59,7 +65,7 @@ def test_logs_of_an_older_version_are_read() -> None:
 def test_lists_come_back_as_tuples() -> None:
     found = from_record(json.loads(json.dumps(to_record(example(Planned)))))
     assert isinstance(found, Planned)
-    assert found.reasons == ("a", "b")
+    assert found.reasons == ("織 \x1b", "織 \x1b")
 
 
 def test_a_record_names_its_kind_first() -> None:

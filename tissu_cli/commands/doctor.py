@@ -5,17 +5,41 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import chain
+from typing import Annotated
 
 import typer
 
 from tissu_cli.flags import Json
 from tissu_cli.render.console import data, narration, print_json
 from tissu_cli.settings import is_live
-from tissu_core.errors import ResourceError
+from tissu_core.errors import ConfigError, ResourceError
 from tissu_core.events.measures import CheckFinished
 from tissu_core.sanitize import sanitize_line
 
 _STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
+
+
+Gpus = Annotated[
+    int | None,
+    typer.Option(
+        "--gpus",
+        metavar="N",
+        min=2,
+        help="Also try out N GPUs together: adding up, copies, the disk.",
+        show_default=False,
+    ),
+]
+Procs = Annotated[
+    int | None,
+    typer.Option(
+        "--procs",
+        metavar="N",
+        min=2,
+        max=64,
+        help="Also try out N processes on the processor.",
+        show_default=False,
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,11 +50,19 @@ def register(app: typer.Typer) -> None:
     )(doctor)
 
 
-def doctor(json: Json = False) -> None:
+def doctor(gpus: Gpus = None, procs: Procs = None, json: Json = False) -> None:
     from tissu_core.runs.doctor import examine
+    from tissu_core.runs.doctor_ranks import examine_gpus, examine_ranks
 
+    if gpus and procs:
+        raise ConfigError(
+            "--gpus and --procs each try out processes of their own",
+            field="procs",
+            hint=f"tissu doctor --gpus {gpus}",
+        )
+    together = examine_gpus(gpus) if gpus else examine_ranks(procs) if procs else ()
     checks = []
-    for check in chain(_terminal(), examine()):
+    for check in chain(_terminal(), examine(), together):
         checks.append(check)
         if not json:
             _show(check)

@@ -12,7 +12,7 @@ import typer
 from tissu_cli.commands.detached import LEFT_ALONE, is_left_alone, train_alone
 from tissu_cli.commands.signals import Signals
 from tissu_cli.flags import Assignments, ConfigFile, Given, resolve_settings, with_settings
-from tissu_cli.render.console import narration
+from tissu_cli.render.console import narration, say
 from tissu_cli.settings import discard, is_live, is_person_at_stdin
 from tissu_core.config.demo import DEMO_PRESET, demo_corpus
 from tissu_core.config.profiling import ProfileConfig
@@ -30,6 +30,12 @@ from tissu_core.sanitize import sanitize_line
 
 VIEWS = ("auto", "panel", "dashboard", "log", "json")
 
+Corpus = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="CORPUS", help="Files and folders of text, .jsonl or .parquet.", show_default=False
+    ),
+]
 Demo = Annotated[
     bool, typer.Option("--demo", help="Train on Python's own standard library, 2 minutes.")
 ]
@@ -59,14 +65,7 @@ def register(app: typer.Typer) -> None:
 @with_settings(("", TrainRun), ("", ProfileConfig))
 def train(
     ctx: typer.Context,
-    corpus: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="CORPUS",
-            help="Files and folders of text, .jsonl or .parquet.",
-            show_default=False,
-        ),
-    ] = None,
+    corpus: Corpus = None,
     demo: Demo = False,
     resume: Annotated[
         str | None,
@@ -95,6 +94,8 @@ def train(
         given = {**given, **(demo_corpus() if demo else {"data.corpus": corpus})}
     settle = partial(resolve_settings, TrainRun, given, config_file=config, assignments=assignments)
     profiling = resolve_settings(ProfileConfig, given)
+    if profiling.profile:
+        _silence_profiler()
     with Signals() as signals:
         if resume is not None:
             _refuse_other_start(is_other=bool(corpus or demo or dry_run))
@@ -135,6 +136,12 @@ def _refuse_combinations(view: str, corpus: list[str] | None, *, demo: bool, is_
         raise ConfigError(
             "--demo has a corpus of its own", field="corpus", hint=f"tissu train {corpus[0]}"
         )
+
+
+def _silence_profiler() -> None:
+    """Torch's profiler writes to stderr by itself, unless it is told before torch is there."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 
 def _refuse_without_resume(*, fallback: bool, override: bool, change: bool) -> None:
@@ -254,6 +261,7 @@ class Watching:
             from tissu_cli.render.profile import profile_report
 
             narration().print(profile_report(self._profile))
+            say(f"the trace is {self._profile.trace}; ui.perfetto.dev opens it")
         if isinstance(last, RunFinished):
             say_finished(last)
         elif isinstance(last, Probed) and self._planned is not None:

@@ -1,6 +1,6 @@
 """Where steps spent their time or memory, in the terminal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -15,7 +15,7 @@ _ROWS = 12
 
 
 def profile_report(profile: ProfileFinished) -> RenderableType:
-    """Phases, modules and operators, the largest first, and where the trace is."""
+    """Phases, modules and operators, the largest first."""
     parts = _memory(profile) if profile.kind == "memory" else _times(profile)
     facts: list[tuple[str, object]] = [
         ("profiled", f"{profile.steps} steps up to {profile.step:,}"),
@@ -23,8 +23,7 @@ def profile_report(profile: ProfileFinished) -> RenderableType:
     ]
     if profile.kind == "memory":
         facts.append(("held", f"{numbers.size(profile.held_bytes)}: weights and moments"))
-    trace: tuple[str, object] = ("trace", f"{profile.trace}   (open it at ui.perfetto.dev)")
-    return Group(facts_table(facts), *(part for part in parts), facts_table([trace]), Text())
+    return Group(facts_table(facts), Text(), *parts)
 
 
 def _times(profile: ProfileFinished) -> list[RenderableType]:
@@ -50,7 +49,7 @@ def _times(profile: ProfileFinished) -> list[RenderableType]:
 
 
 def _memory(profile: ProfileFinished) -> list[RenderableType]:
-    size: Callable[[float], str] = numbers.size
+    size = numbers.size
     return [
         _table(("phase", "peak"), [(name, size(peak)) for name, peak in profile.phases]),
         _table(

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, fields
-from typing import Any
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from functools import cache
+from typing import Any, get_args, get_origin, get_type_hints
 
 
 def to_record(event: Any) -> dict[str, Any]:
@@ -30,8 +31,18 @@ def build_event(kind: type, record: Mapping[str, Any]) -> Any:
     """
     names = {field.name: field.default is MISSING for field in fields(kind)}
     values = {name: _as_tuple(value) for name, value in record.items() if name in names}
+    for name, part in _parts(kind).items():
+        values[name] = tuple(build_event(part, each) for each in values.get(name, ()))
     is_whole = all(name in values for name, is_needed in names.items() if is_needed)
     return kind(**values) if is_whole else None
+
+
+@cache
+def _parts(kind: type) -> dict[str, Any]:
+    """Fields that hold any number of smaller records, and the kind of those."""
+    hints = get_type_hints(kind)
+    of_tuples = {n: get_args(hint)[0] for n, hint in hints.items() if get_origin(hint) is tuple}
+    return {name: part for name, part in of_tuples.items() if is_dataclass(part)}
 
 
 def _as_tuple(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """What a model says while it loads, reads and answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from tissu_core.events.records import build_event, by_name
@@ -123,8 +123,5 @@ def chat_event(
     """What a model said, from its record; None for a kind this version does not know."""
     kind = _OF_CHAT.get(record.get("event", ""))
     event = build_event(kind, record) if kind is not None else None
-    if isinstance(event, TokenGenerated) and event.alternatives:
-        told: Any = event.alternatives  # as JSON has them
-        return replace(event, alternatives=tuple(Alternative(**each) for each in told))
     found: ChatEvent | LoadEvent | ContextMeasured | PromptShown | None = event
     return found

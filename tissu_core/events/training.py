@@ -172,8 +172,8 @@ class ProfileFinished:
     phases: tuple[tuple[str, float], ...]
     """Name, and seconds or the peak."""
     modules: tuple[tuple[str, float, float], ...]
-    """Name, without its submodules': seconds forward and backward; or bytes that it keeps for the
-    way back, and the most that its forward takes."""
+    """Name, with seconds forward and backward, without its submodules'; or bytes with theirs: what
+    is kept when its forward ends, and the most that takes."""
     operators: tuple[tuple[str, int, float], ...]
     """Name, calls and seconds of a step."""
 

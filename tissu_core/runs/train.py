@@ -182,8 +182,12 @@ def _assemble(
 
 @contextmanager
 def _importing_torch() -> Iterator[None]:
-    """Import torch meanwhile: it takes a second or two, and reading text does not need it."""
-    thread = threading.Thread(target=importlib.import_module, args=("torch",))
+    """Import torch meanwhile: it takes a second or two, and reading text does not need it.
+
+    And what ``use_deterministic_algorithms`` imports, which takes as long again.
+    """
+    names = ("torch._inductor.config",)
+    thread = threading.Thread(target=importlib.import_module, args=names)
     thread.start()
     try:
         yield

@@ -142,8 +142,8 @@ class CompileTrial:
 def compile_stack(stack: Stack) -> None:
     """Let the layers run compiled from their next call on.
 
-    As one piece: block by block, which share their code, a step of 4 layers x 256 in bf16 on 2
-    cores takes 1.13 of the time, and compiling no less.
+    As one piece: block by block, which share their code, 6 layers x 384 in bf16 on 2 busy cores
+    took 47 s to compile instead of 43, and a step 0.98 of the time; 4 layers x 256 up to 1.14.
     """
     stack.tables.read(stack.norm.weight.device)  # no part of what is compiled
     stack.compile(dynamic=False)  # each shape for itself: the last micro-batch may be smaller

@@ -1,5 +1,6 @@
 """What a profiler's events come to, by phase, module and operator."""
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,8 @@ from torch.profiler import profile
 from tissu_core.training.phases import PHASE
 
 MODULE = "module/"
-OUTSIDE = "loss"
-"""What is computed of no module: the head and the loss, which are one."""
+OUTSIDE = "outside of modules"
+"""Head and loss, which are one; and the model, where it runs compiled."""
 GRADIENTS = "gradients"
 """What of the way back belongs to no part of the way forward: adding up."""
 _OTHER = "other"
@@ -38,6 +39,11 @@ class _Event:
     event: Any
     phase: str
     module: str
+
+    @property
+    def is_module(self) -> bool:
+        """Whether it is a module's forward itself, not what is done in it."""
+        return bool(self.event.name.startswith(MODULE))
 
 
 def times_of(seen: profile, steps: int) -> Found:
@@ -76,40 +82,64 @@ def memory_of(seen: profile, device: torch.device, steps: int, held: int) -> Fou
 
     ``held`` is what was there before; only what the device's own allocator gives out is seen.
     """
-    changes = _changes(seen, device)
-    peaks: dict[str, float] = defaultdict(float)
-    kept: dict[str, float] = defaultdict(float)
-    rises: dict[str, float] = defaultdict(float)
-    total, at = float(held), 0
-    inside: list[tuple[_Event, float]] = []
-    for each in [*_placed(seen), None]:
-        begin = each.event.time_range.start if each else float("inf")
-        while at < len(changes) and changes[at][0] < begin:
-            when, change = changes[at]
-            at += 1
-            inside = [pair for pair in inside if pair[0].event.time_range.end >= when]
-            total += change
-            if not inside:
-                continue
-            innermost = inside[-1][0]
-            peaks[innermost.phase] = max(peaks[innermost.phase], total)
-            if innermost.phase == "forward":
-                kept[_merged(innermost.module)] += change / steps
-            for owner, before in inside:
-                if owner.event.name.startswith(MODULE):
-                    name = _merged(owner.module)
-                    rises[name] = max(rises[name], total - before)
-        if each is not None:
-            inside = [pair for pair in inside if pair[0].event.time_range.end >= begin]
-            inside.append((each, total))
-    names = {*kept, *rises}
-    rows = [(name, max(0.0, kept[name]), max(rises[name], kept[name], 0.0)) for name in names]
+    memory = _Memory(held)
+    changes = iter([*_changes(seen, device), (math.inf, 0)])
+    when, change = next(changes)
+    for each in _placed(seen):
+        while when < each.event.time_range.start:
+            memory.take(when, change)
+            when, change = next(changes)
+        memory.enter(each)
+    while when < math.inf:
+        memory.take(when, change)
+        when, change = next(changes)
+    memory.leave_until(math.inf)
+    rows = [(name, kept / steps, memory.most[name]) for name, kept in memory.kept.items()]
     return Found(
         step_seconds=_step_seconds(seen, steps),
-        phases=tuple(sorted(peaks.items(), key=lambda row: -row[1])),
+        phases=tuple(sorted(memory.peaks.items(), key=lambda row: -row[1])),
         modules=tuple(sorted(rows, key=lambda row: (-row[1], -row[2], row[0]))),
         operators=(),
     )
+
+
+class _Memory:
+    """Follows how much is taken, and by whom, through the events of some steps."""
+
+    def __init__(self, held: int) -> None:
+        self._total = held
+        self._inside: list[tuple[_Event, int]] = []
+        """The events that have begun and not ended, with what was taken when they began."""
+        self.peaks: dict[str, float] = defaultdict(float)
+        self.kept: dict[str, float] = defaultdict(float)
+        self.most: dict[str, float] = defaultdict(float)
+
+    def enter(self, event: _Event) -> None:
+        """An event begins."""
+        self.leave_until(event.event.time_range.start)
+        self._inside.append((event, self._total))
+
+    def leave_until(self, when: float) -> None:
+        """Some have ended; what a module's forward has not given back it keeps."""
+        still = []
+        for each, before in self._inside:
+            if each.event.time_range.end >= when:
+                still.append((each, before))
+            elif each.is_module and each.phase == "forward":
+                self.kept[_merged(each.module)] += max(0, self._total - before)
+        self._inside = still
+
+    def take(self, when: float, change: int) -> None:
+        """Bytes are taken or given back."""
+        self.leave_until(when)
+        self._total += change
+        if self._inside:
+            phase = self._inside[-1][0].phase
+            self.peaks[phase] = max(self.peaks[phase], self._total)
+        for each, before in self._inside:
+            if each.is_module:
+                name = _merged(each.module)
+                self.most[name] = max(self.most[name], self._total - before)
 
 
 def _placed(seen: profile) -> Iterator[_Event]:

@@ -4,7 +4,6 @@ Nothing of the numbers changes: modules are only told when their forward begins 
 of the way back belongs to the module in which the same part of the way forward was.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,7 +17,6 @@ from tissu_core.events.shared import Noticed
 from tissu_core.events.training import ProfileFinished
 from tissu_core.models.decoder import Decoder
 from tissu_core.runtime.device import synchronize
-from tissu_core.training.phases import phase
 from tissu_core.training.profile_tables import MODULE, memory_of, times_of
 
 TRACE_FILE = "trace.json"
@@ -51,28 +49,23 @@ class StepProfiler:
         """Whether all of its steps were watched."""
         return self._taken >= _WARM_UP + self._steps
 
-    def around(
-        self, step: Iterator[Noticed], last: Callable[[], int]
-    ) -> Iterator[Noticed | ProfileFinished]:
-        """A step, watched if its turn has come; ``last`` is its number once it is taken."""
-        if self.is_done:
-            yield from step
-            return
+    def before_step(self) -> None:
+        """A step begins."""
         if self._taken == _WARM_UP - 1:
             self._begin()
-        with phase("step"):
-            yield from step
-            if self._profile is not None:
-                synchronize(self._model.device)
+
+    def after_step(self, step: int) -> Iterator[ProfileFinished | Noticed]:
+        """It has ended; after the last that is watched, what was seen."""
         self._taken += 1
         if self._profile is None:
             return
-        if not self.is_done:
-            self._profile.step()
-            if self._taken == _WARM_UP:
-                self._held_bytes = sum(tensor.nbytes for tensor in self._held())
+        synchronize(self._model.device)
+        if self.is_done:
+            yield from self._end(self._profile, step)
             return
-        yield self._end(self._profile, last())
+        self._profile.step()
+        if self._taken == _WARM_UP:
+            self._held_bytes = sum(tensor.nbytes for tensor in self._held())
 
     def close(self) -> Iterator[Noticed]:
         """The run has ended; a word if that was too early."""
@@ -88,7 +81,6 @@ class StepProfiler:
         )
 
     def _begin(self) -> None:
-        os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # which else writes into the terminal
         activities = [ProfilerActivity.CPU]
         if self._model.device.type == "cuda":
             activities.append(ProfilerActivity.CUDA)
@@ -101,19 +93,22 @@ class StepProfiler:
         )
         self._profile.start()
 
-    def _end(self, seen: profile, step: int) -> ProfileFinished:
+    def _end(self, seen: profile, step: int) -> Iterator[ProfileFinished | Noticed]:
         seen.stop()
         self._modules.forget()
-        self._directory.mkdir(parents=True, exist_ok=True)
-        trace = self._directory / TRACE_FILE
-        seen.export_chrome_trace(str(trace))
         self._profile = None
+        trace = self._directory / TRACE_FILE
+        try:
+            trace.parent.mkdir(parents=True, exist_ok=True)
+            seen.export_chrome_trace(str(trace))
+        except OSError as error:
+            yield Noticed(level="warning", text=f"{trace} is not written: {error.strerror}")
         found = (
             memory_of(seen, self._model.device, self._steps, self._held_bytes)
             if self._is_memory
             else times_of(seen, self._steps)
         )
-        return ProfileFinished(
+        yield ProfileFinished(
             kind="memory" if self._is_memory else "cpu",
             step=step,
             steps=self._steps,

@@ -135,8 +135,16 @@ class Trainer:
 
     def _watched(self) -> Iterator[Noticed | ProfileFinished]:
         if self.profiler is None:
-            return self.step()
-        return self.profiler.around(self.step(), lambda: self.state.step)
+            yield from self.step()
+            return
+        started = time.perf_counter()
+        self.profiler.before_step()
+        self._leave_out(started)
+        with phase("step"):
+            yield from self.step()
+        started = time.perf_counter()
+        yield from self.profiler.after_step(self.state.step)
+        self._leave_out(started)
 
     def step(self) -> Iterator[Noticed]:
         """One step, of which nothing is reported or saved."""

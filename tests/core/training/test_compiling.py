@@ -40,11 +40,10 @@ def compile_by(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], None
     monkeypatch.setattr(compiling, "SECONDS", 0.0)
 
     def use(backend: Any) -> None:
-        def compile_stack(stack: Stack) -> None:
-            stack.tables.read(torch.device("cpu"))
-            stack.compile(dynamic=False, backend=backend)
+        def by_backend(stack: Stack, **how: Any) -> None:
+            torch.nn.Module.compile(stack, backend=backend, **how)
 
-        monkeypatch.setattr(compiling, "compile_stack", compile_stack)
+        monkeypatch.setattr(Stack, "compile", by_backend)
 
     yield use
     torch.compiler.reset()
