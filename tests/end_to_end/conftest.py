@@ -189,9 +189,10 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def talker(tmp_path_factory: pytest.TempPathFactory) -> Tissu:
     """A home with a model whose replies may be long, as ``--min-tokens`` asks for them."""
     root = tmp_path_factory.mktemp("talker")
-    shape = [*TINY, "--context", "2048", "--batch-tokens", "2048", "--threads", "1"]
+    sizes = ["--context", "8192", "--batch-tokens", "8192", "--threads", "1"]
+    shape = [*TINY, *sizes]
     tissu = Tissu(root / "home")
-    corpus = write_corpus(root / "corpus")
+    corpus = write_corpus(root / "corpus", documents=48)
     result = tissu("train", corpus, "--name", "long", "--steps", "6", "--lr", "0.02", *shape)
     assert result.code == 0, result.err
     return tissu

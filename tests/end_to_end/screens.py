@@ -16,7 +16,7 @@ from tissu_cli.sessions.history import History
 pexpect = pytest.importorskip("pexpect")
 
 PATIENCE_SECONDS = 40.0
-LONG = ("--greedy", "--min-tokens", "1900", "--max-tokens", "1900")
+LONG = ("--greedy", "--min-tokens", "7600", "--max-tokens", "7600")
 """A reply of half a minute, of the fixture ``talker``'s model."""
 
 # All that Textual sends of its own: colours, places, modes, questions to the terminal, the mouse's

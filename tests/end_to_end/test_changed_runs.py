@@ -17,7 +17,7 @@ from tests.end_to_end.conftest import (
 from tissu_core.checkpoint.training_state import read_training_state
 from tissu_core.checkpoint.weights import load_tensors
 from tissu_core.config.load import read_toml
-from tissu_core.runs import assembly
+from tissu_core.data.batches import BatchOrder
 
 NEWEST = "checkpoints/step-000040"
 
@@ -84,13 +84,13 @@ def test_a_changed_corpus_is_refused_with_a_list_and_accepted_on_request(
 def numbers_of_windows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of the windows that training reads from now on, and of a batch read ahead."""
     numbers: list[int] = []
-    window = assembly.BatchOrder.window
+    window = BatchOrder.window
 
-    def noted(order: assembly.BatchOrder, number: int) -> Any:
+    def noted(order: BatchOrder, number: int) -> Any:
         numbers.append(number)
         return window(order, number)
 
-    monkeypatch.setattr(assembly.BatchOrder, "window", noted)
+    monkeypatch.setattr(BatchOrder, "window", noted)
     return numbers
 
 

@@ -259,7 +259,7 @@ def test_without_colour_there_is_none(home: Path) -> None:
 
 
 def test_a_run_is_talked_to_while_it_trains(tissu: Tissu, corpus: Path) -> None:
-    size = ("--context", "2048", "--batch-tokens", "2048", "--save-every", "4", "--keep", "2")
+    size = ("--context", "4096", "--batch-tokens", "4096", "--save-every", "2", "--keep", "2")
     run = start_long_run(tissu, corpus, *size)
     checkpoints = tissu.home / "runs" / "long" / "checkpoints"
 
@@ -276,7 +276,7 @@ def test_a_run_is_talked_to_while_it_trains(tissu: Tissu, corpus: Path) -> None:
     chat.send("The weaver ")
     chat.shows("● ", "tok/s")
     first = step()
-    chat.until(lambda: newest() >= first + 12, "three more saves")
+    chat.until(lambda: newest() >= first + 6, "three more saves")
     assert step() == first
     in_use = checkpoints / f"step-{first:06}"
     assert in_use.is_dir(), "a lease keeps what is talked to"
