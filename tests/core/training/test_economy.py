@@ -130,18 +130,16 @@ def test_a_billion_parameters_are_built_without_memory_and_loading_draws_nothing
         build_model(make_config(), device=CPU, seed=1)
 
 
-def test_memory_stays_where_it_is() -> None:
+def test_no_tensor_is_left_behind_by_a_step() -> None:
     model = make_model(make_config(num_hidden_layers=1)).train()
     optimizer = build_optimizer(model, name="adamw", learning_rate=1e-3, weight_decay=0.1, width=32)
     average = WeightAverage(model.named_parameters(), 0.99)
     parts = make_parts(lambda number: random_ids(2, 9, seed=number))
     parts = replace(parts, after_step=average.update)
     settings = make_settings(steps=600, log_every=10)
-    tensors, used = [], []
+    tensors = []
     for event in Trainer(model, optimizer, settings, parts, TrainState()).run(lambda: False):
         if isinstance(event, StepFinished) and event.step in (100, 590):
             gc.collect()
             tensors.append(sum(issubclass(type(each), torch.Tensor) for each in gc.get_objects()))
-            used.append(event.memory_bytes)
     assert tensors[1] <= tensors[0], "what other tests left may go"
-    assert used[1] - used[0] < 4 << 20
