@@ -21,9 +21,12 @@ from tissu_core.errors import ResourceError, TissuError
 from tissu_core.events.training import TrainEvent, from_record
 from tissu_core.runs.chat_wire import read_error
 
+_WORKER = (sys.executable, "-m", "tissu_core.runs.worker")
 _LAST_LINES = 3
-_SILENCE_SECONDS = 60.0
-"""So long may they say nothing once they were told to stop; a save of a large model takes some."""
+_START_SECONDS = 300.0
+_STOP_SECONDS = 60.0
+"""So long may they say nothing until the first has begun, and once they were told to stop: loading
+and saving a large model take some."""
 _PATIENCE_SECONDS = 40.0
 """The launcher gives workers 30 s to end by themselves once one has failed."""
 
@@ -69,18 +72,19 @@ def check_devices(num_gpus: int) -> None:
 class _Group:
     def __init__(self, number: int, asked: Path) -> None:
         self._folder, self._number = asked.parent, number
-        worker = [sys.executable, "-m", "tissu_core.runs.worker", str(asked)]
         launcher = [sys.executable, "-m", "tissu_core.parallel.launch", str(number)]
-        self._process = subprocess.Popen(
-            [*launcher, str(self._folder / "logs"), *worker],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(self._folder / "launcher.log").open("wb"),
-            start_new_session=True,  # Ctrl-C reaches them as a word, not as a signal
-            env=_environment(),
-        )
+        with (self._folder / "launcher.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*launcher, str(self._folder / "logs"), *_WORKER, str(asked)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C reaches them as a word, not as a signal
+                env=_environment(),
+            )
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -92,19 +96,20 @@ class _Group:
         """Until all have ended."""
         error: TissuError | None = None
         failed: list[dict[str, Any]] = []
-        silent_since: float | None = None
+        is_told = False
+        patience = _START_SECONDS
+        silent_since: float | None = time.monotonic()
         while True:
-            if stop.is_set() and silent_since is None:
+            if stop.is_set() and not is_told:
+                is_told, patience, silent_since = True, _STOP_SECONDS, time.monotonic()
                 self._tell_stop()
-                silent_since = time.monotonic()
             try:
                 line = self._lines.get(timeout=0.2)
             except queue.Empty:
-                if silent_since is not None and time.monotonic() - silent_since > _SILENCE_SECONDS:
-                    raise self._unheard() from None
+                if silent_since is not None and time.monotonic() - silent_since > patience:
+                    raise self._unheard(patience) from None
                 continue
-            if silent_since is not None:
-                silent_since = time.monotonic()
+            silent_since = time.monotonic() if is_told else None  # a step may take its time
             if line is None:
                 break
             record = _record(line)
@@ -147,12 +152,12 @@ class _Group:
             hint="tissu train --resume last",
         )
 
-    def _unheard(self) -> ResourceError:
+    def _unheard(self, seconds: float) -> ResourceError:
         self._kill()
         return ResourceError(
-            f"the {self._number} processes did not stop in {_SILENCE_SECONDS:g} s, and were ended",
+            f"the {self._number} processes said nothing for {seconds:g} s, and were ended",
             safe="every checkpoint",
-            hint="tissu train --resume last",
+            hint=f"tissu doctor --procs {self._number}",
         )
 
     def end(self) -> None:
@@ -164,11 +169,17 @@ class _Group:
             self._process.wait(_PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self._kill()
-            self._process.wait()
+        self._reader.join(_PATIENCE_SECONDS)
+        self._process.stdout.close()
 
     def _kill(self) -> None:
-        with suppress(OSError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        """Through the launcher, which ends the workers; they are in sessions of their own."""
+        self._process.terminate()
+        try:
+            self._process.wait(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 def _environment() -> dict[str, str]:
