@@ -4,6 +4,7 @@ The same command line is started again, marked. It tells what happens as JSON un
 directory; from then on it writes into the run's ``train.log``, and whoever started it may leave.
 """
 
+import importlib
 import json
 import os
 import shlex
@@ -15,11 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from tissu_cli.render.console import print_line, say, say_notice
-from tissu_cli.render.status import StatusLine
+from tissu_cli.render.console import print_line, say
+from tissu_cli.render.status import StatusLine, narrated
 from tissu_cli.settings import EXIT_OK, can_draw, is_person_at_stdin
 from tissu_core.errors import ConfigError
-from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 from tissu_core.events.training import RunResumed, RunStarted
 from tissu_core.runs.follow import parse_line
 from tissu_core.runs.home import runs_directory
@@ -57,13 +57,11 @@ def train_alone(arguments: Sequence[str], *, is_drawn: bool) -> int:
             "--view dashboard needs a terminal", field="view", hint="--view log, or --detach"
         )
     # Before there is a process to end: Python leaves an import that Ctrl-C met with SIGINT's code.
-    from tissu_cli.render.farewell import say_skipped
-
+    importlib.import_module("tissu_cli.render.farewell")
     with tempfile.TemporaryFile() as errors:
         process = _start(arguments, errors)
         try:
-            directory, skipped = _until_it_writes(process)
-            say_skipped(skipped)
+            directory = _until_it_writes(process)
         except KeyboardInterrupt:
             process.terminate()
             process.wait()
@@ -98,33 +96,19 @@ def _start(arguments: Sequence[str], errors: IO[bytes]) -> "subprocess.Popen[byt
     )
 
 
-def _until_it_writes(
-    process: "subprocess.Popen[bytes]",
-) -> tuple[Path | None, list[FileSkipped]]:
-    """Show how the text is prepared; the run's directory, None if it ended before, and skips."""
+def _until_it_writes(process: "subprocess.Popen[bytes]") -> Path | None:
+    """Show how the text is prepared; the run's directory, None if it ended before."""
     directory: Path | None = None
-    skipped: list[FileSkipped] = []
     assert process.stdout is not None
+    events = (parsed[1] for line in process.stdout if (parsed := parse_line(line)))
     with StatusLine() as status:
-        for line in process.stdout:
-            parsed = parse_line(line)
-            event = parsed[1] if parsed else None
-            match event:
-                case StageAdvanced():
-                    status.show(event)
-                case FileSkipped():
-                    skipped.append(event)
-                case Noticed():
-                    status.clear()
-                    say_notice(event)
-                case RunStarted() | RunResumed():
-                    directory = Path(event.directory)
-                case _:
-                    pass
+        for event in narrated(events, status):
+            if isinstance(event, RunStarted | RunResumed):
+                directory = Path(event.directory)
     process.stdout.close()
     while directory and not (directory / RUN_FILE).exists() and process.poll() is None:
         time.sleep(_LOOK_SECONDS)
-    return directory, skipped
+    return directory
 
 
 def _tell_end(code: int, said: bytes) -> int:

@@ -40,6 +40,7 @@ def narrated(
                 say_skipped(skipped)
                 skipped.clear()
                 yield event
+    say_skipped(skipped)
 
 
 def counted(

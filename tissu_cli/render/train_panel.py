@@ -14,6 +14,7 @@ from rich.text import Text
 
 from tissu_cli.render import numbers
 from tissu_cli.render.braille import bars, line_chart
+from tissu_cli.render.smoothing import Smoothing
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 from tissu_core.events.training import (
     CheckpointSaved,
@@ -31,7 +32,6 @@ from tissu_core.events.training import (
 )
 from tissu_core.sanitize import sanitize, sanitize_line
 
-SMOOTHING = 0.8
 _LABEL = "dim"
 _OTHER_ROWS = 14  # everything but the chart
 _AXIS = 7
@@ -56,7 +56,7 @@ class TrainPanel:
     is_paused: bool = False
     skips: dict[str, int] = field(default_factory=dict)
     finished: RunFinished | None = None
-    _weight: float = 0.0
+    _smoothing: Smoothing = field(default_factory=Smoothing)
 
     def take(self, event: TrainEvent) -> None:
         """Learn from an event."""
@@ -74,7 +74,8 @@ class TrainPanel:
             case StepFinished():
                 self.stage = None
                 self.steps.append(event)
-                self.smoothed.append(self._smooth(event.loss))
+                before = self.smoothed[-1] if self.smoothed else math.nan
+                self.smoothed.append(self._smoothing.after(before, event.loss))
                 self._thin()
             case EvalFinished():
                 self.evals.append(event)
@@ -104,14 +105,6 @@ class TrainPanel:
         if len(self.steps) > _MOST_REPORTS:
             self.steps = [*self.steps[:-1:2], self.steps[-1]]
             self.smoothed = [*self.smoothed[:-1:2], self.smoothed[-1]]
-
-    def _smooth(self, loss: float) -> float:
-        """Debiased moving average: early values count fully (Kingma and Ba 2014, section 3)."""
-        before = self.smoothed[-1] if self.smoothed else 0.0
-        weight = SMOOTHING * self._weight + (1 - SMOOTHING)
-        smooth = (SMOOTHING * self._weight * before + (1 - SMOOTHING) * loss) / weight
-        self._weight = weight
-        return smooth
 
     def render(self, width: int, height: int) -> RenderableType:
         """The panel for a terminal of this size; one too small for it gets a few lines."""

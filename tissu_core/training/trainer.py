@@ -83,7 +83,8 @@ class Trainer:
             yield from self._save_and_evaluate()
         while not self._is_finished(should_stop):
             yield from self._watched()
-            self._look()
+            if self.settings.seconds:
+                self._look()
             step = self.state.step
             is_eval_due = step % self.settings.eval_every == 0
             is_save_due = step % self.settings.save_every == 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tissu_cli.render import numbers
-from tissu_cli.render.train_panel import SMOOTHING
+from tissu_cli.render.smoothing import Smoothing
 from tissu_cli.tui.watch.series import Series
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 from tissu_core.events.training import (
@@ -67,7 +67,7 @@ class RunHistory:
     words: deque[Word] = field(default_factory=lambda: deque(maxlen=_MOST_WORDS))
     end: RunFinished | None = None
     is_paused: bool = False
-    _weight: float = 0.0
+    _smoothing: Smoothing = field(default_factory=Smoothing)
 
     def take(self, when: float, event: TrainEvent) -> None:
         """Learn from an event."""
@@ -112,7 +112,7 @@ class RunHistory:
     def _take_step(self, event: StepFinished) -> None:
         self.stage, self.last, step = None, event, event.step
         self.loss.add(step, event.loss)
-        self.smooth.add(step, self._smoothed(event.loss))
+        self.smooth.add(step, self._smoothing.after(self.smooth.last, event.loss))
         self.rate.add(event.progress, event.learning_rate)
         self.norm.add(step, event.grad_norm)
         self.speed.add(step, event.tokens_per_second)
@@ -121,17 +121,6 @@ class RunHistory:
         self.device.add(step, math.nan if share is None else share)
         self.elapsed.add(step, event.elapsed_seconds)
         self.progress.add(step, event.progress)
-
-    def _smoothed(self, loss: float) -> float:
-        """Debiased moving average, as the training panel's."""
-        before = self.smooth.last
-        if math.isnan(loss):
-            return before
-        before = loss if math.isnan(before) else before
-        weight = SMOOTHING * self._weight + (1 - SMOOTHING)
-        smoothed = (SMOOTHING * self._weight * before + (1 - SMOOTHING) * loss) / weight
-        self._weight = weight
-        return smoothed
 
     def _go_back(self, step: int) -> None:
         """Drop what a resumed or rolled back run does again."""
