@@ -1,7 +1,9 @@
 """Seconds from the command to the first painted screen of ``tissu chat``, on a pseudo-terminal.
 
 ``python benchmarks/first_paint.py [MODEL]`` alternates it with a Textual app of five widgets that
-does nothing, which is the least that a screen can cost; medians. The model is any that is there.
+does nothing, which is the least that a screen can cost. Medians of the seconds that passed and of
+those of one core: on a busy machine only the latter and the ratios say something. The model is any
+that is there.
 """
 
 import argparse
@@ -32,8 +34,11 @@ Bare().run()
 PAINTED = b"essage, or /"  # the cursor may be on the first letter
 
 
-def seconds_to_paint(command: list[str]) -> float:
-    """Start a command on a terminal of 100x30, and wait for its prompt to be drawn."""
+def seconds_to_paint(command: list[str]) -> tuple[float, float]:
+    """Start a command on a terminal of 100x30, and wait for its prompt to be drawn.
+
+    Returns the seconds that passed, and those that the process itself computed.
+    """
     parent, child = pty.openpty()
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -52,9 +57,10 @@ def seconds_to_paint(command: list[str]) -> float:
         seen += os.read(parent, 1 << 16)
     seconds = time.perf_counter() - started
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     os.close(parent)
-    return seconds
+    return seconds, used.ru_utime + used.ru_stime
 
 
 def main() -> None:
@@ -68,12 +74,20 @@ def main() -> None:
         "tissu chat": [sys.executable, "-m", "tissu_cli", "chat", *model, "--no-history"],
         "tissu chat, history kept": [sys.executable, "-m", "tissu_cli", "chat", *model],
     }
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for _ in range(asked.rounds):
         for name, command in commands.items():
-            seconds[name].append(seconds_to_paint(command))
-    for name, times in seconds.items():
-        print(f"{name:32} {statistics.median(times):6.3f} s")
+            rounds[name].append(seconds_to_paint(command))
+    medians = {
+        name: [statistics.median(column) for column in zip(*figures, strict=True)]
+        for name, figures in rounds.items()
+    }
+    bare_seconds, bare_computed = next(iter(medians.values()))
+    for name, (seconds, computed) in medians.items():
+        print(
+            f"{name:32} {seconds:6.3f} s {seconds / bare_seconds:5.2f}x"
+            f"   computed {computed:6.3f} s {computed / bare_computed:5.2f}x"
+        )
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ SCRIPT = [
     ("/seed 3", "seed = 3"),
     ("/compare long", "/next shows that reply"),
     ("/model", "long"),
-    ("/model nobody", "no such run"),
+    ("/model nobody", "safe: this conversation goes on with long"),
     ("/model long", "a base model"),
     ("/fork", "this is a copy"),
     ("/sessions weaver", "Looms"),
@@ -150,6 +150,20 @@ def test_ctrl_c_stops_the_reply_and_twice_at_the_prompt_leaves(home: Tissu) -> N
     plain.expect(PROMPT)
     plain.child.sendintr()
     assert plain.read_to_end() == 130
+
+
+@posix
+def test_ctrl_c_ends_all_of_several_replies(home: Tissu) -> None:
+    plain = Plain(home, "--plain", *LONG)
+    for line in ("The weaver ", "/retry 3"):
+        plain.child.sendline(line)
+        plain.expect("sails")
+        plain.child.sendintr()
+        plain.expect(PROMPT)
+    plain.leave()
+    (conversation,) = kept(home.home)
+    turns = [(turn.role, turn.state, bool(turn.text)) for turn in conversation.turns.values()]
+    assert turns == [("user", "done", True)] + [("assistant", "stopped", True)] * 2
 
 
 @posix

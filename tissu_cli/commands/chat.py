@@ -98,6 +98,7 @@ def chat(
         conversation=conversation,
         open_model=_opener(run, template, follow, is_remote=is_drawn),
         settings_for=partial(_settings_for, given),
+        find_model=_find_model,
         model_names=_model_names,
         newest=_newest_of(follow) if follow is not None else None,
     )
@@ -106,6 +107,7 @@ def chat(
         from tissu_cli.tui.run import run_screen
 
         raise typer.Exit(run_screen(setup))
+    history.hold(conversation.id)
     if is_conversation:
         from tissu_cli.commands.plain_chat import run_plain
 
@@ -176,9 +178,9 @@ def _find_conversation(
         found = history.newest()
         if found is None:
             say("there is no conversation to go on with; this is a new one", "dim")
-    conversation = found or Conversation()
-    history.hold(conversation.id)
-    return conversation
+    if found is not None:
+        history.hold(found.id)
+    return found or Conversation()
 
 
 def _opener(
@@ -207,6 +209,12 @@ def _settings_for(given: Given, name: str) -> "DecodingConfig":
 
     base = recommended_settings(name or None)
     return resolve_settings(ChatRun, given, base=base, is_told=False).decoding
+
+
+def _find_model(name: str) -> object:
+    from tissu_core.runs.catalog import find_model  # noqa: PLC0415
+
+    return find_model(name or None)
 
 
 def _model_names() -> "Sequence[str]":

@@ -3,7 +3,7 @@
 import sys
 from contextlib import closing
 
-from tissu_cli.commands.plain_chat import load
+from tissu_cli.commands.model_loading import load
 from tissu_cli.commands.signals import Signals
 from tissu_cli.render.console import data, print_json, say
 from tissu_cli.render.prompt import prompt_text

@@ -28,11 +28,16 @@ def open_conversation(front: Front, given: str) -> None:
     Raises:
         TissuError: If there is none, or it is open elsewhere.
     """
-    found = front.talk.history.find(given)
+    found = _find(front, given, "/resume")
     if found.id == front.talk.conversation.id:
         front.say("that is this conversation")
     else:
         front.open(found)
+
+
+def _find(front: Front, given: str, command: str) -> Conversation:
+    others = f"{command} with a title or an ID of /sessions"
+    return front.talk.history.find(given, way=command, others=others)
 
 
 def _help(front: Front, rest: str) -> None:
@@ -64,7 +69,7 @@ def _rename(front: Front, rest: str) -> None:
 
 def _delete(front: Front, rest: str) -> None:
     history, current = front.talk.history, front.talk.conversation
-    target = history.find(rest) if rest else current
+    target = _find(front, rest, "/delete") if rest else current
     if target.id == current.id:
         _new(front, "")
     if rest or current.turns:

@@ -1,6 +1,7 @@
 """The file of conversations: private, durable, brought up to date, and mended when it is damaged.
 
-Several terminals may write to it, one transaction at a time.
+Several terminals may write to it, one transaction at a time. What makes, mends and locks a file is
+imported where that is done: most files are as they should be, and the chat's first picture waits.
 """
 
 import os
@@ -11,10 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock, Timeout
-
 from tissu_cli.sessions.private_file import make_beside, make_private
-from tissu_cli.sessions.recovery import recover
 from tissu_cli.sessions.schema import VERSION, connect, migrate, prepare, version_of
 from tissu_core.errors import BusyError, InputError, IntegrityError, ResourceError, TissuError
 
@@ -116,22 +114,45 @@ class ChatFile:
         if self.is_newer:
             with self._told():
                 connection = connect(f"{self.path.as_uri()}?mode=ro", is_uri=True)
-        else:
+        elif is_damaged or (known := self._open_at_once(self.path)) is None:
             with self._told(), _alone(self.path):
                 if is_damaged and _identity_of(self.path) == self._identity:
-                    self.notices.append(recover(self.path))
+                    self._recover(self.path)
                 connection = self._open_or_recover(self.path)
+        else:
+            connection = known
         self._version = max(self._version, VERSION)
         self._identity = _identity_of(self.path)
         return connection
+
+    def _open_at_once(self, path: Path) -> sqlite3.Connection | None:
+        """A file of this version that is whole, though others may be in it; None for any other."""
+        if self._version != VERSION:
+            return None
+        with self._told():
+            before = _identity_of(path)
+            make_private(path)
+            try:
+                connection = self._open_checked(path)
+            except IntegrityError:
+                return None
+            if _identity_of(path) == before:
+                return connection
+            connection.close()  # another process has just mended it
+        return None
 
     def _open_or_recover(self, path: Path) -> sqlite3.Connection:
         make_private(path)
         try:
             return self._open_checked(path)
         except IntegrityError:
-            self.notices.append(recover(path))
+            self._recover(path)
             return self._open_checked(path)
+
+    def _recover(self, path: Path) -> None:
+        from tissu_cli.sessions.recovery import recover  # noqa: PLC0415
+
+        self.notices.append(recover(path))
 
     def _open_checked(self, path: Path) -> sqlite3.Connection:
         connection = connect(str(path), patience_seconds=_PATIENCE_SECONDS)
@@ -220,6 +241,8 @@ def _version_in(path: Path) -> int:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Make, migrate or recover a file while no other process does."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415
+
     folder = path.with_name(LOCKS)
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "opening.lock", mode=0o600, timeout=_PATIENCE_SECONDS)

@@ -20,8 +20,8 @@ class Front(Protocol):
     def show_rows(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """Pairs of a name and what it is."""
 
-    def start(self, job: ReplyJob) -> None:
-        """Let the model write, and draw it."""
+    def start(self, job: ReplyJob) -> bool:
+        """Let the model write, and draw it; False if the person wants no further reply."""
 
     def stop(self) -> None:
         """End whatever the model is writing, and what waits."""

@@ -5,12 +5,14 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tissu_cli.sessions.conversation import Conversation, Turn
 from tissu_cli.sessions.schema import bound, insertion, selection, upsertion
 from tissu_core.errors import InputError
-from tissu_core.events.replies import Alternative, GenerationFinished, TokenGenerated, chat_event
+
+if TYPE_CHECKING:  # and at run time where a turn is read, which the first picture does not show
+    from tissu_core.events.replies import TokenGenerated
 
 Row: TypeAlias = tuple[Any, ...]
 _KEEP_CONVERSATION = upsertion("conversation", "id")
@@ -34,7 +36,7 @@ def append(
     connection: sqlite3.Connection,
     conversation: Conversation,
     turn: Turn,
-    new_tokens: Sequence[TokenGenerated],
+    new_tokens: "Sequence[TokenGenerated]",
 ) -> None:
     """Write the text of a turn so far, and its newest tokens behind those that are kept."""
     query = "SELECT num_tokens FROM turn WHERE id = ?"
@@ -50,7 +52,13 @@ def append(
         connection.execute(_KEEP_CHUNK, (turn.id, _pack(new_tokens)))
 
 
-def _kept_tokens(connection: sqlite3.Connection, turn: Turn) -> list[TokenGenerated]:
+def remove(connection: sqlite3.Connection, conversation: Conversation, turn: Turn) -> None:
+    """Remove a turn that a conversation no longer has; what stands behind it is not removed."""
+    keep(connection, conversation)
+    connection.execute("DELETE FROM turn WHERE id = ?", (turn.id,))
+
+
+def _kept_tokens(connection: sqlite3.Connection, turn: Turn) -> "list[TokenGenerated]":
     query = "SELECT tokens FROM chunk WHERE turn = ? ORDER BY number"
     return _unpack([chunk for (chunk,) in connection.execute(query, (turn.id,))])
 
@@ -145,6 +153,8 @@ def _build_conversation(
 
 
 def _turn(row: Row, chunks: Sequence[bytes]) -> Turn:
+    from tissu_core.events.replies import GenerationFinished, chat_event  # noqa: PLC0415
+
     id, _, parent, role, text, state, created, model, rating, settings, ending, num_tokens = row
     tokens = _unpack(chunks)
     end = chat_event({**_object(ending), "event": GenerationFinished.__name__})
@@ -164,7 +174,7 @@ def _turn(row: Row, chunks: Sequence[bytes]) -> Turn:
     )
 
 
-def _pack(tokens: Iterable[TokenGenerated]) -> bytes:
+def _pack(tokens: "Iterable[TokenGenerated]") -> bytes:
     """Tokens in few bytes."""
     rows = [
         [
@@ -179,8 +189,10 @@ def _pack(tokens: Iterable[TokenGenerated]) -> bytes:
     return zlib.compress(json.dumps(rows, separators=(",", ":")).encode())
 
 
-def _unpack(chunks: Iterable[bytes]) -> list[TokenGenerated]:
+def _unpack(chunks: Iterable[bytes]) -> "list[TokenGenerated]":
     """The tokens of chunks; none if one of them is damaged."""
+    from tissu_core.events.replies import Alternative, TokenGenerated  # noqa: PLC0415
+
     try:
         return [
             TokenGenerated(

@@ -128,7 +128,8 @@ class Talk:
 
     def edit(self, turn: Turn, text: str) -> Turn:
         """Another text in a turn's place; what was there stays as its sibling."""
-        return self._add(replace(_bare(turn), text=text))
+        edited = Turn(parent=turn.parent, role=turn.role, model=turn.model, text=text)
+        return self._add(edited)
 
     def _add(self, turn: Turn) -> Turn:
         self._unsaved.append(turn)
@@ -221,6 +222,23 @@ class Talk:
                 turn.state = "failed"
                 self.history.finish(self.conversation, turn)
 
+    def give_up(self, job: ReplyJob) -> None:
+        """Stop a reply before it began: the model is not asked, and need not be there."""
+        self.keep_turns()
+        if job.is_new:
+            job.turn.state = "stopped"
+            self.history.finish(self.conversation, job.turn)
+
+    def drop_unsaid(self, reply: Turn) -> bool:
+        """Take back a reply that was stopped before its first word; whether it was one.
+
+        It stays where it is the only reply to its message: that is where a person can go on.
+        """
+        if reply.state != "stopped" or reply.text or not self.conversation.remove(reply):
+            return False
+        self.history.forget(self.conversation, reply)
+        return True
+
     def keep_turns(self) -> None:
         """Keep the turns that were made since the last time."""
         while self._unsaved:
@@ -265,10 +283,6 @@ class Talk:
     def _messages_with(self, draft: str) -> list[Message]:
         messages = self.conversation.messages(self.conversation.leaf)
         return [*messages, Message(role="user", content=draft)] if draft else messages
-
-
-def _bare(turn: Turn) -> Turn:
-    return Turn(parent=turn.parent, role=turn.role, model=turn.model)
 
 
 def _written(reply: Turn) -> tuple[int, ...] | str:

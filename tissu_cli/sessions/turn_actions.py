@@ -14,7 +14,8 @@ def retry(front: Front, rest: str) -> None:
     count = number_in(rest or "1", 1, _MOST_RETRIES, "/retry 3")
     front.stop()
     for _ in range(count):
-        front.start(front.talk.answer())
+        if not front.start(front.talk.answer()):
+            break
 
 
 def go_on(front: Front, rest: str) -> None:

@@ -5,27 +5,33 @@ import shlex
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import App
 from textual.screen import Screen
 
-from tissu_cli.sessions.setup import Setup
-from tissu_cli.sessions.talk import Talk
 from tissu_cli.tui.chat_screen import ChatScreen
-from tissu_cli.tui.engine import Engine
 from tissu_cli.tui.keys import Preset, keymap
-from tissu_cli.tui.lens import SHOWN
-from tissu_cli.tui.palette import Everything
-from tissu_cli.tui.prompt import Prompt
 from tissu_cli.tui.safe_segments import SafeSegments
 from tissu_cli.tui.shell import driver_class
-from tissu_core.config.decoding import DecodingConfig
 from tissu_core.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from textual.command import Provider
+
+    from tissu_cli.sessions.setup import Setup
+    from tissu_cli.tui.prompt import Prompt
 
 _END_SECONDS = 3.0
 _DEFAULT_THEME = "textual-dark"
 _NO_COLOUR_THEME = "ansi-dark"  # marks what is chosen by reversing it
+
+
+def _everything() -> "type[Provider]":
+    """What the palette searches, imported when it is opened."""
+    from tissu_cli.tui.palette import Everything  # noqa: PLC0415
+
+    return Everything
 
 
 class ChatApp(App[None]):
@@ -33,11 +39,11 @@ class ChatApp(App[None]):
 
     CSS_PATH = "chat.tcss"
     TITLE = "tissu chat"
-    COMMANDS: ClassVar = {Everything}
+    COMMANDS: ClassVar = {_everything}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-low"), (12, "-tall")]  # noqa: RUF012  as Textual has them
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: "Setup") -> None:
         # Textual means greys by NO_COLOR, but with the terminal's own colours none at all.
         is_plain = "NO_COLOR" in os.environ
         super().__init__(driver_class=driver_class(), ansi_color=True if is_plain else None)
@@ -45,10 +51,7 @@ class ChatApp(App[None]):
         self.keys = keymap(cast("Preset", setup.chat.preset), setup.chat.keys)
         self.set_keymap(dict(self.keys))
         self.theme = self._wanted_theme()
-        self._engine = Engine()
-        model = setup.open_model(setup.conversation.model)
-        talk = Talk(model, setup.history, setup.conversation, DecodingConfig(), top_logprobs=SHOWN)
-        self.chat = ChatScreen(setup, talk, self._engine, self.keys)
+        self.chat = ChatScreen(setup, self.keys)
 
     def _wanted_theme(self) -> str:
         asked, kept = self._setup.chat.theme, self._setup.history.get("theme")
@@ -99,7 +102,7 @@ class ChatApp(App[None]):
 
         self.run_worker(do, thread=True, group="copy", exit_on_error=False)
 
-    def edit_prompt(self, prompt: Prompt) -> None:
+    def edit_prompt(self, prompt: "Prompt") -> None:
         """Let $VISUAL or $EDITOR edit the prompt's text."""
         words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
         if not words:
@@ -124,6 +127,6 @@ class ChatApp(App[None]):
         try:
             self.chat.drafts.keep()
         finally:
-            self._engine.close(_END_SECONDS)
+            self.chat.engine.close(_END_SECONDS)
             self.chat.talk.model.close()
             self._setup.history.close()

@@ -1,4 +1,8 @@
-"""The screen of a conversation: its parts, what they share, and how a message is sent."""
+"""The screen of a conversation: its parts, and what they share.
+
+The first picture waits for as little as can be: who acts on what is drawn, and what it does not
+show, is made and imported behind it.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -6,28 +10,29 @@ from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from tissu_cli.sessions.conversation import Turn
-from tissu_cli.sessions.setup import Setup
-from tissu_cli.sessions.talk import Talk
 from tissu_cli.tui.drafts import Drafts
-from tissu_cli.tui.engine import Engine
 from tissu_cli.tui.garbage import settle
-from tissu_cli.tui.lens import LensPanel
 from tissu_cli.tui.prompt import Prompt
 from tissu_cli.tui.status import StatusLine, TopLine
-from tissu_cli.tui.suggestions import SuggestionList
 from tissu_cli.tui.transcript import Transcript
+from tissu_core.config.decoding import DecodingConfig
 from tissu_core.errors import TissuError
-from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:
+    from tissu_cli.sessions.conversation import Turn
+    from tissu_cli.sessions.setup import Setup
+    from tissu_cli.sessions.talk import Talk
+    from tissu_cli.tui.engine import Engine
+    from tissu_cli.tui.lens import LensPanel
     from tissu_cli.tui.models import Models
     from tissu_cli.tui.reports import Reports
     from tissu_cli.tui.screen_front import ScreenFront
+    from tissu_cli.tui.sending import Sending
+    from tissu_cli.tui.suggestions import SuggestionList
+    from tissu_cli.tui.wishes import Wishes
 
 _FRAMES_A_SECOND = 30
 
@@ -35,9 +40,9 @@ _FRAMES_A_SECOND = 30
 class ChatLayout(Screen[None]):
     """Lays out the conversation; those who draw on it and act on it are its members."""
 
-    def __init__(self, setup: Setup, talk: Talk, engine: Engine, keys: Mapping[str, str]) -> None:
+    def __init__(self, setup: "Setup", keys: Mapping[str, str]) -> None:
         super().__init__()
-        self.setup, self.talk, self.engine, self.keys = setup, talk, engine, keys
+        self.setup, self.keys = setup, keys
         self.drafts = Drafts(self)
         self.editing: Turn | None = None
         """The turn that another text is being written for."""
@@ -50,7 +55,24 @@ class ChatLayout(Screen[None]):
         self.queued: list[str] = []
         """Messages that wait for the reply that is being written."""
 
-    # Who acts on what is drawn is imported behind the first picture.
+    # Who acts on what is drawn.
+
+    @cached_property
+    def talk(self) -> "Talk":
+        """The conversation and its model."""
+        from tissu_cli.sessions.talk import Talk  # noqa: PLC0415
+        from tissu_cli.tui.lens import SHOWN  # noqa: PLC0415
+
+        setup, conversation = self.setup, self.setup.conversation
+        model = setup.open_model(conversation.model)
+        return Talk(model, setup.history, conversation, DecodingConfig(), top_logprobs=SHOWN)
+
+    @cached_property
+    def engine(self) -> "Engine":
+        """Where the model loads and writes."""
+        from tissu_cli.tui.engine import Engine  # noqa: PLC0415
+
+        return Engine()
 
     @cached_property
     def front(self) -> "ScreenFront":
@@ -73,6 +95,20 @@ class ChatLayout(Screen[None]):
 
         return Reports(self)
 
+    @cached_property
+    def sending(self) -> "Sending":
+        """What becomes of what is sent."""
+        from tissu_cli.tui.sending import Sending  # noqa: PLC0415
+
+        return Sending(self)
+
+    @cached_property
+    def wishes(self) -> "Wishes":
+        """What is asked of a turn."""
+        from tissu_cli.tui.wishes import Wishes  # noqa: PLC0415
+
+        return Wishes(self)
+
     def compose(self) -> ComposeResult:
         """From top to bottom."""
         yield TopLine()
@@ -92,19 +128,19 @@ class ChatLayout(Screen[None]):
         return self.query_one(Prompt)
 
     @property
-    def lens(self) -> LensPanel:
+    def lens(self) -> "LensPanel":
         """The token under the cursor."""
-        return self.query_one(LensPanel)
+        return self.query_one("#lens-panel")  # type: ignore[return-value]  # imported later
 
     @property
-    def suggestion_list(self) -> SuggestionList:
+    def suggestion_list(self) -> "SuggestionList":
         """What may follow what was typed."""
-        return self.query_one(SuggestionList)
+        return self.query_one("#suggestions")  # type: ignore[return-value]
 
     @property
     def is_writing(self) -> bool:
         """Whether a reply is being written, or waits to be."""
-        return self.engine.waiting > 0
+        return self.is_complete and self.engine.waiting > 0
 
     def on_mount(self) -> None:
         """Draw what there is; what the first picture does not show comes behind it."""
@@ -112,11 +148,16 @@ class ChatLayout(Screen[None]):
         self.call_after_refresh(self._complete)
 
     async def _complete(self) -> None:
+        from tissu_cli.tui.lens import LensPanel  # noqa: PLC0415
+        from tissu_cli.tui.suggestions import SuggestionList  # noqa: PLC0415
+
         await self.mount(LensPanel(), after=self.transcript)
         await self.mount(Static("", id="queue", markup=False), SuggestionList(), before=self.prompt)
         self.suggestion_list.offer(())
         self.prompt.popup = self.suggestion_list
         await self.query_one("#foot").mount(Footer(compact=True, show_command_palette=False))
+        # A new conversation is nobody else's, so that it may be held as late as this.
+        self.attempt(lambda: self.setup.history.hold(self.setup.conversation.id))
         self.models.load()
         self.drafts.restore()
         self.refresh_bindings()  # the footer waits for them
@@ -125,41 +166,13 @@ class ChatLayout(Screen[None]):
         self.set_interval(1 / _FRAMES_A_SECOND, self.reports.read)
         await self.front.draw()
         for text in self.early:
-            self.take(text)
+            self.sending.take(text)
         settle()
         self.run_worker(self.look_for_models, thread=True, group="models", exit_on_error=False)
 
     def look_for_models(self) -> None:
         """Find the models of this machine; other programs' may be many, so not while one types."""
         self.model_names = self.setup.model_names()
-
-    def take(self, text: str) -> None:
-        """Do what was sent.
-
-        Raises:
-            NotImplementedError: In a layout alone, which nobody types into.
-        """
-        raise NotImplementedError
-
-    def say(self, text: str) -> None:
-        """Send a message to the model."""
-        self.talk.say(text)
-        self.prompt.sent = [text, *self.prompt.sent]
-        self.transcript.follow()
-        self.attempt(lambda: self.front.start(self.talk.answer()))
-
-    def send_next(self) -> None:
-        """Send the first of the messages that waited."""
-        if self.queued and not self.is_writing:
-            self.say(self.queued.pop(0))
-            self.tell_queue()
-
-    def tell_queue(self) -> None:
-        """Draw the messages that wait."""
-        line = self.query_one("#queue", Static)
-        line.display = bool(self.queued)
-        waiting = " · ".join(sanitize_line(text)[:60] for text in self.queued)
-        line.update(Content.styled(f"next: {waiting}", "dim"))
 
     def attempt(self, deed: Callable[[], object]) -> None:
         """Do something; what cannot be done is told."""

@@ -1,21 +1,18 @@
 """What is typed, pressed and clicked on the screen of a conversation."""
 
 import time
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
 from textual.binding import BindingType
 
-from tissu_cli.sessions.conversation import Turn
-from tissu_cli.sessions.slash import is_command
-from tissu_cli.sessions.turn_actions import rate, replace_turn, show_sibling
 from tissu_cli.tui.chat_layout import ChatLayout
 from tissu_cli.tui.keys import SCREEN
-from tissu_cli.tui.lens import LensPanel
 from tissu_cli.tui.prompt import Prompt
-from tissu_cli.tui.suggestions import suggestions
 from tissu_cli.tui.turn_messages import Moved, TokenPicked, Wanted
-from tissu_core.errors import InputError
+
+if TYPE_CHECKING:
+    from tissu_cli.tui.lens import LensPanel
 
 _TWICE_SECONDS = 1.0
 
@@ -31,32 +28,18 @@ class ChatScreen(ChatLayout):
     @on(Prompt.Sent)
     def _on_sent(self, event: Prompt.Sent) -> None:
         if self.is_complete:
-            self.take(event.text)
+            self.sending.take(event.text)
         else:
             self.early.append(event.text)
-
-    def take(self, text: str) -> None:
-        """Do what was sent."""
-        self.drafts.forget()
-        if self.editing is not None:
-            turn = self.editing
-            self.front.stop_editing()
-            self.attempt(lambda: replace_turn(self.front, turn, text))
-        elif is_command(text):
-            self.obey(text)
-        elif self.is_writing or self.queued:
-            self.queued.append(text)
-            self.tell_queue()
-        else:
-            self.say(text)
 
     @on(Prompt.Edited)
     def _on_edited(self, event: Prompt.Edited) -> None:
         if not self.is_complete:
             return
-        names = self.front.argument_names
-        found = [] if self.editing is not None else suggestions(event.text, names)
-        self.suggestion_list.offer(found, event.text)
+        if self.editing is None:
+            self.suggestion_list.suggest(event.text)
+        else:
+            self.suggestion_list.offer(())
         self.drafts.note()
         self.reports.measure_soon()
 
@@ -78,36 +61,7 @@ class ChatScreen(ChatLayout):
 
     @on(Wanted)
     def _on_wanted(self, event: Wanted) -> None:
-        self.attempt(lambda: self._do(event.turn, event.wish))
-
-    def _do(self, turn: Turn, wish: str) -> None:
-        is_reply = turn.role == "assistant"
-        if not is_reply and wish in ("code", "continue", "good", "bad", "lens"):
-            raise InputError("that is for a reply", hint="choose a reply with the arrow keys")
-        match wish:
-            case "copy":
-                self.front.copy(turn.text)
-            case "code":
-                self.front.copy_code(turn)
-            case "retry":
-                self.front.stop()
-                self.talk.conversation.leaf = turn.id
-                self.front.start(self.talk.answer())
-            case "edit":
-                self.front.compose(turn)
-            case "continue" if turn.can_continue:
-                self.talk.conversation.leaf = turn.id
-                self.front.start(self.talk.go_on(turn))
-            case "continue":
-                raise InputError("this reply ended by itself", hint="r asks for another one")
-            case "older" | "newer":
-                show_sibling(self.front, turn, -1 if wish == "older" else 1)
-            case "good" | "bad":
-                rate(self.front, turn, 1 if wish == "good" else -1)
-            case "lens":
-                self.front.show_tokens(turn)
-            case _:
-                raise AssertionError(wish)
+        self.attempt(lambda: self.wishes.do(event.turn, event.wish))
 
     @on(Moved)
     def _on_moved(self, event: Moved) -> None:
@@ -118,10 +72,10 @@ class ChatScreen(ChatLayout):
         else:
             views[min(max(here + event.step, 0), len(views) - 1)].focus()
 
-    # Token Lens.
+    # Token Lens; what it says is taken by name, since it is imported behind the first picture.
 
-    @on(LensPanel.Moved)
-    def _on_lens_moved(self, event: LensPanel.Moved) -> None:
+    def on_lens_panel_moved(self, event: "LensPanel.Moved") -> None:
+        """Mark the token that it looks at."""
         self.front.mark_token(event.index)
 
     @on(TokenPicked)
@@ -131,15 +85,12 @@ class ChatScreen(ChatLayout):
             self.front.mark_token(event.index)
             self.lens.focus()
 
-    @on(LensPanel.Taken)
-    def _on_lens_taken(self, event: LensPanel.Taken) -> None:
-        self.front.close_lens()
-        self.engine.stop()
-        choice, index = event.choice, event.index
-        self.attempt(lambda: self.front.start(self.talk.answer_from(event.turn, index, choice)))
+    def on_lens_panel_taken(self, event: "LensPanel.Taken") -> None:
+        """Go on from another token."""
+        self.attempt(lambda: self.wishes.take_token(event))
 
-    @on(LensPanel.Left)
-    def _on_lens_left(self) -> None:
+    def on_lens_panel_left(self) -> None:
+        """Show the reply as it is."""
         self.front.close_lens()
 
     # Keys that hold anywhere.

@@ -127,6 +127,8 @@ class Compare(ModalScreen[None]):
         self._engine.stop()
         self._engine.do(self._model.close)
         self._engine.close(_END_SECONDS)
+        if self._job is not None:
+            self._other.drop_unsaid(self._job.turn)
         self._talk.conversation.leaf = self._leaf
         self._talk.keep()
         self.dismiss(None)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
@@ -20,6 +20,9 @@ SHOWN = 8
 """Alternatives of a token."""
 _BAR_CELLS = 20
 _TOKEN_CELLS = 18
+_SAID = "  said"
+_NARROW_CELLS = 60
+"""Below it, tokens have half as much room, and bars what is left."""
 
 
 class LensPanel(Widget, can_focus=True):
@@ -79,12 +82,25 @@ lets the model go on from there in a version of its own."""
             head += f"  entropy {token.entropy / math.log(2):.2f} bits"
         lines = [Content.styled(head, "bold")]
         lines += [
-            _row(each, is_said=each.token_id == token.token_id, is_chosen=number == self._chosen)
+            self._row(each, is_said=each.token_id == token.token_id, number=number)
             for number, each in enumerate(token.alternatives)
         ]
         if not token.alternatives:
             lines.append(Content.styled("what else was likely is not known", "dim"))
         return Content("\n").join(lines)
+
+    def _row(self, each: Alternative, *, is_said: bool, number: int) -> Content:
+        is_chosen, cells = number == self._chosen, self.content_size.width
+        token_cells = _TOKEN_CELLS if cells >= _NARROW_CELLS else _TOKEN_CELLS // 2
+        text = set_cell_size(_spelled(each.text), token_cells)
+        label = f"{'▸' if is_chosen else ' '} {text} {_share(each.logprob):>7} "
+        bar_cells = max(1, min(_BAR_CELLS, cells - cell_len(label) - cell_len(_SAID)))
+        drawn = "█" * round(math.exp(each.logprob) * bar_cells)
+        return Content.assemble(
+            (label, "reverse" if is_chosen else ""),
+            (drawn or "▏", "$primary"),
+            (_SAID if is_said else "", "$text-success"),
+        )
 
     def action_move(self, step: int) -> None:
         """Look at another token."""
@@ -118,17 +134,6 @@ lets the model go on from there in a version of its own."""
     def action_leave(self) -> None:
         """Close the lens."""
         self.post_message(self.Left())
-
-
-def _row(each: Alternative, *, is_said: bool, is_chosen: bool) -> Content:
-    drawn = "█" * round(math.exp(each.logprob) * _BAR_CELLS)
-    text = set_cell_size(_spelled(each.text), _TOKEN_CELLS)
-    label = f"{'▸' if is_chosen else ' '} {text} {_share(each.logprob):>7} "
-    return Content.assemble(
-        (label, "reverse" if is_chosen else ""),
-        (drawn or "▏", "$primary"),
-        ("  said" if is_said else "", "$text-success"),
-    )
 
 
 def _share(logprob: float) -> str:

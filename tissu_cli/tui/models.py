@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from tissu_cli.sessions.talk import ReplyJob
 from tissu_cli.tui.dialogs import Confirming
 from tissu_core.errors import OutOfMemoryError
+from tissu_core.runs.chat_model import ChatModel
 
 if TYPE_CHECKING:
     from tissu_cli.tui.chat_layout import ChatLayout
@@ -20,13 +21,26 @@ class Models:
         self._screen = screen
 
     def use(self, name: str) -> None:
-        """Talk to another model from here on."""
-        screen, talk = self._screen, self._screen.talk
-        before, model = talk.model, screen.setup.open_model(name)
+        """Talk to another model from here on; if it cannot be loaded, to the one before."""
+        screen, before = self._screen, self._screen.talk.model
+        screen.setup.find_model(name)
+        model = screen.setup.open_model(name)
+
+        def stay(ready: ChatModel, called: str) -> bool:
+            is_wanted = screen.talk.model is model
+            if is_wanted:
+                self._take(ready, called)
+            return is_wanted
+
         screen.engine.stop()
-        screen.engine.do(before.close)
+        self._take(model, name)
+        screen.reports.loading()
+        screen.engine.switch(before, model, name, stay)
+
+    def _take(self, model: ChatModel, name: str) -> None:
+        talk, setup = self._screen.talk, self._screen.setup
         talk.use_model(model, name)
-        self.load()
+        talk.use_settings(setup.settings_for(name))
 
     def load(self) -> None:
         """Load the conversation's model, and decode as its makers recommend."""
@@ -37,7 +51,8 @@ class Models:
     def reload(self) -> None:
         """Load the model anew: it is another one, or a newer checkpoint."""
         self._screen.reports.loading()
-        self._screen.engine.load(self._screen.talk.model)
+        talk = self._screen.talk
+        self._screen.engine.load(talk.model, talk.conversation.model)
 
     def compare(self, model: str) -> None:
         """Let another model answer the same prompt with the same seed, beside the last reply."""
@@ -45,6 +60,7 @@ class Models:
 
         screen, reply = self._screen, self._screen.talk.last_reply
         assert reply is not None
+        screen.setup.find_model(model)
         beside = Compare(screen.setup, screen.talk, reply, model)
         screen.app.push_screen(beside, lambda _: screen.front.redraw())
 

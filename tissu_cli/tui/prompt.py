@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.binding import BindingType
@@ -11,8 +11,10 @@ from textual.widgets import TextArea
 
 from tissu_cli.render.numbers import size
 from tissu_cli.tui.keys import PROMPT, SCREEN, actions
-from tissu_cli.tui.suggestions import Suggestion, SuggestionList
 from tissu_core.sanitize import sanitize
+
+if TYPE_CHECKING:
+    from tissu_cli.tui.suggestions import Suggestion, SuggestionList
 
 _FOLDED_CHARACTERS = 2000
 _FOLDED_LINES = 20
@@ -129,11 +131,11 @@ sent before, Ctrl+R searches it, Ctrl+G opens your $EDITOR."""
         self.post_message(self.Sent(text))
 
     @property
-    def _chosen(self) -> Suggestion | None:
+    def _chosen(self) -> "Suggestion | None":
         """The suggestion that is highlighted, if it is one for the text as it is by now."""
         return self.popup.chosen_for(self.text) if self.popup is not None else None
 
-    def _take(self, chosen: Suggestion) -> bool:
+    def _take(self, chosen: "Suggestion") -> bool:
         """Put a suggestion in the text's place; whether nothing need follow it."""
         is_typed = self.text.strip() == chosen.text
         needs_more = not chosen.is_whole and not chosen.text.endswith("=")

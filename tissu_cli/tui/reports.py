@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 
 from textual.timer import Timer
 
-from tissu_cli.sessions.talk import ReplyJob
-from tissu_cli.tui.engine import Began, Ended, LoadFailed, Loading, Report, Said
-from tissu_cli.tui.status import Speed, StatusLine, TopLine
+from tissu_cli.sessions.conversation import Turn
+from tissu_cli.sessions.talk import ReplyJob, Talk
+from tissu_cli.tui.engine import Began, Ended, LoadFailed, Loading, Report, Said, Stayed
+from tissu_cli.tui.figures_line import FiguresLine
+from tissu_cli.tui.speed import Speed
+from tissu_cli.tui.status import StatusLine, TopLine
 from tissu_core.errors import TissuError
 from tissu_core.events.replies import (
     ChatEvent,
@@ -45,6 +48,7 @@ class Reports:
         self._seen: object = None
         self._has_template = True
         self._num_told = 0
+        self._written: Turn | None = None
 
     def begin(self) -> None:
         """Draw the lines, and follow a run if one is followed."""
@@ -80,14 +84,19 @@ class Reports:
                 self._tell_error(report.error)
                 self._trouble = "no model: /model NAME, or see /log"
                 self.draw()
-            case Began():
-                self.speed, self.seed = Speed(self._read_at), report.job.settings.seed
+            case Stayed():
+                self._is_loading, self._trouble = False, ""
+                self._tell_error(report.error)
+                self._screen.front.say(f"this conversation goes on with {report.facts.name}")
                 self.draw()
+                self.measure_soon()
+            case Began():
+                self._begin(report.job)
             case Said():
                 self._take_said(report.job, report.event)
             case Ended():
                 self._flush()
-                self._end(report.job, report.error)
+                self._end(report.talk, report.job, report.error)
 
     def _take_loading(self, event: StageAdvanced | Noticed | ModelLoaded) -> None:
         match event:
@@ -129,17 +138,34 @@ class Reports:
                 view.grow()
         self._grown.clear()
 
-    def _end(self, job: ReplyJob, error: Exception | None) -> None:
+    def _begin(self, job: ReplyJob) -> None:
+        """Of replies that were asked for at once, show the one that is written now."""
+        self.speed, self.seed = Speed(self._read_at), job.settings.seed
+        conversation, shown = self._screen.talk.conversation, self._screen.talk.last_reply
+        before, self._written = self._written, job.turn
+        # Not if the person looks at an earlier one by now.
+        is_next = shown is before or (shown is not None and shown.state == "writing")
+        if is_next and shown is not job.turn and shown in conversation.siblings(job.turn):
+            conversation.leaf = job.turn.id
+            self._screen.front.redraw()
+        self.draw()
+
+    def _end(self, talk: Talk, job: ReplyJob, error: Exception | None) -> None:
         screen = self._screen
         view = screen.transcript.view_of(job.turn)
         if view is not None:
             view.end()
+        screen.attempt(lambda: self._drop_unsaid(talk, job))
         if error is not None:
             self._tell_error(error)
             screen.models.offer_way_out(job, error)
         self.draw()
         self.measure_soon()
-        screen.send_next()
+        screen.sending.send_next()
+
+    def _drop_unsaid(self, talk: Talk, job: ReplyJob) -> None:
+        if talk.drop_unsaid(job.turn):
+            self._screen.front.redraw()
 
     def _tell_error(self, error: Exception) -> None:
         if isinstance(error, TissuError):
@@ -168,12 +194,14 @@ class Reports:
             line.tell_loading(self._stage)
         else:
             line.tell(
-                self.speed,
-                self.measured,
-                talk.settings,
-                self.seed,
-                is_writing=screen.is_writing,
-                waiting=max(0, screen.engine.waiting - 1),
+                FiguresLine(
+                    self.speed,
+                    self.measured,
+                    talk.settings,
+                    self.seed,
+                    is_writing=screen.is_writing,
+                    waiting=max(0, screen.engine.waiting - 1),
+                )
             )
 
     def measure_soon(self) -> None:

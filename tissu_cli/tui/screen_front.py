@@ -1,13 +1,12 @@
 """What commands do on the screen."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from textual.content import Content
 
 from tissu_cli.sessions.conversation import Conversation, Turn
-from tissu_cli.sessions.export import KINDS
 from tissu_cli.sessions.figures import figures
 from tissu_cli.sessions.slash import help_lines
 from tissu_cli.sessions.talk import ReplyJob, Talk
@@ -39,22 +38,6 @@ class ScreenFront:
     def _app(self) -> "ChatApp":
         return self._screen.app  # type: ignore[return-value]  # the only app with this screen
 
-    @property
-    def argument_names(self) -> dict[str, Callable[[], Sequence[str]]]:
-        """What may follow a command, for the suggestions."""
-
-        def models() -> Sequence[str]:
-            return self._screen.model_names
-
-        return {
-            "model": models,
-            "compare": models,
-            "theme": lambda: sorted(self._app.available_themes),
-            "export": lambda: KINDS,
-            "copy": lambda: ["code", "all"],
-            "resume": lambda: [each.title for each in self.talk.history.list(50)],
-        }
-
     # What is told.
 
     def say(self, text: str) -> None:
@@ -75,9 +58,13 @@ class ScreenFront:
         self._app.notify(sanitize(text), severity="error", markup=False, timeout=2 * _SECONDS)
 
     def _read(self, text: Reading) -> None:
-        """Show a text; what was told before would lie over it."""
-        self._app.clear_notifications()
+        """Show a text."""
+        self._clear()
         self._app.push_screen(text)
+
+    def _clear(self) -> None:
+        """Take away what was told before: it would lie over what is opened."""
+        self._app.clear_notifications()
 
     def show_rows(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """Pairs of a name and what it is."""
@@ -135,11 +122,11 @@ class ScreenFront:
         if is_anew:
             self._screen.transcript.follow()
 
-    def start(self, job: ReplyJob) -> None:
+    def start(self, job: ReplyJob) -> bool:
         """Let the model write, and draw it."""
-        screen = self._screen
-        screen.engine.write(self.talk, job)
+        self._screen.engine.write(self.talk, job)
         self.redraw()
+        return True
 
     def stop(self) -> None:
         """End what is being written."""
@@ -173,8 +160,7 @@ class ScreenFront:
         screen.drafts.keep()
         talk.history.hold(conversation.id)
         screen.engine.stop()
-        screen.queued.clear()
-        screen.tell_queue()
+        screen.sending.forget()
         self.stop_editing()
         self.close_lens()
         screen.talk = talk.with_conversation(conversation)
@@ -190,18 +176,21 @@ class ScreenFront:
         """Show earlier conversations, to go on with one."""
         from tissu_cli.tui import pickers  # noqa: PLC0415  no first picture needs it
 
+        self._clear()
         pickers.choose_conversation(self._screen, words)
 
     def search_prompts(self) -> None:
         """Search what was sent before."""
         from tissu_cli.tui import pickers  # noqa: PLC0415
 
+        self._clear()
         pickers.search_prompts(self._screen)
 
     def choose_model(self) -> None:
         """Show the models of this machine."""
         from tissu_cli.tui import pickers  # noqa: PLC0415
 
+        self._clear()
         pickers.choose_model(self._screen)
 
     def use_model(self, name: str) -> None:
@@ -286,6 +275,7 @@ class ScreenFront:
         """The decoding settings."""
         from tissu_cli.tui.settings_panel import SettingsPanel  # noqa: PLC0415
 
+        self._clear()
         self._app.push_screen(SettingsPanel(self.talk), lambda _: self.redraw())
 
     def leave(self) -> None:

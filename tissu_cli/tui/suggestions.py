@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tissu_cli.sessions.chat_settings import FIELDS, described
+from tissu_cli.sessions.export import KINDS
 from tissu_cli.sessions.slash import fuzzy_span, matching
 from tissu_core.sanitize import sanitize_line
+
+if TYPE_CHECKING:
+    from tissu_cli.tui.chat_layout import ChatLayout
 
 _SHOWN = 8
 
@@ -49,6 +54,18 @@ def suggestions(typed: str, names: dict[str, Names]) -> list[Suggestion]:
     return [Suggestion(f"{word} {n}", n, "", is_whole=True) for n in ranked[:_SHOWN]]
 
 
+def argument_names(screen: "ChatLayout") -> dict[str, Names]:
+    """What may follow a command on the screen."""
+    return {
+        "model": lambda: screen.model_names,
+        "compare": lambda: screen.model_names,
+        "theme": lambda: sorted(screen.app.available_themes),
+        "export": lambda: KINDS,
+        "copy": lambda: ["code", "all"],
+        "resume": lambda: [each.title for each in screen.talk.history.list(50)],
+    }
+
+
 class SuggestionList(OptionList, can_focus=False):
     """Suggestions over the end of the conversation; nothing moves when they come."""
 
@@ -56,6 +73,11 @@ class SuggestionList(OptionList, can_focus=False):
         super().__init__(id="suggestions", markup=False, compact=True)
         self._found: Sequence[Suggestion] = ()
         self._typed = ""
+
+    def suggest(self, typed: str) -> None:
+        """Offer what a line may become."""
+        names = argument_names(cast("ChatLayout", self.screen))
+        self.offer(suggestions(typed, names), typed)
 
     def offer(self, found: Sequence[Suggestion], typed: str = "") -> None:
         """Show these for what was typed, or nothing."""

@@ -10,9 +10,8 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tissu_cli.sessions.conversation import Conversation, Turn
-
 if TYPE_CHECKING:
+    from tissu_cli.sessions.conversation import Conversation, Turn
     from tissu_cli.tui.turn_view import TurnView
 
 _MOUNTED = 40
@@ -51,25 +50,25 @@ class Transcript(VerticalScroll, can_focus=False):
         """The turn that has the focus."""
         return next((view for view in self.views if view.has_focus), None)
 
-    def view_of(self, turn: Turn) -> "TurnView | None":
+    def view_of(self, turn: "Turn") -> "TurnView | None":
         """The view of a turn, if it is drawn."""
         return next((view for view in self.views if view.turn.id == turn.id), None)
 
-    async def show(self, conversation: Conversation, *, is_anew: bool = False) -> None:
+    async def show(self, conversation: "Conversation", *, is_anew: bool = False) -> None:
         """Draw the path of a conversation; views of turns that stay are kept."""
         async with self._drawing:
             path = conversation.path()
             self._first = max(0, len(path) - _MOUNTED) if is_anew else min(self._first, len(path))
             await self._draw(conversation, path[self._first :], is_anew=is_anew)
 
-    async def show_earlier(self, conversation: Conversation) -> None:
+    async def show_earlier(self, conversation: "Conversation") -> None:
         """Draw earlier turns as well."""
         async with self._drawing:
             self._first = max(0, self._first - _MOUNTED)
             await self._draw(conversation, conversation.path()[self._first :], is_anew=False)
 
     async def _draw(
-        self, conversation: Conversation, path: Iterable[Turn], *, is_anew: bool
+        self, conversation: "Conversation", path: "Iterable[Turn]", *, is_anew: bool
     ) -> None:
         from tissu_cli.tui.turn_view import TurnView  # noqa: PLC0415  the first picture has no turn
 

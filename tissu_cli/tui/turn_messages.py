@@ -1,11 +1,12 @@
 """What a turn on the screen asks for."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from textual.message import Message
 
-from tissu_cli.sessions.conversation import Turn
+if TYPE_CHECKING:
+    from tissu_cli.sessions.conversation import Turn
 
 Wish = Literal["copy", "code", "retry", "edit", "continue", "older", "newer", "good", "bad", "lens"]
 
@@ -14,7 +15,7 @@ Wish = Literal["copy", "code", "retry", "edit", "continue", "older", "newer", "g
 class Wanted(Message):
     """Something should be done with this turn."""
 
-    turn: Turn
+    turn: "Turn"
     wish: Wish
 
 
@@ -22,7 +23,7 @@ class Wanted(Message):
 class Moved(Message):
     """Another turn should have the focus: so many further, or the first or the last."""
 
-    turn: Turn
+    turn: "Turn"
     step: int
 
 

@@ -12,7 +12,7 @@ def keep_freed_memory() -> bool:
 
     By default every large tensor is mapped afresh and handed back when freed, and the kernel
     clears each page again. In nanoGPT's shape on 2 cores a step without this takes 1.03 to 1.05 of
-    the time in fp32, 1.07 to 1.10 in bf16; the peak is the same (benchmarks/training.py).
+    the time in fp32, 1.07 to 1.10 in bf16; the peak is the same (benchmarks/train_throughput.py).
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -166,3 +166,22 @@ def test_a_rating_is_given_and_taken_back(front: Noting) -> None:
         do(front, line)
         kept = front.talk.history.load(front.talk.conversation.id)
         assert kept.path()[-1].rating == rating
+
+
+@pytest.mark.parametrize("command", ["/resume", "/delete"])
+def test_what_names_no_conversation_is_told_what_to_type(front: Noting, command: str) -> None:
+    front.ask("about cats")
+    do(front, "/new")
+    with pytest.raises(InputError, match="there is no conversation 'a loom'") as none:
+        do(front, f"{command} a loom")
+    assert none.value.hint == f"{command} with a title or an ID of /sessions"
+    with pytest.raises(InputError) as nearly:
+        do(front, f"{command} abuot cats")
+    assert nearly.value.hint == "did you mean 'about cats'?"
+    front.ask("about cats")
+    do(front, "/new")
+    with pytest.raises(InputError) as several:
+        do(front, f"{command} about cats")
+    first, *others = several.value.hint.split(" or ")
+    assert len(others) == 1 and first.startswith(f"{command} ")
+    do(front, first)

@@ -179,3 +179,33 @@ def test_a_full_disk_is_an_answer_and_loses_nothing(path: Path) -> None:
         history._file._connection.execute("PRAGMA max_page_count = 100000")
         history.save(a_conversation("a long one " * 10_000))
         assert len(history.list(9)) == 4
+
+
+def test_a_file_that_is_as_it_should_be_is_opened_without_a_lock(path: Path) -> None:
+    conversation, *_ = filled(path)
+    shutil.rmtree(path.with_name(chat_file.LOCKS))
+    with closing(History.open(path)) as history:
+        assert same(history.load(conversation.id), conversation) and history.notices == []
+    assert not path.with_name(chat_file.LOCKS).exists()
+
+
+def test_a_file_that_is_replaced_while_it_is_opened_is_opened_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation, *_ = filled(path)
+    mended = path.with_name("mended.db")
+    shutil.copy(path, mended)
+    open_checked = chat_file.ChatFile._open_checked
+
+    def replaced(self: chat_file.ChatFile, path: Path) -> sqlite3.Connection:
+        connection = open_checked(self, path)
+        if mended.exists():
+            mended.replace(path)
+        return connection
+
+    monkeypatch.setattr(chat_file.ChatFile, "_open_checked", replaced)
+    with closing(History.open(path)) as history:
+        reply(conversation, "one more")
+        history.save(conversation)
+    with closing(History.open(path)) as history:
+        assert same(history.load(conversation.id), conversation)

@@ -9,6 +9,8 @@ import os
 import sys
 from pathlib import Path
 
+import filelock  # noqa: F401  here, rather than in each child
+
 from tests.cli.sessions.conversations import ask, token
 from tissu_cli.sessions.conversation import Conversation, Turn
 from tissu_cli.sessions.history import History

@@ -14,6 +14,7 @@ from tissu_cli.sessions.setup import Setup
 from tissu_cli.tui.app import ChatApp
 from tissu_core.config.chat import ChatConfig
 from tissu_core.config.decoding import DecodingConfig
+from tissu_core.errors import InputError
 
 MODEL = "scripted"
 
@@ -45,16 +46,23 @@ class Desk:
     def setup(self, conversation: Conversation | None = None) -> Setup:
         history = self.history or History.open(self.file)
         held = conversation or Conversation()
-        history.hold(held.id)
+        if conversation is not None:
+            history.hold(held.id)  # as the command does; a new one is held by the screen
         return Setup(
             chat=self.chat,
             history=history,
             conversation=held,
-            open_model=lambda name: self.models[name or MODEL],
+            open_model=self.find_model,
             settings_for=lambda _: self.base,
+            find_model=self.find_model,
             model_names=lambda: [*self.models],
             newest=self.newest,
         )
+
+    def find_model(self, name: str) -> ScriptedModel:
+        if (name or MODEL) not in self.models:
+            raise InputError(f"there is no model {name!r}", hint="tissu models list")
+        return self.models[name or MODEL]
 
     @asynccontextmanager
     async def open(

@@ -109,3 +109,34 @@ def test_the_screen_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.stderr) == ("set()", "")
+
+
+def test_the_first_picture_imports_nothing_that_it_does_not_show() -> None:
+    late = {
+        *("filelock", "hashlib", "tissu_core.events.replies", "tissu_core.text.chat_template"),
+        *("tissu_cli.sessions.talk", "tissu_cli.sessions.search", "tissu_cli.sessions.recovery"),
+        *("tissu_cli.tui.engine", "tissu_cli.tui.lens", "tissu_cli.tui.suggestions"),
+    }
+    code = (
+        "import sys, tissu_cli.main, tissu_cli.commands.chat, tissu_cli.tui.run\n"
+        f"from tissu_cli.sessions.history import NoHistory\nprint({late} & {{*sys.modules}})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == ("set()", "")
+
+
+@played
+async def test_nothing_is_cut_off_at_forty_columns(desk: Desk) -> None:
+    desk.has(["one ", "two"])
+    async with desk.open(size=(40, 20)) as chat:
+        chat.app.chat.front.warn("a notice of many words that do not fit in a line of forty")
+        await chat.until(lambda: chat.shows("▌ a notice of many words"))
+        told = " ".join(line.strip(" ▌") for line in chat.lines() if "▌" in line)
+        assert told == "a notice of many words that do not fit in a line of forty"
+        await chat.press("f2")
+        await chat.until(lambda: chat.shows("1) the choice; 0 is greedy"))
+        assert chat.shows("settings of this conversation"), "a notice would lie over it"
+        await chat.back()
+        await chat.ask("go")
+        await chat.press("f3")
+        await chat.until(lambda: chat.shows("▸ one·        60.7% ███████  said"))

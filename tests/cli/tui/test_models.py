@@ -2,13 +2,16 @@
 
 import json
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from tests.cli.tui.desk import Desk
 from tests.cli.tui.harness import played, version
+from tests.scripted import ScriptedModel
 from tissu_cli.tui import reports
 from tissu_core.errors import InputError, OutOfMemoryError, ResourceError
+from tissu_core.events.replies import LoadEvent
 from tissu_core.events.shared import Noticed
 
 WORDS = ("one ", "two ", "three ", "four ", "five")
@@ -45,20 +48,112 @@ async def test_a_model_is_chosen_from_a_list(desk: Desk) -> None:
         await chat.until(lambda: chat.top.startswith("tissu large"))
 
 
+BROKEN = InputError("its weights are damaged", hint="models verify")
+
+
 @played
-async def test_a_model_that_cannot_be_loaded_says_so_and_the_conversation_stays(desk: Desk) -> None:
-    desk.has("1", "2")
-    desk.has(name="broken", load_error=InputError("its weights are damaged", hint="models verify"))
+async def test_a_model_that_cannot_be_loaded_says_so_and_the_one_before_stays(desk: Desk) -> None:
+    first = desk.has("1", "2")
+    broken = desk.has(name="broken", load_error=BROKEN)
     async with desk.open() as chat:
         await chat.ask("one")
         await chat.send("/model broken")
         await chat.told("its weights are damaged\nmodels verify")
-        await chat.until(lambda: "✗ no model" in chat.status)
-        assert chat.texts == ["one", "1"]
-        await chat.send("/model scripted")
-        await chat.until(lambda: "✗" not in chat.status and "◌" not in chat.status)
+        await chat.told("this conversation goes on with scripted")
+        assert "✗" not in chat.status and chat.top.startswith("tissu scripted")
         await chat.ask("two")
         assert chat.texts == ["one", "1", "two", "2"]
+        assert broken.is_closed and not first.is_closed and first.num_loads == 1
+    assert desk.only().model == ""
+
+
+@played
+async def test_a_name_of_no_model_is_refused_before_anything_is_let_go(desk: Desk) -> None:
+    first = desk.has("1", "2")
+    async with desk.open() as chat:
+        await chat.ask("one")
+        for command in ("/model nobody", "/compare nobody"):
+            await chat.send(command)
+            await chat.told("there is no model 'nobody'\ntissu models list")
+            chat.app.clear_notifications()
+        assert "◌" not in chat.status and chat.app.chat.talk.model is first
+        await chat.ask("two")
+        assert chat.texts == ["one", "1", "two", "2"] and not chat.is_over
+
+
+@played
+async def test_a_message_that_waits_for_such_a_model_is_answered_by_the_one_before(
+    desk: Desk,
+) -> None:
+    desk.has("1", "2")
+    gate = threading.Event()
+    desk.has(name="broken", load_error=BROKEN, load_gate=gate)
+    async with desk.open() as chat:
+        await chat.ask("one")
+        await chat.send("/model broken")
+        await chat.until(lambda: "50%" in chat.status)
+        await chat.send("two")
+        gate.set()
+        await chat.rest()
+        assert chat.texts == ["one", "1", "two", "2"]
+
+
+@played
+async def test_another_model_is_asked_for_while_such_a_model_loads(desk: Desk) -> None:
+    first = desk.has("1")
+    gate = threading.Event()
+    desk.has(name="broken", load_error=BROKEN, load_gate=gate)
+    desk.has("2", name="tiny")
+    async with desk.open() as chat:
+        await chat.ask("one")
+        await chat.send("/model broken")
+        await chat.until(lambda: "50%" in chat.status)
+        await chat.send("/model tiny")
+        gate.set()
+        await chat.ask("two")
+        assert chat.texts == ["one", "1", "two", "2"] and chat.top.startswith("tissu tiny")
+        assert first.is_closed
+    assert desk.only().model == "tiny"
+
+
+@pytest.mark.parametrize("fits", [True, False])
+@played
+async def test_where_memory_is_too_small_for_two_models_the_one_before_makes_room(
+    desk: Desk, fits: bool
+) -> None:
+    first = desk.has("1", "2")
+    full = OutOfMemoryError("out of memory: 9 GB are needed", hint="a smaller model")
+
+    class Large(ScriptedModel):
+        def load(self) -> Iterator[LoadEvent]:
+            self.load_error = None if fits and first.is_closed else full
+            return super().load()
+
+    desk.models["large"] = Large([["2"]], name="large")
+    async with desk.open() as chat:
+        await chat.ask("one")
+        await chat.send("/model large")
+        if not fits:
+            await chat.told("this conversation goes on with scripted")
+        await chat.ask("two")
+        assert chat.texts == ["one", "1", "two", "2"]
+        assert chat.top.startswith("tissu large" if fits else "tissu scripted")
+    assert first.num_loads == (1 if fits else 2)
+
+
+@played
+async def test_without_a_model_before_there_is_none_until_another_is_named(desk: Desk) -> None:
+    first = desk.has("never", load_error=BROKEN)
+    desk.has(name="broken", load_error=BROKEN)
+    desk.has("1", name="tiny")
+    async with desk.open() as chat:
+        await chat.until(lambda: "✗ no model" in chat.status)
+        await chat.send("/model broken")
+        await chat.until(lambda: first.is_closed and "✗ no model" in chat.status)
+        await chat.send("/model tiny")
+        await chat.until(lambda: chat.top.startswith("tissu tiny"))
+        await chat.ask("one")
+        assert chat.texts == ["one", "1"]
 
 
 @played

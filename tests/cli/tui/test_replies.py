@@ -143,6 +143,43 @@ async def test_several_replies_are_asked_for_at_once(desk: Desk) -> None:
         await chat.told("'99' is no number from 1 to 8")
 
 
+@pytest.mark.parametrize("held_at", [0, HELD])
+@played
+async def test_escape_ends_several_replies_and_leaves_no_empty_version(
+    desk: Desk, held_at: int
+) -> None:
+    model = desk.has(("first",), WORDS, WORDS, WORDS, gate=threading.Event(), gate_at=9)
+    async with desk.open() as chat:
+        await chat.ask("go")
+        model.gate_at = held_at
+        await chat.send("/retry 3")
+        await until_held(chat, model, "".join(WORDS[:held_at]))
+        assert len(chat.conversation.turns) == 5
+        await chat.press("escape")
+        await chat.rest()
+        left = ["first", "one two three "] if held_at else ["first"]
+        assert chat.texts == ["go", left[-1]]
+        assert [turn.text for turn in chat.conversation.turns.values()] == ["go", *left]
+        await chat.send("/retry")
+        await chat.until(lambda: len(model.asked) == 3)
+        await chat.press("escape")
+        await chat.rest()
+    kept = [(turn.text, turn.state) for turn in desk.only().turns.values()]
+    assert kept[:2] == [("go", "done"), ("first", "done")]
+    assert all(text for text, _ in kept)
+
+
+@played
+async def test_of_several_replies_the_one_that_is_written_is_shown(desk: Desk) -> None:
+    model = held(desk, WORDS, WORDS)
+    async with desk.open() as chat:
+        await chat.send("go")
+        await until_held(chat, model)
+        await chat.send("/retry 2")
+        await until_held(chat, model)
+        assert chat.facts[-1].startswith(version(2, 3))
+
+
 @pytest.mark.parametrize("way", ["e", "/edit 1", "/edit 1 three"])
 @played
 async def test_an_earlier_message_is_edited_and_the_old_branch_stays(desk: Desk, way: str) -> None:
