@@ -98,6 +98,8 @@ def _print_new(tail: "LogTail", view: "LogView") -> bool:
         if isinstance(event, RunFinished):
             what = "stopped" if event.stopped_early else "ended"
             view.say(f"the run {what} after step {event.step:,}")
+    if text := tail.unknown():
+        view.say(f"warning: {text}")
     if events is None or events or tail.is_behind or presence == "trains":
         return True
     name = tail.directory.name
@@ -128,7 +130,7 @@ def _show(directories: Sequence[Path], *, is_json: bool) -> None:
         run.look()
         while run.is_behind:
             run.look()
-        records.append(_record(directory, run.history))
+        records.append({**_record(directory, run.history), "unknown_lines": run.unknown_lines})
     if is_json:
         print_json({"runs": records})
         return
@@ -156,6 +158,8 @@ def _record(directory: Path, run: "RunHistory") -> dict[str, Any]:
         "learning_rate": _known(run.rate.last),
         "grad_norm": _known(run.norm.last),
         "tokens_per_second": _known(run.speed.last),
+        "mfu": last.mfu if last else None,
+        "data_wait": last.data_wait if last else None,
         "memory_bytes": last.memory_bytes if last else None,
         "device_utilization": last.device_utilization if last else None,
         "elapsed_seconds": last.elapsed_seconds if last else 0.0,
@@ -185,11 +189,15 @@ def _rows(record: dict[str, Any]) -> list[tuple[str, object]]:
             ("best", f"{record['bits_per_byte']:.4f} bits per byte at {record['best_step']:,}")
         )
     if record["tokens_per_second"] is not None:
-        rows.append(("speed", f"{numbers.count(record['tokens_per_second'])} tokens/s"))
+        mfu = f", MFU {record['mfu']:.0%}" if record["mfu"] is not None else ""
+        rows.append(("speed", f"{numbers.count(record['tokens_per_second'])} tokens/s{mfu}"))
     if record["seconds_left"]:
         low, high = (numbers.duration(seconds) for seconds in record["seconds_left"])
         rows.append(("left", low if low == high else f"{low} to {high}"))
     if record["saved_step"] is not None:
         age = numbers.ago(record["saved_seconds_ago"])
         rows.append(("saved", f"{age} at step {record['saved_step']:,}"))
+    if record["unknown_lines"]:
+        text = f"{record['unknown_lines']} lines that this tissu does not know were passed over"
+        rows.append(("log", text))
     return rows

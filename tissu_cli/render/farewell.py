@@ -45,6 +45,7 @@ def say_plan(plan: Planned, probe: Probed) -> None:
     for reason in plan.reasons:
         say(f"  because: {reason}", "dim")
     step = f", {probe.step_seconds:.3g} s a step" if probe.step_seconds is not None else ""
+    step += f" (MFU {probe.mfu:.0%})" if probe.mfu is not None else ""
     say(
         f"would take: {_hours(probe.hours)}{step}, {numbers.size(probe.peak_bytes)} of the "
         f"{numbers.size(probe.free_bytes)} of memory, {numbers.size(probe.disk_bytes)} of the "
@@ -93,6 +94,7 @@ def say_finished(run: RunFinished) -> None:
         return
     why = " (no better evaluation for a while)" if run.reason == "patience" else ""
     score = f"{run.bits_per_byte:.4f} bits per byte" if run.bits_per_byte else "not measured"
-    say(f"trained {run.step:,} steps in {took}{why}: {score} on held-out text")
+    mfu = f", MFU {run.mfu:.0%}" if run.mfu is not None else ""
+    say(f"trained {run.step:,} steps in {took}{mfu}{why}: {score} on held-out text")
     say(f"the model is in {run.model_path}")
     say(f"talk to it:  tissu chat {name}      measure it:  tissu eval ppl TEXT -m {name}", "bold")

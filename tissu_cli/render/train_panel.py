@@ -199,6 +199,8 @@ class TrainPanel:
         left, right = Text(), Text()
         left.append(f"{numbers.count(last.tokens_per_second)} tokens/s ", "bold")
         left.append(bars([s.tokens_per_second for s in self.steps], 16), "green")
+        if last.mfu is not None:
+            left.append("  MFU ", _LABEL).append(f"{last.mfu:.0%}")
         right.append("memory ", _LABEL).append(numbers.size(last.memory_bytes))
         if last.device_utilization is not None:
             right.append("  GPU ", _LABEL).append(f"{last.device_utilization:.0%} busy")

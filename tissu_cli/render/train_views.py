@@ -162,10 +162,11 @@ class LogView:
         if not (is_due or self._is_silent() or event.progress >= 1):
             return None
         self._last_step = event.step
+        mfu = f" mfu {event.mfu:.1%}" if event.mfu is not None else ""
         return (
             f"step {event.step}{self._of} ({event.progress:.0%}) loss {event.loss:.4f} "
             f"rate {event.learning_rate:.3e} norm {event.grad_norm:.3f} "
-            f"{event.tokens_per_second:.0f} tok/s {numbers.duration(event.elapsed_seconds)}"
+            f"{event.tokens_per_second:.0f} tok/s{mfu} {numbers.duration(event.elapsed_seconds)}"
         )
 
     def _is_silent(self) -> bool:

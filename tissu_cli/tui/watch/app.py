@@ -6,16 +6,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, cast
 
+from rich.segment import Segment
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.events import Resize
+from textual.geometry import Region
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Footer
 
 from tissu_cli.render import numbers
 from tissu_cli.tui.safe_segments import SafeSegments
 from tissu_cli.tui.shell import driver_class
+from tissu_cli.tui.watch.allowance import Allowance
+from tissu_cli.tui.watch.bodies import Bodies
 from tissu_cli.tui.watch.leaving import Answer, Leaving
 from tissu_cli.tui.watch.picture import draw
 from tissu_cli.tui.watch.watched import WatchedRun, look_at
@@ -24,37 +29,73 @@ from tissu_core.events.training import Request
 from tissu_core.runs.watch import ask
 from tissu_core.sanitize import sanitize_line
 
-_REDRAW_SECONDS = 1 / 8
+_LOOK_SECONDS = 0.5
+_AGE_SECONDS = 5.0
+"""So old may the age of a save be on the screen when nothing else happens."""
 _NO_COLOUR_THEME = "ansi-dark"
 
 
 class Picture(Widget):
-    """All that is drawn of the runs."""
+    """All that is drawn of the runs; of it only rows that became others are drawn again."""
 
-    def __init__(self, runs: Sequence[WatchedRun], clock: Callable[[], float]) -> None:
+    ALLOW_SELECT = False
+    auto_links = False
+
+    def __init__(
+        self, runs: Sequence[WatchedRun], clock: Callable[[], float], allowance: Allowance
+    ) -> None:
         super().__init__()
         self.runs, self.chosen = runs, 0
         self.redraws = 0
-        self._clock = clock
+        self._clock, self._allowance = clock, allowance
+        self._has_news = False
+        self._bodies = Bodies()
+        self._rows: list[Content] = []
         self._age = ""
+        self._laid_out = 0.0
 
-    def render(self) -> Content:
-        """The picture at this size."""
-        self.redraws += 1
+    def render_line(self, y: int) -> Strip:
+        """A row as it was laid out last."""
+        width, style = self.size.width, self.visual_style
+        if y >= len(self._rows):
+            return Strip.blank(width, style.rich_style)
+        texts = self._rows[y].render(style, end="", parse_style=self._get_style)
+        return Strip([Segment(text, style.rich_style) for text, style in texts], width)
+
+    def look(self, *, is_new: bool) -> None:
+        """Lay it out anew if anything else would be seen, and it is not too soon for that."""
+        self._has_news = self._has_news or is_new
+        is_late = time.monotonic() - self._laid_out >= _AGE_SECONDS
+        is_old = is_late and self._age != self._age_of_save()
+        if (self._has_news or is_old or self._bodies.are_due) and self._allowance.is_enough:
+            self.redraw()
+
+    def redraw(self) -> None:
+        """Lay it out anew, and have drawn what changed."""
+        self._allowance.spend()
+        self.redraws, self._laid_out = self.redraws + 1, time.monotonic()
         self._age = self._age_of_save()
         width, height = self.size
         histories = [run.history for run in self.runs]
-        rows = draw(histories, self.chosen, width, height, self._clock())
-        return Content("\n").join(rows)
-
-    def redraw(self, *, is_new: bool) -> None:
-        """Draw anew if anything else would be seen."""
-        if is_new or self._age != self._age_of_save():
+        before, now, is_new = self._rows, self._clock(), self._has_news
+        self._has_news = False
+        self._rows = draw(histories, self.chosen, width, height, now, self._bodies, is_new=is_new)
+        if len(before) != len(self._rows):
             self.refresh()
+            return
+        changed = [
+            y for y, rows in enumerate(zip(before, self._rows, strict=True)) if _differ(*rows)
+        ]
+        if changed:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
 
     def _age_of_save(self) -> str:
         saved = self.runs[self.chosen].history.saved
         return numbers.ago(self._clock() - saved[0]) if saved else ""
+
+
+def _differ(one: Content, other: Content) -> bool:
+    return one is not other and (one.plain != other.plain or one.spans != other.spans)
 
 
 class WatchApp(App[None]):
@@ -84,13 +125,19 @@ class WatchApp(App[None]):
         Binding("q,escape,ctrl+c", "leave", "Leave", id="watch-leave", key_display="q"),
     ]
 
-    def __init__(self, directories: Sequence[Path], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        directories: Sequence[Path],
+        clock: Callable[[], float] = time.time,
+        allowance: Allowance | None = None,
+    ) -> None:
         is_plain = "NO_COLOR" in os.environ
         super().__init__(driver_class=driver_class(), ansi_color=True if is_plain else None)
         if self.no_color:
             self.theme = _NO_COLOUR_THEME
         self.runs = [WatchedRun(directory) for directory in directories]
-        self.picture = Picture(self.runs, clock)
+        self._allowance = allowance or Allowance()
+        self.picture = Picture(self.runs, clock, self._allowance)
         self._awaited: WatchedRun | None = None
         """Its end is that of the screen too."""
 
@@ -119,22 +166,29 @@ class WatchApp(App[None]):
     def on_mount(self) -> None:
         """Watch over what is drawn, and look at the logs from now on."""
         self._filters.append(SafeSegments())
+        self._allowance.favour()
         self._look()
-        self.set_interval(_REDRAW_SECONDS, self._look)
+        self.set_interval(_LOOK_SECONDS, self._look)
 
     def on_resize(self, event: Resize) -> None:
         """Another size shows more, or less."""
-        self.picture.refresh()
+        self._allowance.favour()
+        self.call_after_refresh(self.picture.redraw)
 
     def _look(self) -> None:
-        self.picture.redraw(is_new=look_at(self.runs))
+        is_new, is_behind = look_at(self.runs), any(run.is_behind for run in self.runs)
+        if is_behind or all(run.history.is_over for run in self.runs):
+            self._allowance.forgive()  # a long log was read, or nobody trains beside
+        self.picture.look(is_new=is_new)
+        if is_behind:
+            self.call_later(self._look)  # behind the keys that were pressed meanwhile
         if self._awaited is not None and self._awaited.history.is_over:
             self.exit()
 
     def action_choose(self, step: int) -> None:
         """Let the keys be for the next run."""
         self.picture.chosen = (self.picture.chosen + step) % len(self.runs)
-        self.picture.refresh()
+        self.picture.redraw()
 
     def action_pause(self) -> None:
         """Pause the run, or let it go on."""
@@ -146,6 +200,7 @@ class WatchApp(App[None]):
 
     def _ask(self, what: Request) -> bool:
         run = self.chosen
+        self._allowance.favour()
         try:
             is_heard = ask(run.directory, what)
         except TissuError as error:

@@ -46,6 +46,8 @@ class RunHistory:
 
     name: str
     presence: Presence = "rests"
+    unread: tuple[int, int] = (0, 0)
+    """Of a long log that is being read: bytes that were, and all."""
     settings: Settings = field(default_factory=Settings)
     planned: Planned | None = None
     stage: StageAdvanced | None = None
@@ -56,8 +58,6 @@ class RunHistory:
     """By progress; the others are by step."""
     norm: Series = field(default_factory=Series)
     speed: Series = field(default_factory=Series)
-    memory: Series = field(default_factory=Series)
-    device: Series = field(default_factory=Series)
     elapsed: Series = field(default_factory=Series)
     progress: Series = field(default_factory=Series)
     scores: list[EvalFinished] = field(default_factory=list)
@@ -116,9 +116,6 @@ class RunHistory:
         self.rate.add(event.progress, event.learning_rate)
         self.norm.add(step, event.grad_norm)
         self.speed.add(step, event.tokens_per_second)
-        self.memory.add(step, event.memory_bytes)
-        share = event.device_utilization
-        self.device.add(step, math.nan if share is None else share)
         self.elapsed.add(step, event.elapsed_seconds)
         self.progress.add(step, event.progress)
 
@@ -133,8 +130,7 @@ class RunHistory:
 
     @property
     def _by_step(self) -> tuple[Series, ...]:
-        lines = (self.loss, self.smooth, self.norm, self.speed, self.memory, self.device)
-        return (*lines, self.elapsed, self.progress)
+        return self.loss, self.smooth, self.norm, self.speed, self.elapsed, self.progress
 
     def _say(self, when: float, text: str, *, is_warning: bool = False) -> None:
         self.words.append(Word(when, text, is_warning))

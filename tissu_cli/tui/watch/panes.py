@@ -10,8 +10,10 @@ from textual.content import Content
 
 from tissu_cli.render import numbers
 from tissu_cli.render.braille import bars
+from tissu_cli.tui.watch.bodies import Bodies
 from tissu_cli.tui.watch.chart import Chart, Line, Mark, around, axis
 from tissu_cli.tui.watch.history import RunHistory, score
+from tissu_core.events.training import SampleGenerated
 from tissu_core.sanitize import sanitize, sanitize_line
 
 COLOURS = ("$primary", "$warning", "$success", "$error", "$secondary", "$accent")
@@ -24,6 +26,7 @@ STATES = {
 _LETTERS = {"pause": "p", "resume": "r", "sample": "s", "save": "k", "evaluate": "e"}
 _LONGEST_SAMPLE = 2000
 _BAR = "█"
+_MUCH_WAITING = 0.02
 
 
 def fitted(line: Content, width: int) -> Content:
@@ -66,11 +69,24 @@ def legend(runs: Sequence[RunHistory], chosen: int) -> list[Content]:
     return rows
 
 
-def loss(runs: Sequence[RunHistory], chosen: int, width: int, height: int) -> list[Content]:
+def loss(
+    runs: Sequence[RunHistory], chosen: int, width: int, height: int, bodies: Bodies
+) -> list[Content]:
     """The losses of all runs over one another; of the chosen one the raw ones too."""
     run = runs[chosen]
     if not any(other.loss.xs for other in runs):
         return [title("loss", "no report yet")]
+    text = f"{_figure(run.loss.last)}, smooth {_figure(run.smooth.last)}"
+    if run.scores:
+        text += f"  ◆ {score(run.scores[-1].bits_per_byte)}"
+    if run.best:
+        text += f", best {run.best.bits_per_byte:.4f} at {run.best.step:,}"
+    body = bodies.rows("loss", lambda: _loss_chart(runs, chosen, width, height))
+    return [title("loss", text), *body]
+
+
+def _loss_chart(runs: Sequence[RunHistory], chosen: int, width: int, height: int) -> list[Content]:
+    run = runs[chosen]
     lines = [
         Line(xs=other.smooth.xs, ys=other.smooth.ys, style=COLOURS[number % len(COLOURS)])
         for number, other in enumerate(runs)
@@ -89,25 +105,25 @@ def loss(runs: Sequence[RunHistory], chosen: int, width: int, height: int) -> li
         Mark(x=old.step, y=0.0, text=_LETTERS.get(old.request, "q"), style="$text-accent")
         for old in run.marks
     ]
-    text = f"{_figure(run.loss.last)}, smooth {_figure(run.smooth.last)}"
-    if run.scores:
-        text += f"  ◆ {score(run.scores[-1].bits_per_byte)}"
-    if run.best:
-        text += f", best {run.best.bits_per_byte:.4f} at {run.best.step:,}"
-    rows = [title("loss", text)]
     if height > 4:
-        return [*rows, *chart.rows(width, height - 2), axis(x_range, width, asked)]
-    return [*rows, *chart.rows(width, max(1, height - 1))]
+        return [*chart.rows(width, height - 2), axis(x_range, width, asked)]
+    return chart.rows(width, max(1, height - 1))
 
 
-def rate(run: RunHistory, width: int, height: int) -> list[Content]:
+def rate(run: RunHistory, width: int, height: int, bodies: Bodies) -> list[Content]:
     """The learning rate over the whole run, and where it is now."""
+    where = f" ● you are here, {run.last.progress:.0%}" if run.last else ""
+    text = f"{run.rate.last:.2e}{where}" if run.last else ""
+    return [title("learning rate", text), *bodies.rows("rate", lambda: _rates(run, width, height))]
+
+
+def _rates(run: RunHistory, width: int, height: int) -> list[Content]:
     planned = run.settings.rates
     ahead = Line(xs=[x for x, _ in planned], ys=[y for _, y in planned], style="dim")
     behind = Line(xs=run.rate.xs, ys=run.rate.ys, style="$secondary")
     here = [
         Mark(x=x, y=y, text="●", style="bold $text-accent")
-        for x, y in zip(run.rate.xs[-1:], run.rate.ys[-1:], strict=True)
+        for x, y in zip(behind.xs[-1:], behind.ys[-1:], strict=True)
     ]
     chart = Chart(
         lines=[ahead, behind],
@@ -115,43 +131,52 @@ def rate(run: RunHistory, width: int, height: int) -> list[Content]:
         y_range=around([*ahead.ys, *behind.ys], is_from_zero=True),
         marks=here,
     )
-    where = f" ● you are here, {run.last.progress:.0%}" if run.last else ""
-    return [
-        title("learning rate", f"{run.rate.last:.2e}{where}" if run.last else ""),
-        *chart.rows(width, max(1, height - 1)),
-    ]
+    return chart.rows(width, max(1, height - 1))
 
 
-def norm(run: RunHistory, width: int, height: int) -> list[Content]:
+def norm(run: RunHistory, width: int, height: int, bodies: Bodies) -> list[Content]:
     """The gradient's norm, and the line above which it is clipped."""
-    clip, xs = run.settings.clip_norm, run.norm.xs
+    share, *body = bodies.rows("norm", lambda: _norms(run, width, height))
+    return [title("gradient norm", _figure(run.norm.last) + share.plain), *body]
+
+
+def _norms(run: RunHistory, width: int, height: int) -> list[Content]:
+    """In the first row, how often it was clipped."""
+    clip, xs, known = run.settings.clip_norm, run.norm.xs, run.norm.numbers()
+    share = sum(value > clip for value in known) / len(known) if known and clip else 0.0
     x_range = around([*xs[:1], *xs[-1:]])
     lines = [Line(xs=xs, ys=run.norm.ys, style="$success", is_joined=False)]
     if clip:
         lines.append(Line(xs=x_range, ys=(clip, clip), style="$error"))
     seen = run.norm.numbers(since=0.05)
     chart = Chart(lines=lines, x_range=x_range, y_range=around(seen, is_from_zero=True))
-    known = run.norm.numbers()
-    share = sum(value > clip for value in known) / len(known) if known and clip else 0.0
-    text = _figure(run.norm.last) + (f"  clipped at {clip:g}: {share:.0%}" if clip else "")
-    return [title("gradient norm", text), *chart.rows(width, max(1, height - 1))]
+    clipped = Content(f"  clipped at {clip:g}: {share:.0%}" if clip else "")
+    return [clipped, *chart.rows(width, max(1, height - 1))]
 
 
-def speed(run: RunHistory, width: int, height: int) -> list[Content]:
+def speed(run: RunHistory, width: int, height: int, bodies: Bodies) -> list[Content]:
     """Tokens per second, and the memory and GPU they take."""
+    body = bodies.rows("speed", lambda: _speeds(run, width, height))
+    return [title("tokens/s", _machine(run)), *body]
+
+
+def _speeds(run: RunHistory, width: int, height: int) -> list[Content]:
     xs = run.speed.xs
     chart = Chart(
         lines=[Line(xs=xs, ys=run.speed.ys, style="$primary")],
         x_range=around([*xs[:1], *xs[-1:]]),
         y_range=around(run.speed.numbers(since=0.02), is_from_zero=True),
     )
-    return [title("tokens/s", _machine(run)), *chart.rows(width, max(1, height - 1))]
+    return chart.rows(width, max(1, height - 1))
 
 
 def _machine(run: RunHistory) -> str:
     if run.last is None:
         return ""
     text = f"{numbers.count(run.last.tokens_per_second)}"
+    text += f"  MFU {run.last.mfu:.0%}" if run.last.mfu is not None else ""
+    waited = run.last.data_wait or 0.0
+    text += f"  {waited:.0%} waiting for data" if waited >= _MUCH_WAITING else ""
     text += f"  memory {numbers.size(run.last.memory_bytes)}" if run.last.memory_bytes else ""
     share = run.last.device_utilization
     return text if share is None else f"{text}  GPU {share:.0%} busy"
@@ -177,16 +202,19 @@ def figures(run: RunHistory, width: int) -> list[Content]:
     ]
 
 
-def sample(run: RunHistory, width: int, height: int) -> list[Content]:
+def sample(run: RunHistory, width: int, height: int, bodies: Bodies) -> list[Content]:
     """The newest text of the model; words that the one before did not have are marked."""
     if not run.samples:
         return [title("sample", "not yet")]
     new, before = run.samples[-1], run.samples[0]
     since = f", marked: new since {before.step:,}" if new is not before else ""
+    body = bodies.rows("sample", lambda: _sample(before, new, width)[: max(1, height - 1)])
+    return [title("sample", f"at step {new.step:,}{since}"), *body]
+
+
+def _sample(before: SampleGenerated, new: SampleGenerated, width: int) -> list[Content]:
     prompt = Content.styled(_drawn(new.prompt), "bold")
-    body = prompt.append(_changed(before.text, new.text))
-    rows = body.wrap(width)[: max(1, height - 1)]
-    return [title("sample", f"at step {new.step:,}{since}"), *rows]
+    return prompt.append(_changed(before.text, new.text)).wrap(width)
 
 
 def _changed(before: str, text: str) -> Content:
@@ -203,8 +231,14 @@ def _drawn(text: str) -> str:
     return sanitize(text[:_LONGEST_SAMPLE]).replace("\n", "⏎").replace("\t", " ")
 
 
-def words(run: RunHistory, width: int, height: int) -> list[Content]:
+def words(run: RunHistory, width: int, height: int, bodies: Bodies) -> list[Content]:
     """The newest of what happened, the last at the bottom."""
+    newest = run.words[-1] if run.words else None
+    size = width, height
+    return bodies.kept(("words", *size), (run, newest), lambda: _words(run, *size))
+
+
+def _words(run: RunHistory, width: int, height: int) -> list[Content]:
     rows: list[Content] = []
     for word in reversed(run.words):
         clock = time.strftime("%H:%M:%S", time.localtime(max(0.0, word.when)))
@@ -218,6 +252,9 @@ def words(run: RunHistory, width: int, height: int) -> list[Content]:
 
 def foot(run: RunHistory, width: int) -> Content:
     """How far the run is, and how long it will take."""
+    if run.unread[0] < run.unread[1]:
+        done, size = map(numbers.size, run.unread)
+        return Content.styled(f"reading the log: {done} of {size}", "$text-accent")
     if run.stage is not None or run.last is None:
         return Content.styled(_stage(run), "$text-accent")
     share, step = run.last.progress, run.last.step

@@ -1,40 +1,62 @@
 """The whole picture, laid out for the size of the terminal."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import zip_longest
 
 from textual.content import Content
 
 from tissu_cli.tui.watch import panes
+from tissu_cli.tui.watch.bodies import Bodies
 from tissu_cli.tui.watch.history import RunHistory
 
 _WIDE, _HIGH = 100, 26
 _LOW = 16
 _FEWEST_COLUMNS, _FEWEST_ROWS = 24, 7
 _LEGEND_ROWS = 6
+_BLANK = Content()
 
 
 def draw(
-    runs: Sequence[RunHistory], chosen: int, width: int, height: int, now: float
+    runs: Sequence[RunHistory],
+    chosen: int,
+    width: int,
+    height: int,
+    now: float,
+    bodies: Bodies,
+    *,
+    is_new: bool = True,
 ) -> list[Content]:
-    """``height`` rows of ``width`` cells; a small screen gets less, not less of each."""
+    """``height`` rows of ``width`` cells; a small screen gets less, not less of each.
+
+    ``is_new`` says that the runs did something since the last picture.
+    """
     run = runs[chosen]
+    seen = tuple((other.state, len(other.scores), len(other.marks)) for other in runs)
+    newest = run.samples[-1].step if run.samples else None
+    bodies.begin((width, height, chosen, seen, newest), is_new=is_new)
     top = [panes.head(run, now)]
     if len(runs) > 1:
         top += panes.legend(runs, chosen)[: min(_LEGEND_ROWS, max(0, height - _FEWEST_ROWS))]
     bottom = [panes.foot(run, width)]
     room = height - len(top) - len(bottom)
     if width < _FEWEST_COLUMNS or height < _FEWEST_ROWS:
-        middle = panes.loss(runs, chosen, width, 1)[:1] + panes.figures(run, width)
+        middle = panes.loss(runs, chosen, width, 1, bodies)[:1] + panes.figures(run, width)
     elif width >= _WIDE and height >= _HIGH:
-        middle = _wide(runs, chosen, width, room)
+        middle = _wide(runs, chosen, width, room, bodies)
     else:
-        middle = _narrow(runs, chosen, width, room)
-    rows = [*top, *(middle + [Content()] * room)[: max(0, room)], *bottom]
-    return [panes.fitted(row, width) for row in rows[:height]]
+        middle = _narrow(runs, chosen, width, room, bodies)
+    rows = [*top, *_tall(middle, room), *bottom]
+    return [_fitted(row, number, width, bodies) for number, row in enumerate(rows[:height])]
 
 
-def _wide(runs: Sequence[RunHistory], chosen: int, width: int, room: int) -> list[Content]:
+def _fitted(row: Content, number: int, width: int, bodies: Bodies) -> Content:
+    return bodies.kept(("row", number, width), (row,), lambda: panes.fitted(row, width))
+
+
+def _wide(
+    runs: Sequence[RunHistory], chosen: int, width: int, room: int, bodies: Bodies
+) -> list[Content]:
     run = runs[chosen]
     low = max(6, room // 4)
     high = room - low - 1
@@ -42,35 +64,49 @@ def _wide(runs: Sequence[RunHistory], chosen: int, width: int, room: int) -> lis
     right = width - left - 1
     each, rest = divmod(high, 3)
     charts = [
-        *_tall(panes.rate(run, right, each + rest), each + rest),
-        *_tall(panes.norm(run, right, each), each),
-        *_tall(panes.speed(run, right, each), each),
+        *_tall(panes.rate(run, right, each + rest, bodies), each + rest),
+        *_tall(panes.norm(run, right, each, bodies), each),
+        *_tall(panes.speed(run, right, each, bodies), each),
     ]
-    upper = _beside(panes.loss(runs, chosen, left, high), charts, left, right)
-    texts = panes.sample(run, left, low), panes.words(run, right, low)
-    return [*upper, Content(), *_beside(*texts, left, right)]
+    texts = panes.sample(run, left, low, bodies), panes.words(run, right, low, bodies)
+    return [
+        *_beside(panes.loss(runs, chosen, left, high, bodies), charts, (left, right), bodies),
+        _BLANK,
+        *_beside(*texts, (left, right), bodies),
+    ]
 
 
-def _narrow(runs: Sequence[RunHistory], chosen: int, width: int, room: int) -> list[Content]:
+def _narrow(
+    runs: Sequence[RunHistory], chosen: int, width: int, room: int, bodies: Bodies
+) -> list[Content]:
     run = runs[chosen]
     below = panes.figures(run, width)
     if room < _LOW:
         below = below[1:]
     else:
         low = max(3, (room - len(below)) // 6)
-        below = [*below, *panes.sample(run, width, low), *panes.words(run, width, low + 1)]
-    return [*panes.loss(runs, chosen, width, max(1, room - len(below))), *below]
+        below = [
+            *below,
+            *panes.sample(run, width, low, bodies),
+            *panes.words(run, width, low + 1, bodies),
+        ]
+    return [*panes.loss(runs, chosen, width, max(1, room - len(below)), bodies), *below]
 
 
 def _tall(rows: list[Content], height: int) -> list[Content]:
-    return (rows + [Content()] * height)[:height]
+    return (rows + [_BLANK] * height)[: max(0, height)]
 
 
 def _beside(
-    left: list[Content], right: list[Content], left_width: int, right_width: int
+    left: list[Content], right: list[Content], widths: tuple[int, int], bodies: Bodies
 ) -> list[Content]:
     """Two columns, a space between them."""
-    return [
-        Content.assemble(panes.fitted(a, left_width), " ", panes.fitted(b, right_width))
-        for a, b in zip_longest(left, right, fillvalue=Content())
-    ]
+    rows = []
+    for number, both in enumerate(zip_longest(left, right, fillvalue=_BLANK)):
+        rows.append(bodies.kept((number, len(left), widths), both, partial(_joined, both, widths)))
+    return rows
+
+
+def _joined(both: tuple[Content, Content], widths: tuple[int, int]) -> Content:
+    left, right = map(panes.fitted, both, widths)
+    return Content.assemble(left, " ", right)

@@ -9,7 +9,7 @@ from tissu_core.events.shared import Noticed
 from tissu_core.events.training import Planned, RunResumed
 from tissu_core.runs.watch import LogTail, presence_of, read_settings
 
-_PRESENCE_SECONDS = 1.0
+_PRESENCE_SECONDS = 2.0
 _READING_SECONDS = 0.08
 """So long is read at once; a screen that reads an old log of 100 MB still answers keys."""
 
@@ -23,12 +23,16 @@ class WatchedRun:
         self._clock = clock
         self._tail = LogTail(directory)
         self._looked = -_PRESENCE_SECONDS
-        self._is_told = False
 
     @property
     def is_behind(self) -> bool:
         """Whether there is more to read at once."""
         return self._tail.is_behind
+
+    @property
+    def unknown_lines(self) -> int:
+        """Lines of the log that a newer version wrote, or that are damaged."""
+        return self._tail.unknown_lines
 
     def look(self) -> bool:
         """Read on for a moment; whether there is anything new."""
@@ -38,13 +42,13 @@ class WatchedRun:
             found = self._tail.read()
             if found is None:
                 self.history = RunHistory(self.directory.name, presence=self.history.presence)
-                self._is_told = False
             for when, event in found or ():
                 self.history.take(when, event)
                 if isinstance(event, Planned | RunResumed):
                     self.history.settings = read_settings(self.directory)
             is_new = is_new or found is None or bool(found) or self._tell_unknown()
             if not self._tail.is_behind or self._clock() - began > _READING_SECONDS:
+                self.history.unread = self._tail.position if self._tail.is_behind else (0, 0)
                 return is_new
 
     def _look_for_its_process(self) -> bool:
@@ -58,13 +62,10 @@ class WatchedRun:
         return before != self.history.presence
 
     def _tell_unknown(self) -> bool:
-        """Say once that a newer version writes this log, or that it is damaged."""
-        if self._is_told or not self._tail.unknown_lines:
-            return False
-        self._is_told = True
-        text = "lines of the log that this tissu does not know are passed over"
-        self.history.take(time.time(), Noticed(level="warning", text=text))
-        return True
+        text = self._tail.unknown()
+        if text:
+            self.history.take(time.time(), Noticed(level="warning", text=text))
+        return bool(text)
 
 
 def look_at(runs: Sequence[WatchedRun]) -> bool:

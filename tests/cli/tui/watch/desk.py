@@ -11,6 +11,7 @@ from textual.keys import key_to_character
 from textual.pilot import Pilot
 
 from tests.core.runs.test_follow import PLANNED, STARTED, evaluated, saved
+from tissu_cli.tui.watch.allowance import Allowance
 from tissu_cli.tui.watch.app import WatchApp
 from tissu_core.config.runs import TrainRun
 from tissu_core.events.training import SampleGenerated, StepFinished, TrainEvent
@@ -120,6 +121,6 @@ async def opened(
     clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Screen]:
     """The screen in front of runs."""
-    app = WatchApp(directories, clock)
+    app = WatchApp(directories, clock, Allowance(used=lambda: 0.0))
     async with app.run_test(size=size, notifications=True) as pilot:
         yield Screen(app, pilot)
