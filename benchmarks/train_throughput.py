@@ -1,10 +1,10 @@
 """Training speed in nanoGPT's shape: 6 layers, 384 wide, context 256, batch 16, vocabulary 4,096.
 
-``python benchmarks/train_throughput.py`` trains transformers' GPT-2, and nanoGPT's with ``--nanogpt PATH``
-to a checkout, beside tissu in the same shape and in its own, each with fused AdamW; tissu's own
-with Muon too. Each runs in a process of its own. A round takes one step of each in turn; medians
-of tokens a second are printed, and of the ratios to the peers in the same round. GPT-2's shape is
-nanoGPT's: its GELU is the exact one.
+``python benchmarks/train_throughput.py`` trains transformers' GPT-2, and nanoGPT's with ``--nanogpt
+PATH`` to a checkout, beside tissu in the same shape and in its own, each with fused AdamW; tissu's
+own with Muon too. Each runs in a process of its own. A round takes one step of each in turn;
+medians of tokens a second are printed, and of the ratios to the peers in the same round. GPT-2's
+shape is nanoGPT's: its GELU is the exact one.
 """
 
 import argparse

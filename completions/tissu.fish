@@ -119,6 +119,8 @@ complete -c tissu -n '__tissu_at \'tissu train\'' -l attn-impl -r -f -a 'auto sd
 complete -c tissu -n '__tissu_at \'tissu train\'' -l gpus -r -f -d 'GPUs of this machine to train on'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l procs -r -f -d 'Processes to train in, each with a share of the processor; with --device cpu'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l shard -r -f -a 'none optim grad full' -d 'What each process holds a part of: optim (its moments, ZeRO-1), grad (gradients, too) or full (weights, too), the last two by torch\'s FSDP2'
+complete -c tissu -n '__tissu_at \'tissu train\'' -l tp -r -f -d 'Processes that hold a part of each layer, by heads and feed-forward width (tensor parallel, by tissu\'s own cuts); they read the same rows'
+complete -c tissu -n '__tissu_at \'tissu train\'' -l pp -r -f -d 'Stages of layers, through which micro-batches flow (pipeline parallel, by tissu\'s own schedule, one forward, one backward)'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l from -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'Go on training this model: its weights, shape, tokenizer and chat template; files of conversations then teach it to answer'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l freeze -r -f -d 'Leave these tensors as they are: embed, head, norm, layers.0-3, layers.*.attn; commas between'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l profile -r -f -a 'cpu memory' -d 'Say where some steps spend their time or memory, and leave a trace in the run'

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.end_to_end.conftest import (
     FAST,
@@ -181,3 +182,22 @@ def test_another_length_in_another_unit(trained_copy: Copy) -> None:
     result = trained.tissu("train", "--resume", "cloth", "--override", "--tokens", "11520")
     assert result.code == 0, result.err
     assert read_training_state(trained.run / "checkpoints/step-000045")[0].tokens == 11_520
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize(("gpus", "way_out"), [(1, "--device cpu"), (2, "--gpus 1 --device cpu")])
+def test_a_run_that_began_on_gpus_names_the_command_that_goes_on_without(
+    trained_copy: Copy, gpus: int, way_out: str
+) -> None:
+    trained = trained_copy()
+    settings = trained.run / "config.toml"
+    text = settings.read_text("utf-8").replace('device = "cpu"', 'device = "cuda"')
+    settings.write_text(text.replace("gpus = 1\n", f"gpus = {gpus}\n"), "utf-8")
+    before = important(trained.run)
+    refused = trained.tissu("train", "--resume", "cloth", "--override", "--steps", "44")
+    assert refused.code == 4
+    assert "this machine has no" in refused.error[0]
+    assert refused.error[2] == f"try: tissu train --resume cloth --override {way_out}"
+    assert important(trained.run) == before
+    words = ["--resume", "cloth", "--override", *way_out.split(), "--steps", "44"]
+    assert trained.tissu("train", *words).code == 0

@@ -88,9 +88,9 @@ def test_one_that_cannot_fit_memory_is_refused_with_what_does(
     """The plan lets pass what fits one sequence at a time; here sixteen are asked for."""
     wide = ["--depth", "4", "--context", "128", "--batch-tokens", "2048", "--steps", "8"]
     options = [*wide, "--threads", "1", "--set", "training.micro_batch=16"]
-    monkeypatch.setattr("tissu_core.runtime.memory.free_bytes", lambda device: 80e6)
+    monkeypatch.setattr("tissu_core.runtime.memory.free_bytes", lambda device: 110e6)
     monkeypatch.setattr("tissu_core.runs.probe.free_bytes", lambda device: 0)
-    monkeypatch.setattr("tissu_core.runs.probe.used_bytes", lambda device: 80_000_000)
+    monkeypatch.setattr("tissu_core.runs.probe.used_bytes", lambda device: 110_000_000)
     result = dry_run(tissu, corpus, *options)
     assert result.code == 4
     assert "GB of memory" in result.error[0]

@@ -1,4 +1,4 @@
-"""Real runs killed at any moment, and many starts at once."""
+"""Real runs ended at any moment, and many starts at once."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,10 +18,12 @@ import torch
 from tests.end_to_end.conftest import FAST, Tissu, environment, write_corpus
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.checkpoint.weights import load_tensors
+from tissu_core.runtime.compiler import find_compiler
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-NUM_KILLS = 200
+NUM_TIMES = 200
 NUM_STARTS = 20
+SAVE_EVERY = 3
 
 
 class Server:
@@ -53,8 +56,21 @@ def server(tissu: Tissu) -> Iterator[Server]:
 
 @pytest.fixture
 def words(tmp_path: Path) -> list[str]:
-    corpus = write_corpus(tmp_path / "corpus")
-    return ["train", str(corpus), "--steps", "100000", "--eval-every", "100000", *FAST]
+    return words_for(write_corpus(tmp_path / "corpus"))
+
+
+def words_for(corpus: Path, *more: str) -> list[str]:
+    every = ["training.log_every=1", "training.eval_every=100000"]
+    settings = [word for setting in every for word in ("--set", setting)]
+    save = ["--set", f"training.save_every={SAVE_EVERY}"]
+    return ["train", str(corpus), "--steps", "100000", *settings, *save, *FAST, *more]
+
+
+def wait_for_file(path: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def wait_for(store: CheckpointStore, step: int) -> None:
@@ -64,57 +80,162 @@ def wait_for(store: CheckpointStore, step: int) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_200_kills_lose_no_finished_checkpoint_and_change_no_bit(
-    tissu: Tissu, server: Server, words: list[str]
-) -> None:
-    draw = random.Random(1337)
-    store = CheckpointStore(tissu.home / "runs/killed/checkpoints")
-    run = server.start(*words, "--name", "killed", "--save-every", "3")
-    wait_for(store, 3)
-    os.kill(run, signal.SIGKILL)
-    server.wait(run)
-    newest = store.steps()[-1]
-    run, began = server.start("train", "--resume", "killed"), time.monotonic()
-    wait_for(store, newest + 3)
-    span = 1.5 * (time.monotonic() - began)
-    moved = 0
-    for _ in range(NUM_KILLS):
-        time.sleep(draw.uniform(0.0, span))
-        os.kill(run, signal.SIGKILL)
-        assert server.wait(run) == -signal.SIGKILL, "a resume gave up"
-        path = store.newest_verified(is_fallback_allowed=False)  # raises if it is damaged
-        step = int(path.name.removeprefix("step-"))
-        assert step >= max(newest, store.pointed("last") or 0)
-        moved += step > newest
-        span *= 0.9 if step > newest else 1.05  # a third gets as far as a save, however busy it is
-        newest = step
-        run = server.start("train", "--resume", "killed")
-    wait_for(store, newest + 3)
-    os.kill(run, signal.SIGKILL)
-    server.wait(run)
-    killed = store.newest_verified(is_fallback_allowed=False)
-    last = int(killed.name.removeprefix("step-"))
-    sys.stdout.write(f"\n{NUM_KILLS} kills, {moved} after a new save, step {last}\n")
-    assert moved > NUM_KILLS / 10
+class Ended:
+    """A run that is ended again and again, and what must hold each time."""
 
+    def __init__(self, server: Server, directory: Path, number: signal.Signals) -> None:
+        self.store = CheckpointStore(directory / "checkpoints")
+        self.newest = -1
+        self.codes: Counter[int] = Counter()
+        self._server, self._directory, self._number = server, directory, number
+        self._logged = 0
+
+    def begin(self, *words: str | Path) -> int:
+        """A session; the number of its process."""
+        log = self._directory / "events.jsonl"
+        self._logged = log.stat().st_size if log.exists() else 0
+        return self._server.start(*words)
+
+    def end(self, run: int) -> None:
+        """Send the signal, and see what is left."""
+        began = time.monotonic()
+        os.kill(run, self._number)
+        code = self._server.wait(run)
+        assert time.monotonic() - began < 30
+        self.codes[code] += 1
+        events = self._events()
+        # Nobody heard it who had anything to save.
+        is_early = code == -signal.SIGTERM and not events
+        if self._number == signal.SIGTERM:
+            assert code == 143 or is_early, code
+        else:
+            assert code == -signal.SIGKILL, "it gave up"
+        self._check(events, is_told=code == 143)
+
+    def _events(self) -> list[dict[str, Any]]:
+        """Of this session; a line that is half was being written."""
+        log = self._directory / "events.jsonl"
+        lines = log.read_bytes()[self._logged :].split(b"\n")[:-1] if log.exists() else []
+        return [json.loads(line) for line in lines if line]
+
+    def _check(self, events: list[dict[str, Any]], *, is_told: bool) -> None:
+        pointed = self.store.pointed("last")
+        steps = [event["step"] for event in events if event["event"] == "StepFinished"]
+        before, self.newest = self.newest, -1
+        if self.store.steps():
+            path = self.store.newest_verified(is_fallback_allowed=False)  # raises if it is damaged
+            self.newest = int(path.name.removeprefix("step-"))
+        assert self.newest >= max(before, -1 if pointed is None else pointed)
+        assert max(steps, default=0) - max(0, self.newest) <= SAVE_EVERY, (
+            "more is lost than was said"
+        )
+        if is_told and events:
+            assert events[-1]["event"] == "RunFinished"
+            assert events[-1]["stopped_early"]
+            assert events[-1]["step"] == self.newest
+
+    def goes_on(self, *words: str | Path) -> int:
+        """Resume it, or begin once more where nothing was begun, and wait for a save."""
+        is_begun = (self._directory / "config.toml").exists()
+        resume = ("train", "--resume", self._directory.name)
+        run = self.begin(*(resume if is_begun else words))
+        wait_for(self.store, max(0, self.newest) + SAVE_EVERY)
+        return run
+
+
+def check_against_one_that_never_stopped(
+    tissu: Tissu, server: Server, words: list[str], store: CheckpointStore, step: int
+) -> None:
     straight = CheckpointStore(tissu.home / "runs/straight/checkpoints")
-    run = server.start(*words, "--name", "straight", "--save-every", str(last))
-    wait_for(straight, last)
+    run = server.start(*words, "--name", "straight", "--set", f"training.save_every={step}")
+    wait_for(straight, step)
     os.kill(run, signal.SIGKILL)
     server.wait(run)
     for file in ("model.safetensors", "optimizer.safetensors"):
-        expected = load_tensors(straight.path_of(last) / file)
-        found = load_tensors(killed / file)
+        expected = load_tensors(straight.path_of(step) / file)
+        found = load_tensors(store.path_of(step) / file)
         assert expected.keys() == found.keys()
         assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("times", [14, pytest.param(NUM_TIMES, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_signals_while_it_trains_lose_no_checkpoint_and_change_no_bit(
+    tissu: Tissu, server: Server, words: list[str], number: signal.Signals, times: int
+) -> None:
+    draw = random.Random(1337)
+    ended = Ended(server, tissu.home / "runs/ended", number)
+    run = ended.begin(*words, "--name", "ended")
+    wait_for(ended.store, SAVE_EVERY)
+    ended.end(run)
+    run, began = ended.begin("train", "--resume", "ended"), time.monotonic()
+    wait_for(ended.store, ended.newest + SAVE_EVERY)
+    span = 1.5 * (time.monotonic() - began)
+    moved = 0
+    for _ in range(times):
+        time.sleep(draw.uniform(0.0, span))
+        before = ended.newest
+        ended.end(run)
+        moved += ended.newest > before
+        # A third gets as far as a save, however busy it is.
+        span *= 0.9 if ended.newest > before else 1.05
+        run = ended.begin("train", "--resume", "ended")
+    wait_for(ended.store, ended.newest + SAVE_EVERY)
+    ended.end(run)
+    sys.stdout.write(
+        f"\n{times} times, {moved} after a new save, step {ended.newest}, {ended.codes}\n"
+    )
+    assert moved > times / 10
+    check_against_one_that_never_stopped(tissu, server, words, ended.store, ended.newest)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("times", [5, pytest.param(NUM_TIMES // 4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_signals_before_the_first_step_leave_what_can_be_begun_or_gone_on_with(
+    tissu: Tissu, server: Server, tmp_path: Path, number: signal.Signals, times: int
+) -> None:
+    """While text is read, the tokenizer learns, the run is planned, its first files are written."""
+    draw = random.Random(1338)
+    span = 2.0
+    for name in (f"fresh-{n}" for n in range(times)):
+        # Text that no run has seen, or its tokens would be there.
+        corpus = write_corpus(tmp_path / name, seed=draw.randrange(1 << 30))
+        words = words_for(corpus, "--name", name)
+        ended = Ended(server, tissu.home / "runs" / name, number)
+        run = ended.begin(*words)
+        time.sleep(draw.uniform(0.0, span))
+        ended.end(run)
+        began = time.monotonic()
+        run = ended.goes_on(*words)
+        span = 1.5 * (time.monotonic() - began)
+        ended.end(run)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(find_compiler() is None, reason="there is no C++ compiler")
+@pytest.mark.parametrize("times", [1, pytest.param(NUM_TIMES // 20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_signals_while_it_compiles_leave_what_goes_on(
+    tissu: Tissu, server: Server, words: list[str], number: signal.Signals, times: int
+) -> None:
+    draw = random.Random(1339)
+    for name in (f"compiled-{n}" for n in range(times)):
+        command = [*words, "--name", name, "--compile"]
+        ended = Ended(server, tissu.home / "runs" / name, number)
+        run = ended.begin(*command)
+        wait_for_file(ended.store.directory.parent / "config.toml")
+        time.sleep(draw.uniform(0.0, 6.0))
+        ended.end(run)
+        run = ended.goes_on(*command)
+        ended.end(run)
 
 
 @pytest.mark.slow
 def test_of_20_starts_at_once_one_wins(tissu: Tissu, server: Server, words: list[str]) -> None:
     store = CheckpointStore(tissu.home / "runs/r/checkpoints")
-    run = server.start(*words, "--name", "r", "--save-every", "5")
+    run = server.start(*words, "--name", "r")
     wait_for(store, 5)
     os.kill(run, signal.SIGTERM)
     assert server.wait(run) == 143

@@ -84,6 +84,39 @@ def test_two_processes_make_one_ordinary_run(tissu: Tissu, corpus: Path) -> None
     assert tissu("generate", "two", "-p", "The", "--max-tokens", "4").code == 0
 
 
+@pytest.mark.parametrize("side", ["--tp", "--pp"])
+def test_a_model_over_two_processes_is_one_ordinary_run(
+    tissu: Tissu, corpus: Path, side: str
+) -> None:
+    shape = ["--layers", "2", "--kv-heads", "2", "--optimizer", "adamw", "--ema", "0.9"]
+    divided = tissu.process(
+        "train", corpus, *TWO, *shape, "--name", "two", "--steps", "6", side, "2"
+    )
+    assert divided.code == 0, divided.err
+    one = [*FAST, *shape, "--precision", "fp32", "--seed", "1"]
+    assert tissu("train", corpus, "--name", "one", "--steps", "6", *one).code == 0
+    figures = [
+        [
+            event[figure]
+            for event in log_of(tissu.home / "runs" / name)
+            for figure in ("loss", "grad_norm", "bits_per_byte")
+            if figure in event
+        ]
+        for name in ("one", "two")
+    ]
+    assert figures[0] == pytest.approx(figures[1], rel=1e-4)
+    goes_on = tissu("train", "--resume", "two", "--override", "--procs", "1", "--steps", "8")
+    assert goes_on.code == 0, goes_on.err
+    assert f"machine.{side[2:]} 2 -> 1" in goes_on.err
+    divides = tissu.process(
+        "train", "--resume", "one", "--override", "--procs", "2", side, "2", "--steps", "8"
+    )
+    assert divides.code == 0, divides.err
+    ends = [log_of(tissu.home / "runs" / name)[-1]["loss"] for name in ("one", "two")]
+    assert ends[0] == pytest.approx(ends[1], rel=1e-4)
+    assert tissu("generate", "two", "-p", "The", "--max-tokens", "4").code == 0
+
+
 def test_a_rank_that_is_killed_ends_all_and_is_named(tissu: Tissu, corpus: Path) -> None:
     process = tissu.start("train", corpus, "--name", "torn", *TWO, *LONG, stderr=subprocess.PIPE)
     run = tissu.home / "runs" / "torn"
@@ -139,6 +172,33 @@ def test_the_same_command_joins_what_another_launcher_started(tissu: Tissu, corp
     assert [e["event"] for e in log_of(tissu.home / "runs" / "joined")].count("RunStarted") == 1
 
 
+_IMPATIENT = """from tissu_core.runs import many
+many._QUIET_SECONDS = 0.5
+from tissu_cli.main import main
+main()
+"""
+
+
+def test_a_rank_that_others_do_not_join_says_so_and_can_be_stopped(
+    tissu: Tissu, corpus: Path
+) -> None:
+    place = {"RANK": "1", "WORLD_SIZE": "4", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    words = ["train", str(corpus), *FAST, "--device", "cpu", "--view", "log"]
+    alone = subprocess.Popen(
+        [sys.executable, "-c", _IMPATIENT, *words],
+        env=environment(tissu.home, **place),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert alone.stderr is not None
+    assert alone.stderr.readline() == "info: rank 1 waits for 3 others at 127.0.0.1:1\n"
+    alone.send_signal(signal.SIGTERM)
+    _, rest = alone.communicate(timeout=30)
+    assert alone.returncode == 143
+    assert "stopped before the first step" in rest
+    assert not (tissu.home / "runs").exists()
+
+
 @pytest.mark.skipif(torch.cuda.device_count() > 1, reason="there are two GPUs")
 def test_more_gpus_than_there_are(tissu: Tissu, corpus: Path) -> None:
     result = tissu("train", corpus, *TINY, "--gpus", "2")
@@ -152,3 +212,19 @@ def test_muon_needs_whole_matrices(tissu: Tissu, corpus: Path) -> None:
     result = tissu("train", corpus, *TWO, "--shard", "full", "--optimizer", "muon", "--dry-run")
     assert result.code == 2
     assert "--optimizer adamw, or --shard optim" in result.error[2]
+
+
+def test_parts_of_a_model_need_processes_and_whole_heads(tissu: Tissu, corpus: Path) -> None:
+    alone = tissu("train", corpus, *TINY, "--tp", "2")
+    assert alone.code == 2
+    assert "--tp 2 put a model on 2 processes, and this is one" in alone.error[0]
+    assert alone.error[2] == "try: --gpus 2, or --procs 2 --device cpu"
+    heads = tissu("train", corpus, *TWO, "--kv-heads", "1", "--tp", "2", "--dry-run")
+    assert heads.code == 2
+    assert "does not divide the 1 key/value heads" in heads.error[0]
+    muon = tissu(
+        "train", corpus, *TWO, "--kv-heads", "2", "--tp", "2", "--optimizer", "muon", "--dry-run"
+    )
+    assert muon.code == 2
+    assert "--optimizer adamw, or --pp" in muon.error[2]
+    assert not (tissu.home / "runs").exists()

@@ -224,3 +224,16 @@ def test_ctrl_c_keeps_what_was_generated(trained_once: Trained) -> None:
 def test_python_dash_m_is_the_same_command() -> None:
     done = subprocess.run([*COMMAND, "--version"], capture_output=True, check=True)
     assert done.stdout.startswith(b"tissu 0.")
+
+
+def test_a_thread_that_is_left_behind_cannot_abort_the_process_on_its_way_out() -> None:
+    code = (
+        "import atexit, os, threading, time\n"
+        "from tissu_cli.main import main\n"
+        "atexit.register(os.abort)\n"  # as a thread in C++ may when Python takes itself down
+        "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+        "main()\n"
+    )
+    words = [sys.executable, "-c", code, "--version"]
+    done = subprocess.run(words, capture_output=True, check=True)
+    assert done.stdout.startswith(b"tissu 0.")

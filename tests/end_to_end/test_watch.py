@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.tui.watch.desk import Run, step, story
-from tests.end_to_end.conftest import FAST, Tissu, log_of
+from tests.end_to_end.conftest import FAST, Copy, Tissu, log_of
 from tests.end_to_end.screens import PATIENCE_SECONDS, Chat
 from tests.end_to_end.test_terminal import HOSTILE, Terminal
 from tissu_core.events.shared import Noticed
@@ -69,7 +69,7 @@ def test_a_run_is_left_alone_watched_asked_and_stopped(
     first.child.send("p")
     first.shows("r  paused", "pause, as was asked")
     first.child.send("k")
-    first.shows("save, as was asked", "saved 0 s ago at step")
+    first.shows("save, as was asked", " s ago at step")
     first.child.send("s")
     first.shows("sample  at step")
     first.child.send("p")
@@ -164,6 +164,21 @@ def test_ctrl_c_before_the_run_has_begun_ends_it(
 def test_watching_what_is_not_there(tissu: Tissu) -> None:
     for words in (["watch"], ["watch", "nope"], ["watch", "--json"]):
         assert tissu(*words).code == 3
+
+
+def test_a_run_of_a_newer_version_is_watched_as_far_as_it_is_known(trained_copy: Copy) -> None:
+    trained = trained_copy()
+    settings = trained.run / "config.toml"
+    settings.write_text(f"weft = 3\n{settings.read_text('utf-8')}", "utf-8")
+    with (trained.run / "events.jsonl").open("a", encoding="utf-8") as log:
+        log.write('{"time": 1, "event": "WeftInserted", "step": 3}\n' * 2)
+    plain = trained.tissu("watch", "cloth", "--plain")
+    assert (plain.code, plain.out.count("does not know are passed over")) == (0, 1)
+    assert "2 lines that this tissu does not know" in trained.tissu("watch", "cloth", "--once").out
+    (record,) = trained.tissu("watch", "cloth", "--json").json["runs"]
+    assert (record["state"], record["step"], record["unknown_lines"]) == ("finished", 40, 2)
+    assert 0 < record["mfu"] < 2
+    assert 0 <= record["data_wait"] <= 1
 
 
 def test_text_of_others_never_reaches_the_terminal_as_commands(tmp_path: Path) -> None:

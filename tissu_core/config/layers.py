@@ -45,6 +45,9 @@ _REPLACES: dict[str, set[str]] = {
     "data.tokenizer": {"data.tokenizer_sha256", "model.vocab_size"},
     "tuning.origin": {"tuning.origin_sha256"},
     "optimizer.name": {"optimizer.learning_rate", "optimizer.weight_decay"},
+    "machine.gpus": {"machine.tp", "machine.pp"},
+    "machine.procs": {"machine.tp", "machine.pp"},
+    "machine.pp": {"training.micro_batch"},
     "training.grad_accum": {"training.micro_batch"},
     "training.micro_batch": {"training.grad_accum"},
 }

@@ -77,6 +77,24 @@ class MachineConfig(DeviceConfig):
         choices=("none", "optim", "grad", "full"),
         panel="Many",
     )
+    tp: int = setting(
+        1,
+        "processes that hold a part of each layer, by heads and feed-forward width (tensor "
+        "parallel, by tissu's own cuts); they read the same rows",
+        flag="--tp",
+        minimum=1,
+        maximum=1024,
+        panel="Many",
+    )
+    pp: int = setting(
+        1,
+        "stages of layers, through which micro-batches flow (pipeline parallel, by tissu's own "
+        "schedule, one forward, one backward)",
+        flag="--pp",
+        minimum=1,
+        maximum=1024,
+        panel="Many",
+    )
     bucket_mb: int = setting(
         25, "gradients sent at once, while the others are computed", minimum=1, unit="MB"
     )
@@ -86,8 +104,35 @@ class MachineConfig(DeviceConfig):
         """Processes that train together on this machine, as asked for."""
         return max(self.gpus, self.procs)
 
+    @property
+    def num_parts(self) -> int:
+        """Processes that hold one copy of the model together."""
+        return self.tp * self.pp
+
     def __post_init__(self) -> None:
         check(self)
+        self._check_workers()
+        if self.num_workers > 1:
+            check_copies(self, self.num_workers)
+        if self.pp > 1:
+            self._check_stages()
+
+    def _check_stages(self) -> None:
+        if self.shard in ("grad", "full"):
+            raise ConfigError(
+                f"--shard {self.shard} gathers a layer's weights for each micro-batch, and with "
+                "--pp several are on their way at once",
+                field="shard",
+                hint="--shard optim, or --tp in place of --pp",
+            )
+        if self.compile:
+            raise ConfigError(
+                "--compile makes one piece of all layers, and --pp cuts them in stages",
+                field="compile",
+                hint="the same command without --compile, or --tp in place of --pp",
+            )
+
+    def _check_workers(self) -> None:
         if self.gpus > 1 and self.procs > 1:
             raise ConfigError(
                 f"--gpus is {self.gpus} and --procs {self.procs}: one process trains on each GPU",
@@ -106,3 +151,26 @@ class MachineConfig(DeviceConfig):
                 field="gpus",
                 hint=f"--procs {self.gpus} --device cpu",
             )
+
+
+def check_copies(machine: MachineConfig, num_ranks: int) -> None:
+    """Refuse a number of processes that do not hold whole copies of a model.
+
+    Raises:
+        ConfigError: Says which number would.
+    """
+    if num_ranks % machine.num_parts == 0:
+        return
+    asked = [f"--{name} {size}" for name, size in _sides(machine) if size > 1]
+    fitting = -(-num_ranks // machine.num_parts) * machine.num_parts
+    on_processors = f"--procs {fitting} --device cpu"
+    raise ConfigError(
+        f"{' and '.join(asked)} put a model on {machine.num_parts} processes, and "
+        + (f"{num_ranks} are no multiple of that" if num_ranks > 1 else "this is one"),
+        field="tp" if machine.tp > 1 else "pp",
+        hint=on_processors if machine.device == "cpu" else f"--gpus {fitting}, or {on_processors}",
+    )
+
+
+def _sides(machine: MachineConfig) -> tuple[tuple[str, int], ...]:
+    return ("tp", machine.tp), ("pp", machine.pp)

@@ -29,12 +29,23 @@ def build_event(kind: type, record: Mapping[str, Any]) -> Any:
 
     Fields of a newer version are passed over, and those of an older one have their defaults.
     """
-    names = {field.name: field.default is MISSING for field in fields(kind)}
-    values = {name: _as_tuple(value) for name, value in record.items() if name in names}
+    names, needed = _names(kind)
+    values = {
+        name: _as_tuple(value) if type(value) is list else value
+        for name, value in record.items()
+        if name in names
+    }
     for name, part in _parts(kind).items():
         values[name] = tuple(build_event(part, each) for each in values.get(name, ()))
-    is_whole = all(name in values for name, is_needed in names.items() if is_needed)
-    return kind(**values) if is_whole else None
+    return kind(**values) if needed <= values.keys() else None
+
+
+@cache
+def _names(kind: type) -> tuple[frozenset[str], frozenset[str]]:
+    """All fields of an event, and those without a default: a long log has many of few kinds."""
+    known = fields(kind)
+    needed = frozenset(field.name for field in known if field.default is MISSING)
+    return frozenset(field.name for field in known), needed
 
 
 @cache

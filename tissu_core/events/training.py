@@ -92,6 +92,8 @@ class Probed:
     free_disk_bytes: int
     is_fitting: bool
     alternatives: tuple[Cheaper, ...]
+    mfu: float | None = None
+    """Model FLOPs utilisation of the faster step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,11 @@ class StepFinished:
     memory_bytes: int
     device_utilization: float | None
     """Share of the time a GPU was busy, in [0, 1]; None where nobody says."""
+    mfu: float | None = None
+    """Model FLOPs utilisation: 6 N + 12 L H Q T operations a token, as a share of the device's peak
+    (Chowdhery et al. 2022, appendix B); None where the peak is not known."""
+    data_wait: float | None = None
+    """Share of the time that the loop waited for its next batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +198,8 @@ class RunFinished:
     elapsed_seconds: float
     loss: float | None
     bits_per_byte: float | None
+    mfu: float | None = None
+    """Mean of the reports since the run began or went on."""
 
 
 TrainEvent: TypeAlias = (

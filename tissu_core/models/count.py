@@ -29,23 +29,56 @@ def train_flops_per_token(config: ModelConfig) -> float:
     return 6.0 * matrices + 12.0 * seen * config.num_attention_heads * config.head_dim
 
 
-def train_bytes(config: ModelConfig, sequences: int, recompute: str = "none") -> float:
+def model_flops_per_token(config: ModelConfig) -> float:
+    """Operations of forward and backward for one token, as model FLOPs utilisation counts them.
+
+    6 N + 12 L H Q T: N parameters that a token is multiplied with, L layers of H heads of size Q,
+    and T tokens of context, of which causal attention needs half. What is computed again to save
+    memory does not count. Source: Chowdhery et al. 2022, arXiv:2204.02311, appendix B.
+    """
+    context, used = config.max_position_embeddings, config.num_experts_per_tok or 1
+    matrices = config.num_hidden_layers * _block_matrices(config, used)
+    matrices += config.vocab_size * config.hidden_size
+    seen = sum(min(kind.window or context, context) for kind in config.layer_kinds)
+    return 6.0 * matrices + 12.0 * seen * config.num_attention_heads * config.head_dim
+
+
+_IDLE_BYTES = 30e6
+"""What torch imports and keeps once it takes steps."""
+_LOGITS_BYTES = 256e6
+"""The most at once; on a CPU it is less (models/loss.py)."""
+_FP32_AGAIN = 1.8
+"""Activations in fp32 against those beside products in 16 bits, whose residual is in fp32, too."""
+
+
+def train_bytes(
+    config: ModelConfig,
+    sequences: int,
+    recompute: str = "none",
+    *,
+    is_fp32: bool = False,
+    is_averaged: bool = False,
+) -> float:
     """Rough peak memory of a training step: weights, gradients, moments, activations, logits.
 
     ``recompute`` says whose activations are dropped and computed again, one layer's at a time:
-    those of "none", "ffn" or "block".
+    those of "none", "ffn" or "block". Fitted to 4 x 256, 4 x 512 and 8 x 512 with 512 to 4,096
+    tokens at once on a CPU (benchmarks/memory.py): from 8 % less than measured to 20 % more.
     """
     tokens, layers = sequences * config.max_position_embeddings, config.num_hidden_layers
-    mixing = 14 * config.hidden_size
-    feeding = 6 * (config.num_experts_per_tok or 1) * config.intermediate_size
+    mixing = 40 * config.hidden_size
+    feeding = 18 * (config.num_experts_per_tok or 1) * config.intermediate_size
+    again = 1.5  # of one layer, with the gradients that are on their way
     kept = {
         "none": layers * (mixing + feeding),
-        "ffn": layers * mixing + feeding,
-        "block": layers * config.hidden_size + mixing + feeding,
+        "ffn": layers * mixing + again * feeding,
+        "block": layers * 4 * config.hidden_size + again * (mixing + feeding),
     }
-    activations = tokens * kept[recompute] * 2
-    logits = tokens * config.vocab_size * 2
-    return 20.0 * num_parameters(config) + activations + logits
+    ends = 48 * config.hidden_size  # of embeddings and the last norm
+    activations = tokens * (kept[recompute] + ends) * (_FP32_AGAIN if is_fp32 else 1.0)
+    logits = min(2.0 * tokens * config.vocab_size, _LOGITS_BYTES)
+    weights = (20.0 if is_averaged else 16.0) * num_parameters(config)
+    return _IDLE_BYTES + weights + activations + logits
 
 
 def _mean_seen(kind: LayerKind, context: int) -> float:

@@ -84,6 +84,8 @@ class Stack(nn.Module):
         self.embed_noise = self.neftune = 0.0
         self.document_start: int | None = None
         """Where a row's documents begin anew, if each is read by itself."""
+        self.entered: Tensor | None = None
+        """What layers elsewhere made of the ids, where this is a later stage of a pipeline."""
         width = config.hidden_size
         self.embed_tokens = nn.Embedding(config.vocab_size, width)
         if config.position_embedding == "learned":
@@ -108,26 +110,10 @@ class Stack(nn.Module):
         if self.document_start is not None and cache is None and padding is None:
             documents, rows = number_documents(ids, self.document_start)
         ropes: tuple[Rope | None, Rope | None] = None, None
-        x: Tensor = self.embed_tokens(ids)
-        if self.training:
-            x = add_noise(x, self.embed_noise, self.neftune)
-        if self.config.embedding_multiplier is not None:
-            x = x * self.config.embedding_multiplier
-        match self.config.position_embedding:
-            case "rope":
-                tables = [table[rows] for table in self.tables.read(ids.device, end)]
-                ropes = (tables[0], tables[1]), (tables[-2], tables[-1])
-            case "learned":
-                x = x + self.embed_positions.weight[rows]
-            case "sinusoidal":
-                x = x + self.tables.read(ids.device)[0][rows].to(x.dtype)
-            case _:  # ALiBi is told in attention
-                pass
-        if torch.is_autocast_enabled(ids.device.type):
-            # A residual stream in the products' own format halves the traffic of every norm, sum
-            # and gate; measured on 2 cores, 4 layers x 256: a step takes 0.95 of the time.
-            x = x.to(torch.get_autocast_dtype(ids.device.type))
-        x = F.dropout(x, self.dropout, self.training) if self.dropout else x
+        if self.config.position_embedding == "rope":
+            tables = [table[rows] for table in self.tables.read(ids.device, end)]
+            ropes = (tables[0], tables[1]), (tables[-2], tables[-1])
+        x = self._embed(ids, rows) if self.entered is None else self.entered
         shown: dict[int | None, Shown] = {}
         for index, layer in enumerate(self.layers):
             attention = cast(Block, layer).self_attn
@@ -140,6 +126,26 @@ class Stack(nn.Module):
             known = cache.layers[index] if cache is not None else None
             x = layer(x, rope, known, padding, shown.get(window))
         return cast(Tensor, self.norm(x))
+
+    def _embed(self, ids: Tensor, rows: slice | Tensor) -> Tensor:
+        """What enters the first layer; ``rows`` are those of a table of positions."""
+        x: Tensor = self.embed_tokens(ids)
+        if self.training:
+            x = add_noise(x, self.embed_noise, self.neftune)
+        if self.config.embedding_multiplier is not None:
+            x = x * self.config.embedding_multiplier
+        match self.config.position_embedding:
+            case "learned":
+                x = x + self.embed_positions.weight[rows]
+            case "sinusoidal":
+                x = x + self.tables.read(ids.device)[0][rows].to(x.dtype)
+            case _:  # the others are told in attention
+                pass
+        if torch.is_autocast_enabled(ids.device.type):
+            # A residual stream in the products' own format halves the traffic of every norm, sum
+            # and gate; measured on 2 cores, 4 layers x 256: a step takes 0.95 of the time.
+            x = x.to(torch.get_autocast_dtype(ids.device.type))
+        return F.dropout(x, self.dropout, self.training) if self.dropout else x
 
 
 class Decoder(nn.Module):
@@ -176,7 +182,7 @@ class Decoder(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.model.norm.weight.device
+        return next(self.parameters()).device
 
     def head_weight(self) -> Tensor:
         """The matrix from hidden states to logits, (V, C), in fp32 where it is stored as int8."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
@@ -11,31 +12,58 @@ from torch.nn.parallel import DistributedDataParallel
 from tissu_core.models.decoder import Decoder
 from tissu_core.parallel.layouts import Layout, Named
 from tissu_core.parallel.ranks import Ranks
+from tissu_core.parallel.sums import average
 
 T = TypeVar("T")
 
 
 class DataParallel(Layout):
-    """A whole model on each rank; torch's DistributedDataParallel adds up the gradients."""
+    """The same model on each rank; torch's DistributedDataParallel adds up the gradients.
 
-    def __init__(self, model: Decoder, ranks: Ranks, bucket_mb: int) -> None:
+    It sends each as soon as it is there; where it is not ``is_streaming``, since several
+    micro-batches are on their way at once, they are sent at the end of a step.
+    """
+
+    def __init__(
+        self, model: Decoder, ranks: Ranks, bucket_mb: int, *, is_streaming: bool = True
+    ) -> None:
         super().__init__(model, ranks)
+        self._are_unused = bool(model.config.num_local_experts)
+        """Whether parameters may have no gradient: a mixture may send no token to an expert."""
+        self._wrapped: DistributedDataParallel | None = None
+        if not is_streaming:
+            return
         self._wrapped = DistributedDataParallel(
             self._replica,
             device_ids=None,
+            process_group=ranks.group,
             bucket_cap_mb=bucket_mb,
             gradient_as_bucket_view=True,
-            # A mixture may send no token to an expert.
-            find_unused_parameters=bool(model.config.num_local_experts),
+            find_unused_parameters=self._are_unused,
         )
 
     def compute(self, deed: Callable[..., T], *given: Any) -> T:
         """As in one process."""
-        return self._wrapped(deed, *given)  # type: ignore[no-any-return]
+        return (self._wrapped or self._replica)(deed, *given)  # type: ignore[no-any-return]
 
     def sharing(self, *, is_last: bool) -> AbstractContextManager[object]:
         """The gradients of all but the last micro-batch stay here."""
-        return nullcontext() if is_last else self._wrapped.no_sync()
+        if is_last or self._wrapped is None:
+            return nullcontext()
+        return self._wrapped.no_sync()
+
+    def take_gradients(self) -> None:
+        """Those that were not sent on the way."""
+        if self._wrapped is not None:
+            return
+        learning = [parameter for _, parameter in self.parameters()]
+        if self._are_unused and learning:
+            used = self.ranks.largest(*(p.grad is not None for p in learning))
+            learning = [p for p, is_used in zip(learning, used, strict=True) if is_used]
+            for parameter in learning:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+        average([p.grad for p in learning if p.grad is not None], self.ranks)
 
 
 class MomentsSharded(DataParallel):
@@ -45,8 +73,10 @@ class MomentsSharded(DataParallel):
     needs a matrix whole, and so its products are divided among the ranks, too.
     """
 
-    def __init__(self, model: Decoder, ranks: Ranks, bucket_mb: int) -> None:
-        super().__init__(model, ranks, bucket_mb)
+    def __init__(
+        self, model: Decoder, ranks: Ranks, bucket_mb: int, *, is_streaming: bool = True
+    ) -> None:
+        super().__init__(model, ranks, bucket_mb, is_streaming=is_streaming)
         self._owner = owners(self.parameters(), ranks)
 
     def owned(self) -> Named:
@@ -56,7 +86,12 @@ class MomentsSharded(DataParallel):
     def after_step(self) -> None:
         """Every tensor from its owner to all; sent in one go, waited for once."""
         sent = [
-            dist.broadcast(parameter.detach(), self._owner[name], async_op=True)
+            dist.broadcast(
+                parameter.detach(),
+                group_src=self._owner[name],
+                group=self.ranks.group,
+                async_op=True,
+            )
             for name, parameter in self.parameters()
         ]
         for work in sent:

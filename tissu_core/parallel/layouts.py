@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from tissu_core.models.decoder import Decoder
 from tissu_core.parallel.ranks import ALONE, Ranks
+from tissu_core.runtime.precision import DTYPES
 
 T = TypeVar("T")
 Shard = Literal["none", "optim", "grad", "full"]
@@ -21,20 +23,37 @@ class Layout:
     """All of it in this process, and the base of the others."""
 
     is_whole = True
-    """Whether the model on each rank is whole, so that one alone may call it."""
+    """Whether one rank alone may call what ``whole`` gives."""
 
     def __init__(self, model: Decoder, ranks: Ranks = ALONE) -> None:
         self.model, self.ranks = model, ranks
+        self.data = ranks
+        """Those that share the rows of a batch; the gradients are the mean of theirs."""
         self._replica = Replica(model)
 
     def rows(self, windows: Tensor) -> Tensor:
         """This rank's share of a batch, whose rows are a multiple of the ranks: (B / N, T+1)."""
-        share = len(windows) // self.ranks.world_size
-        return windows[self.ranks.rank * share : (self.ranks.rank + 1) * share]
+        share = len(windows) // self.data.world_size
+        return windows[self.data.rank * share : (self.data.rank + 1) * share]
 
     def compute(self, deed: Callable[..., T], *given: Any) -> T:
         """``deed(model, *given)``, whose loss goes backward into this rank's gradients."""
         return self._replica(deed, *given)  # type: ignore[no-any-return]
+
+    def accumulate(
+        self,
+        micros: Sequence[Tensor],
+        forward: Callable[[Tensor], Tensor],
+        backward: Callable[[Tensor], None],
+    ) -> None:
+        """Each micro-batch of a step ``forward``, by ``compute``, and what comes of it back."""
+        for number, micro in enumerate(micros, 1):
+            with self.sharing(is_last=number == len(micros)):
+                backward(forward(micro))
+
+    def total(self, loss: Tensor) -> Tensor:
+        """The loss of a batch, of what each rank has seen of it."""
+        return self.ranks.add_up(loss)
 
     def sharing(self, *, is_last: bool) -> AbstractContextManager[object]:
         """Around each micro-batch of a step: only the last one's gradients are sent."""
@@ -54,14 +73,15 @@ class Layout:
     def after_step(self) -> None:
         """Tell the others what the optimizer of this rank moved."""
 
-    def norm(self, tensors: Sequence[Tensor]) -> Tensor:
-        """The Euclidean norm of tensors that lie as the parameters do: () on their device."""
-        return torch.nn.utils.get_total_norm(tensors, foreach=True)
+    def norm(self, tensors: Sequence[Tensor | None]) -> Tensor:
+        """The Euclidean norm of one tensor of each parameter, if it has one: () on their device."""
+        found = [tensor for tensor in tensors if tensor is not None]
+        return torch.nn.utils.get_total_norm(found, foreach=True)
 
     @contextmanager
-    def whole(self) -> Iterator[None]:
-        """While entered, the model may be called by itself, by all ranks in one order."""
-        yield
+    def whole(self) -> Iterator[Decoder]:
+        """The model, to be called by itself, by all ranks in one order."""
+        yield self.model
 
     def weights(self) -> dict[str, Tensor] | None:
         """All weights, whole on the main rank; every rank calls it. None: the model has them so."""
@@ -93,9 +113,33 @@ class Replica(nn.Module):
 
 
 def build_layout(
-    model: Decoder, ranks: Ranks, *, shard: str = "none", bucket_mb: int = 25
+    model: Decoder,
+    ranks: Ranks,
+    *,
+    shard: str = "none",
+    bucket_mb: int = 25,
+    tp: int = 1,
+    pp: int = 1,
+    precision: str = "fp32",
 ) -> Layout:
     """The model on all ranks, which have made the same weights."""
+    if not ranks.are_many:
+        return Layout(model)
+    spread = partial(_spread, shard=shard, bucket_mb=bucket_mb, is_streaming=pp == 1)
+    if tp * pp == 1:
+        return spread(model, ranks)
+    from tissu_core.parallel.divided import Divided  # noqa: PLC0415
+    from tissu_core.parallel.mesh import build_mesh  # noqa: PLC0415
+
+    mesh = build_mesh(ranks, tp=tp, pp=pp, device=model.device.type)
+    dtype = next(model.parameters()).dtype if precision == "fp32" else DTYPES[precision]
+    return Divided(model, mesh, lambda part: spread(part, mesh.data), dtype)
+
+
+def _spread(
+    model: Decoder, ranks: Ranks, *, shard: str, bucket_mb: int, is_streaming: bool
+) -> Layout:
+    """The same model, or part of one, on ranks that share a batch."""
     if not ranks.are_many:
         return Layout(model)
     # The layouts of torch take half a second to import, for which a run in one process has no use.
@@ -106,6 +150,6 @@ def build_layout(
         case "grad" | "full":
             return ModelSharded(model, ranks, is_kept=shard == "grad")
         case "optim":
-            return MomentsSharded(model, ranks, bucket_mb)
+            return MomentsSharded(model, ranks, bucket_mb, is_streaming=is_streaming)
         case _:
-            return DataParallel(model, ranks, bucket_mb)
+            return DataParallel(model, ranks, bucket_mb, is_streaming=is_streaming)

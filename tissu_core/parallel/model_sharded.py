@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -26,7 +26,11 @@ class ModelSharded(Layout):
         super().__init__(model, ranks)
         self._is_kept = is_kept
         device = next(model.parameters()).device.type
-        mesh = init_device_mesh(device, (ranks.world_size,))
+        mesh = (
+            init_device_mesh(device, (ranks.world_size,))
+            if ranks.group is None
+            else DeviceMesh.from_group(ranks.group, device)
+        )
         for block in model.model.layers:
             fully_shard(block, mesh=mesh, reshard_after_forward=not is_kept)
         fully_shard(self._replica, mesh=mesh, reshard_after_forward=False)
@@ -56,13 +60,13 @@ class ModelSharded(Layout):
             own.grad = _shard(shard.grad).to_local() if shard.grad is not None else None
             shard.grad = None
 
-    def norm(self, tensors: Sequence[Tensor]) -> Tensor:
+    def norm(self, tensors: Sequence[Tensor | None]) -> Tensor:
         """Over the rows of all ranks."""
-        own = torch.nn.utils.get_total_norm(tensors, foreach=True)
+        own = super().norm(tensors)
         return self.ranks.add_up(own.square()).sqrt()
 
     @contextmanager
-    def whole(self) -> Iterator[None]:
+    def whole(self) -> Iterator[Decoder]:
         """Every weight is whole: what is gathered in inference mode could not learn any more."""
         with torch.no_grad():  # a forward of the root, which FSDP2 wants to see before a block's
             self.compute(_nothing)
@@ -71,7 +75,7 @@ class ModelSharded(Layout):
             module.set_reshard_after_forward(False, recurse=False)
             module.unshard()
         try:
-            yield
+            yield self.model
         finally:
             for module in modules:
                 module.set_reshard_after_forward(

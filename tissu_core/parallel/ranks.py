@@ -28,6 +28,8 @@ class Ranks:
     world_size: int = 1
     local_rank: int = 0
     """Among those of this machine: the number of its GPU."""
+    group: dist.ProcessGroup | None = None
+    """Theirs alone, where they are some of all; ranks are counted within it."""
 
     @property
     def is_main(self) -> bool:
@@ -42,7 +44,7 @@ class Ranks:
     def add_up(self, tensor: Tensor) -> Tensor:
         """The sum over all ranks, in place."""
         if self.are_many:
-            dist.all_reduce(tensor)
+            dist.all_reduce(tensor, group=self.group)
         return tensor
 
     def largest(self, *numbers: float) -> tuple[float, ...]:
@@ -50,7 +52,7 @@ class Ranks:
         if not self.are_many:
             return numbers
         told = torch.tensor(numbers, dtype=torch.float64)
-        dist.all_reduce(told, dist.ReduceOp.MAX)
+        dist.all_reduce(told, dist.ReduceOp.MAX, group=self.group)
         return tuple(told.tolist())
 
     def from_main(self, deed: Callable[[], T]) -> T:
@@ -67,7 +69,7 @@ class Ranks:
                 told = [deed()]
             except Exception as error:  # noqa: BLE001  all raise it
                 told = [_Refused(error)]
-        dist.broadcast_object_list(told, src=0, device=_CPU)
+        dist.broadcast_object_list(told, group_src=0, group=self.group, device=_CPU)
         if isinstance(told[0], _Refused):
             raise told[0].error
         return told[0]  # type: ignore[no-any-return]
@@ -77,16 +79,32 @@ class Ranks:
         if not self.are_many:
             return dict(tensors)
         told: list[Any] = [None] * self.world_size
-        dist.all_gather_object(told, [(n, t.shape, t.dtype) for n, t in tensors.items()])
+        described = [(n, t.shape, t.dtype) for n, t in tensors.items()]
+        dist.all_gather_object(told, described, group=self.group)
         if not self.is_main:
             for tensor in tensors.values():
-                dist.send(tensor.detach().cpu().contiguous(), 0)
+                sent = tensor.detach().cpu().contiguous()
+                dist.send(sent, group_dst=0, group=self.group)
             return dict(tensors)
         found = dict(tensors)
         for rank in range(1, self.world_size):
             for name, shape, dtype in told[rank]:
                 found[name] = torch.empty(shape, dtype=dtype)
-                dist.recv(found[name], rank)
+                dist.recv(found[name], group_src=rank, group=self.group)
+        return found
+
+    def spread(self, tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+        """The named tensors of the main rank on every rank's device."""
+        if not self.are_many:
+            return {name: tensor.to(device) for name, tensor in tensors.items()}
+        described = self.from_main(lambda: [(n, t.shape, t.dtype) for n, t in tensors.items()])
+        found = {}
+        for name, shape, dtype in described:
+            tensor = tensors[name].to(device).contiguous() if self.is_main else None
+            found[name] = (
+                torch.empty(shape, dtype=dtype, device=device) if tensor is None else tensor
+            )
+            dist.broadcast(found[name], group_src=0, group=self.group)
         return found
 
 

@@ -19,6 +19,7 @@ from tissu_core.errors import ConfigError, IntegrityError
 from tissu_core.models.attention_choice import check_attention
 from tissu_core.models.build import build_model
 from tissu_core.parallel.layouts import build_layout
+from tissu_core.parallel.parts import check_parts
 from tissu_core.parallel.ranks import ALONE, Ranks
 from tissu_core.runs.assembly import Assembly
 from tissu_core.runs.frozen import freeze_matching
@@ -138,12 +139,22 @@ def _assembly(
     assert optimizing.weight_decay is not None
     freeze_matching(model, run.tuning.freeze)
     machine = run.machine
+    if ranks.are_many:
+        check_parts(model.config, machine, ranks.world_size)
     model.set_recompute(machine.checkpoint_activations)
     model.set_noise(run.objective.embed_noise, run.objective.neftune)
     if run.objective.document_mask:
         model.read_documents_apart(loaded.tokenizer.start_id)
     model.set_attention(machine.attn_impl)
-    layout = build_layout(model, ranks, shard=machine.shard, bucket_mb=machine.bucket_mb)
+    layout = build_layout(
+        model,
+        ranks,
+        shard=machine.shard,
+        bucket_mb=machine.bucket_mb,
+        tp=machine.tp,
+        pp=machine.pp,
+        precision=machine.precision,
+    )
     optimizer = build_optimizer(
         model,
         name=optimizing.name,

@@ -38,6 +38,7 @@ from tissu_core.parallel.ranks import ALONE
 from tissu_core.runs.data_order import data_order
 from tissu_core.runs.room import with_way_out
 from tissu_core.runs.stored_run import DataSeam
+from tissu_core.runs.utilization import mfu_of_token
 from tissu_core.runtime.compiler import uncompiled
 from tissu_core.runtime.seeds import derive_seed
 from tissu_core.text.chat_template import Message
@@ -106,6 +107,9 @@ class Assembly:
             patience=training.patience,
             seed=training.seed,
             precision=self.run.machine.precision,
+            mfu_of_token=mfu_of_token(
+                self.run, self.model.config, self.context, self.device, self.layout.ranks.world_size
+            ),
             is_scored_first=bool(self.run.tuning.origin),
         )
         order = data_order(self.run, self.shards, self.seam, self.context, self.state.step)
@@ -146,9 +150,9 @@ class Assembly:
             max_tokens=training.eval_tokens,
             batch_sequences=self.state.micro_batch or training.micro_batch,
         )
-        with self._as_written(), self._averaged(), self.layout.whole():
+        with self._as_written(), self._averaged(), self.layout.whole() as model:
             yield from iter_score(
-                self.model,
+                model,
                 self.tokenizer,
                 batches,
                 num_tokens=min(training.eval_tokens, spans.num_tokens),
@@ -257,13 +261,12 @@ class Assembly:
 
     def sample(self, step: int) -> SampleGenerated:
         """A short text of the model as it is now."""
-        with self._averaged():
+        with self._averaged(), self.layout.whole() as model:
             if self.layout.is_whole:
-                return self.layout.ranks.from_main(lambda: self._sample(step))
-            with self.layout.whole():
-                return self._sample(step)
+                return self.layout.ranks.from_main(lambda: self._sample(step, model))
+            return self._sample(step, model)
 
-    def _sample(self, step: int) -> SampleGenerated:
+    def _sample(self, step: int, model: Decoder) -> SampleGenerated:
         prompt, ids = self._sample_prompt()
         config = DecodingConfig(
             max_tokens=_SAMPLE_TOKENS, seed=derive_seed(self.run.training.seed, "sample", step)
@@ -272,7 +275,7 @@ class Assembly:
         is_text = self.shards.targets is None
         with self._as_written():
             for event in generate(
-                self.model,
+                model,
                 self.tokenizer,
                 ids,
                 config,

@@ -50,7 +50,8 @@ def iter_log(directory: Path) -> Iterator[tuple[float, TrainEvent]]:
 def parse_line(line: str | bytes) -> tuple[float, TrainEvent] | None:
     """The event of a line, with its time; None of one that is half or unknown."""
     try:
-        record = json.loads(line)
+        # Of bytes json guesses the encoding first, which takes as long as all the rest.
+        record = json.loads(line.decode() if isinstance(line, bytes) else line)
         event = from_record(record)
         when = float(record.get("time", 0.0))
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):

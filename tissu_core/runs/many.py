@@ -1,13 +1,17 @@
 """What a verb does on many ranks at once: they meet, the main one speaks and writes."""
 
+import threading
+import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, wait
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tissu_core.config.machine import MachineConfig
+from tissu_core.config.machine import MachineConfig, check_copies
+from tissu_core.events.shared import Noticed
 from tissu_core.events.training import TrainEvent
-from tissu_core.parallel.place import find_place
+from tissu_core.parallel.place import Place, find_place
 from tissu_core.runs.run_directory import writing
 from tissu_core.runs.run_loop import Log, logging_to
 
@@ -15,26 +19,85 @@ if TYPE_CHECKING:
     from tissu_core.parallel.ranks import Ranks
 
 T = TypeVar("T")
+WAITING = "waits for"
+"""In the word of a process that others have not joined."""
+_QUIET_SECONDS = 10.0
+_LOOK_SECONDS = 0.2
 
 
 def needs_workers(machine: MachineConfig) -> bool:
-    """Whether processes are to be started: many are asked for, and nobody started this as one."""
-    return machine.num_workers > 1 and find_place() is None
+    """Whether processes are to be started: many are asked for, and nobody started this as one.
+
+    Raises:
+        ConfigError: If this is one alone, and a model is to lie on several.
+    """
+    if find_place() is not None:
+        return False
+    check_copies(machine, machine.num_workers)
+    return machine.num_workers > 1
 
 
 def on_all_ranks(
-    machine: MachineConfig, verb: Callable[["Ranks"], Iterator[TrainEvent]]
+    machine: MachineConfig,
+    verb: Callable[["Ranks"], Iterator[TrainEvent]],
+    stop: threading.Event,
 ) -> Iterator[TrainEvent]:
     """What the verb says on the main rank; the others say nothing, and do the same."""
-    from tissu_core.parallel.ranks import joined
     from tissu_core.runtime.device import resolve_device
 
     place = find_place()
     is_on_gpu = place is not None and resolve_device(machine.device).type == "cuda"
-    with joined(place, on_gpu=is_on_gpu) as ranks:
+    with ExitStack() as stack:
+        ranks = yield from _meet(place, stack, stop, on_gpu=is_on_gpu)
+        if ranks is None:
+            yield Noticed(level="info", text="stopped before the first step; nothing was saved")
+            return
         for event in verb(ranks):
             if ranks.is_main:
                 yield event
+
+
+def _meet(
+    place: Place | None, stack: ExitStack, stop: threading.Event, *, on_gpu: bool
+) -> Generator[TrainEvent, None, "Ranks | None"]:
+    """This process among the others, until ``stack`` ends; None if it was stopped before.
+
+    They meet in a thread: torch waits half an hour for who never comes, and answers no signal.
+    """
+    from tissu_core.parallel.ranks import joined
+
+    meeting = joined(place, on_gpu=on_gpu)
+    if place is None:
+        return stack.enter_context(meeting)
+    met: Future[Ranks] = Future()
+
+    def meet() -> None:
+        try:
+            met.set_result(stack.enter_context(meeting))
+        except Exception as error:  # noqa: BLE001  raised where the result is taken
+            met.set_exception(error)
+
+    threading.Thread(target=meet, name="meeting", daemon=True).start()
+    yield from _waited_for(met, place, stop)
+    if not met.done():
+        return None
+    if on_gpu:  # which is a setting of each thread
+        import torch
+
+        torch.cuda.set_device(place.local_rank)
+    return met.result()
+
+
+def _waited_for(met: "Future[Ranks]", place: Place, stop: threading.Event) -> Iterator[TrainEvent]:
+    """Until they have met or this process is stopped; a word when that takes long."""
+    began, is_told = time.monotonic(), False
+    while not met.done() and not stop.is_set():
+        wait([met], _LOOK_SECONDS)
+        if not (is_told or met.done()) and time.monotonic() - began >= _QUIET_SECONDS:
+            is_told = True
+            others = "another rank" if place.world_size == 2 else f"{place.world_size - 1} others"
+            where = f"{place.address}:{place.port}"
+            yield Noticed(level="info", text=f"rank {place.rank} {WAITING} {others} at {where}")
 
 
 @contextmanager

@@ -11,6 +11,10 @@ from tissu_core.models.count import train_bytes
 if TYPE_CHECKING:
     from tissu_core.runs.plan import Machine
 
+_MICROS_OF_STAGE = 4
+"""So many for each stage of a pipeline: of S stages with M micro-batches each waits for S - 1 of
+M + S - 1 turns, here for less than a fifth."""
+
 
 def choose_micro_batch(
     training: TrainingConfig, machine: "Machine", model: ModelConfig, sequences: int
@@ -35,6 +39,8 @@ def choose_micro_batch(
 def _fit_micro_batch(model: ModelConfig, machine: "Machine", sequences: int) -> int:
     """The most sequences that fit; on a CPU no more than 8,192 tokens, beyond which caches lose."""
     micro = sequences
+    if machine.num_stages > 1:
+        micro = math.ceil(sequences / (_MICROS_OF_STAGE * machine.num_stages))
     if machine.device == "cpu":
         micro = min(micro, max(1, 8192 // model.max_position_embeddings))
     while micro > 1 and train_bytes(model, micro, machine.recompute) > 0.6 * machine.free_bytes:

@@ -42,7 +42,8 @@ class Machine:
     """Of all that train together."""
     free_bytes: float
     num_ranks: int = 1
-    """Processes that share each step."""
+    """Processes, or groups of those that hold a model together, that share a step's rows."""
+    num_stages: int = 1
     recompute: str = "none"
     """Whose activations are not kept: "block", "ffn", or those of "none"."""
 
@@ -186,7 +187,7 @@ def _choose_model(
     asked = asked_size(run.model)
     if asked is not None:
         return shaped(*asked), f"{asked[0]} layers x {asked[1]} as asked for"
-    fitting = [(depth, depth * HEAD_DIM) for depth in _DEPTHS if _heads_fit(run.model, depth)]
+    fitting = [(depth, depth * HEAD_DIM) for depth in _DEPTHS if _heads_fit(run, depth)]
     chosen = shaped(*(fitting or [(_DEPTHS[0], HEAD_DIM)])[0])
     for size in fitting:
         model = shaped(*size)
@@ -204,9 +205,11 @@ def _choose_model(
     )
 
 
-def _heads_fit(shape: ModelShape, depth: int) -> bool:
-    """Whether the heads asked for divide this width."""
-    return depth * HEAD_DIM % (2 * (shape.num_attention_heads or 1)) == 0
+def _heads_fit(run: TrainRun, depth: int) -> bool:
+    """Whether the heads asked for divide this width, and --tp and --pp what they cut."""
+    heads = run.model.num_attention_heads or depth
+    is_odd = (run.model.num_key_value_heads or heads) % run.machine.tp or depth < run.machine.pp
+    return not is_odd and depth * HEAD_DIM % (2 * heads) == 0
 
 
 def _tokens_per_parameter(tokens: float) -> float:

@@ -12,6 +12,7 @@ from tissu_core.errors import ConfigError, InputError
 from tissu_core.events.shared import Noticed
 from tissu_core.events.training import Planned
 from tissu_core.models.count import num_parameters
+from tissu_core.parallel.parts import check_parts, explain_parts
 from tissu_core.runs.plan import MEMORISING_PASSES, Machine, Plan, make_plan
 from tissu_core.runs.run_loop import set_up_machine
 from tissu_core.text.tokenizer import Tokenizer
@@ -32,7 +33,9 @@ def plan_run(
     run, num_tokens = _fit_windows(run, shards, train_spans)
     plan = make_plan(run, machine, num_tokens, shards.facts["vocab_size"], given)
     check_attention(plan.model, plan.run, resolve_device(machine.device))
+    check_parts(plan.model, run.machine, num_ranks)
     whys = [explain_precision(asked, run.machine.precision, resolve_device(machine.device))]
+    whys.append(explain_parts(run.machine, num_ranks))
     if run.machine.compile is None and (why := _why_not_compiled(plan, num_ranks)):
         plan = replace(plan, run=replace(plan.run, machine=replace(run.machine, compile=False)))
         whys.append(why)
@@ -83,11 +86,14 @@ def _on_this_machine(run: TrainRun, num_ranks: int) -> tuple[TrainRun, Machine]:
         machine=replace(run.machine, device=device.type, precision=precision, threads=threads),
     )
     set_up_machine(run)
+    # Processes on processors share one memory; each GPU has its own, for a part of the model.
+    parts = run.machine.num_parts if device.type == "cuda" else 1
     machine = Machine(
         device=device.type,
         flops=measure_flops(device, DTYPES[precision]) * num_ranks,
-        num_ranks=num_ranks,
-        free_bytes=free_bytes(device),
+        num_ranks=max(1, num_ranks // run.machine.num_parts),
+        num_stages=run.machine.pp,
+        free_bytes=free_bytes(device) * parts,
         recompute=run.machine.checkpoint_activations,
     )
     return run, machine
@@ -110,12 +116,14 @@ def _settled(run: TrainRun, width: int, num_ranks: int, *, is_tuning: bool) -> O
 
     optimizer, shard = run.optimizer, run.machine.shard
     is_cut = num_ranks > 1 and shard in ("grad", "full")  # and Muon needs a matrix whole
+    cutting = f"--shard {shard}" if is_cut else f"--tp {run.machine.tp}"
+    is_cut = is_cut or run.machine.tp > 1
     name = optimizer.name or ("adamw" if is_tuning or is_cut else "muon")
     if is_cut and name == "muon":
         raise ConfigError(
-            f"--shard {shard} cuts each matrix, and muon needs it whole",
+            f"{cutting} cuts each matrix, and muon needs it whole",
             field="optimizer.name",
-            hint="--optimizer adamw, or --shard optim",
+            hint="--optimizer adamw, or " + ("--pp" if run.machine.tp > 1 else "--shard optim"),
         )
     rate, decay = optimizer.learning_rate, optimizer.weight_decay
     return replace(

@@ -48,9 +48,21 @@ class _Case:
 
     @property
     def memory(self) -> float:
-        """Bytes of a step, as an estimate."""
+        """Bytes of a step in each process, as an estimate."""
         micro = self.run.training.micro_batch or 1
-        return train_bytes(self.model, micro, self.recompute)
+        all_parts = train_bytes(
+            self.model,
+            micro,
+            self.recompute,
+            is_fp32=self.run.machine.precision == "fp32",
+            is_averaged=bool(self.run.optimizer.ema_decay),
+        )
+        return all_parts / self.parts
+
+    @property
+    def parts(self) -> int:
+        """Processes that a copy of the model lies on; here one takes the steps with all of it."""
+        return self.run.machine.num_parts
 
     @property
     def step_cost(self) -> float:
@@ -89,7 +101,7 @@ def probe(
     case = _Case(run=plan.run, model=plan.model, steps=plan.steps)
     measured = _Measured(case, directory)
     failure: ResourceError | None = None
-    if case.memory <= measured.free:
+    if case.memory * case.parts <= measured.free:
         try:
             yield from measured.take_steps(assemble(_share_of(plan, num_ranks)))
         except ResourceError as error:
@@ -129,20 +141,25 @@ class _Measured:
         """What the program can have, with what it has."""
         self._peak = self._before + case.memory
         self._seconds: float | None = None
+        self._mfu_of_token: float | None = None
+        self._tokens = 0
         self._disk = free_disk_bytes(directory)
 
     def take_steps(self, assembly: Assembly) -> Iterator[Noticed]:
         """Two steps, of which the first may set things up."""
         trainer = assembly.trainer(lambda: 0.0)
+        self._mfu_of_token = trainer.settings.mfu_of_token
         for _ in range(_STEPS):
-            started = time.perf_counter()
+            before, started = trainer.state.tokens, time.perf_counter()
             for event in trainer.step():
                 if isinstance(event, Noticed):
                     yield event
             synchronize(self._device)
-            seconds = time.perf_counter() - started
+            seconds = (time.perf_counter() - started) / self._case.parts
             self._seconds = min(seconds, self._seconds or seconds)
-        self._peak = peak_bytes(self._device)
+            self._tokens = trainer.state.tokens - before
+        above = peak_bytes(self._device) - self._before
+        self._peak = self._before + above / self._case.parts
 
     def fits(self, memory: float, disk: float) -> bool:
         """Whether the machine has so much."""
@@ -166,7 +183,14 @@ class _Measured:
             free_disk_bytes=self._disk,
             is_fitting=self.fits(self._peak, case.disk),
             alternatives=tuple(self._cheaper(change, other) for change, other in _cheaper(case)),
+            mfu=self._mfu(),
         )
+
+    def _mfu(self) -> float | None:
+        """Of one process, which took its share of the step."""
+        if self._seconds is None or self._mfu_of_token is None:
+            return None
+        return self._tokens / (self._seconds * self._case.parts) * self._mfu_of_token
 
     def _cheaper(self, change: str, other: _Case) -> Cheaper:
         case, seconds = self._case, self._seconds

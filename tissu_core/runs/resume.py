@@ -1,5 +1,6 @@
 """The verb train --resume: on from where a run stopped, equal to the bit on a CPU."""
 
+import shlex
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -15,10 +16,12 @@ from tissu_core.data.batch_sizes import batch_sizes
 from tissu_core.data.corpus import PreparationStoppedError
 from tissu_core.data.shards import TokenShards
 from tissu_core.data.vocabulary import vocabulary_of
+from tissu_core.errors import ResourceError
 from tissu_core.events.shared import Noticed
 from tissu_core.events.training import Planned, RunResumed, TrainEvent
 from tissu_core.runs.changed_settings import Settle, override, refuse_other_shape, shape_of
 from tissu_core.runs.follow import read_events
+from tissu_core.runs.home import runs_directory
 from tissu_core.runs.many import in_turn, needs_workers, on_all_ranks, writing_on_main
 from tissu_core.runs.planning import plan_run
 from tissu_core.runs.room import require_room
@@ -30,7 +33,7 @@ from tissu_core.runs.run_loop import (
 )
 from tissu_core.runs.stored_run import DataSeam, StoredRun, read_run, write_run
 from tissu_core.runs.stored_tokens import find_tokens, without_gone_text
-from tissu_core.runs.workers import run_workers
+from tissu_core.runs.workers import check_devices, run_workers
 from tissu_core.storage import read_manifest
 from tissu_core.tracking.control import Control
 
@@ -68,10 +71,34 @@ def resume(
         profiling=profiling,
     )
     run, _ = override(read_run(directory).run, settle, is_allowed=is_override)
+    _require_devices(directory, run)
     if needs_workers(run.machine):
         yield from _resume_in_workers(directory, run, asked, stop)
     else:
-        yield from on_all_ranks(run.machine, lambda ranks: _resume(directory, stop, asked, ranks))
+        yield from on_all_ranks(
+            run.machine, lambda ranks: _resume(directory, stop, asked, ranks), stop
+        )
+
+
+def _require_devices(directory: Path, run: TrainRun) -> None:
+    """Refuse to go on where there is not what the run began on.
+
+    Raises:
+        ResourceError: With the command that goes on without.
+    """
+    from tissu_core.runtime.device import resolve_device
+
+    try:
+        check_devices(run.machine.gpus)
+        resolve_device(run.machine.device)
+    except ResourceError as error:
+        name = directory.name if directory.parent == runs_directory() else str(directory)
+        fewer = "--gpus 1 " if run.machine.gpus > 1 else ""
+        raise ResourceError(
+            f"{directory.name} trains on {run.machine.device}; {error.message}",
+            safe="the run, which is as it was",
+            hint=f"tissu train --resume {shlex.quote(name)} --override {fewer}--device cpu",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from tissu_core.config.runs import TrainRun
 from tissu_core.errors import BusyError, ConfigError, InputError, ResourceError, nearest
 from tissu_core.runs.home import runs_directory
 from tissu_core.storage import is_sealed, read_manifest, write_text
+from tissu_core.tracking.event_log import EVENTS_FILE
 
 RUN_FILE = "config.toml"
 CHECKPOINTS = "checkpoints"
@@ -22,6 +23,7 @@ MODEL = "model"
 PROFILE = "profile"
 _LOCK_FILE = "run.lock"
 _OWNER_FILE = "owner.json"
+_BEFORE_A_RUN = {_LOCK_FILE, _OWNER_FILE, EVENTS_FILE}
 _PATIENCE_SECONDS = 0.5
 """A listing looks at the lock for a moment; that is not another writer."""
 _NAME = re.compile(
@@ -44,7 +46,7 @@ def new_run_directory(run: TrainRun) -> Path:
     if out:
         path = Path(out).expanduser()
         _refuse_written(path)
-        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        if not _is_free(path):
             raise ConfigError(
                 f"--out {path} is not an empty directory",
                 field="out",
@@ -54,7 +56,7 @@ def new_run_directory(run: TrainRun) -> Path:
     if name:
         path = runs_directory() / name
         _refuse_written(path)
-        if path.exists():
+        if not _is_free(path):
             raise ConfigError(
                 f"there is a run {name!r} already",
                 field="name",
@@ -62,6 +64,13 @@ def new_run_directory(run: TrainRun) -> Path:
             )
         return path
     return _free_name(_plain_name(run.name_stem) or _name_from(run.data.corpus))
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nothing is there, or what a start leaves that was killed before it had settings."""
+    if not path.is_dir():
+        return not path.exists()
+    return {each.name for each in path.iterdir()} <= _BEFORE_A_RUN
 
 
 def check_name(name: str, option: str) -> None:

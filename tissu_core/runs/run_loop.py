@@ -8,13 +8,14 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import tissu_core
 from tissu_core.config.profiling import NO_PROFILE, ProfileConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.events.shared import StageAdvanced
-from tissu_core.events.training import RunFinished, TrainEvent
+from tissu_core.events.training import RunFinished, StepFinished, TrainEvent
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.run_directory import MODEL, PROFILE
 from tissu_core.runs.stored_run import read_run, write_run
@@ -66,13 +67,17 @@ def run_to_end(
     trial = yield from _compile(directory, assembly, trainer, stop, log)
     if profiling.profile is not None and ranks.is_main:
         trainer.profiler = _profiler(directory, assembly, profiling)
+    shares: list[float] = []
     for event in trainer.run(stop.is_set):
+        if isinstance(event, StepFinished) and event.mfu is not None:
+            shares.append(event.mfu)
         yield log(event)
     if trainer.profiler is not None:
         yield from map(log, trainer.profiler.close())
     if trial is not None and (notice := trial.recompiled()) is not None:
         yield log(notice)
-    yield log(ranks.from_main(lambda: _finish(directory, assembly, trainer)))
+    mfu = fmean(shares) if shares else None
+    yield log(ranks.from_main(lambda: _finish(directory, assembly, trainer, mfu)))
 
 
 def _profiler(directory: Path, assembly: "Assembly", profiling: ProfileConfig) -> "StepProfiler":
@@ -111,7 +116,9 @@ def _compile(
     return trial if trial.is_compiled else None
 
 
-def _finish(directory: Path, assembly: "Assembly", trainer: "Trainer") -> RunFinished:
+def _finish(
+    directory: Path, assembly: "Assembly", trainer: "Trainer", mfu: float | None
+) -> RunFinished:
     """Write the run's model, the best of its checkpoints; a stopped run keeps its checkpoints."""
     state, store = trainer.state, assembly.store
     is_stopped = trainer.end_reason in ("stopped", "stopped now")
@@ -136,6 +143,7 @@ def _finish(directory: Path, assembly: "Assembly", trainer: "Trainer") -> RunFin
         elapsed_seconds=trainer.parts.clock(),
         loss=_finite(state.loss),
         bits_per_byte=_finite(state.best_bits_per_byte),
+        mfu=mfu,
     )
 
 

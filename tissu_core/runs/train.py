@@ -62,7 +62,9 @@ def train(
         yield from _train_in_workers(run, stop, profiling)
     else:
         yield from on_all_ranks(
-            run.machine, lambda ranks: _train(run, stop, ranks, profiling, is_dry_run=is_dry_run)
+            run.machine,
+            lambda ranks: _train(run, stop, ranks, profiling, is_dry_run=is_dry_run),
+            stop,
         )
 
 
@@ -146,7 +148,7 @@ def _train(
             plan,
             lambda share: _assemble(share, origin, shards, directory, ranks),
             directory,
-            num_ranks,
+            num_ranks // run.machine.num_parts,
         )
         return
     is_averaged = bool(plan.run.optimizer.ema_decay)

@@ -15,7 +15,7 @@ from tissu_core.runs.stored_run import read_run
 from tissu_core.tracking.control import request
 from tissu_core.tracking.event_log import EVENTS_FILE
 
-_CHUNK_BYTES = 1 << 16
+_CHUNK_BYTES = 1 << 17
 _LONGEST_LINE = 1 << 22
 _LARGEST = 1 << 62
 _NUMBERS = (int, float)
@@ -34,11 +34,24 @@ class LogTail:
         """Whole lines that are no event of this version."""
         self._path = directory / EVENTS_FILE
         self._file: tuple[int, int] | None = None
-        self._offset = 0
+        self._offset = self._size = 0
         self._rest = b""
+        self._is_told = False
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Bytes that were read, and those of the file."""
+        return self._offset, self._size
+
+    def unknown(self) -> str:
+        """A word, once, on lines that a newer version wrote, or that are damaged; else ""."""
+        if self._is_told or not self.unknown_lines:
+            return ""
+        self._is_told = True
+        return "lines of the log that this tissu does not know are passed over"
 
     def read(self) -> list[tuple[float, TrainEvent]] | None:
-        """Events since the last call, with their times; at most 64 kB of them.
+        """Events since the last call, with their times; at most 128 kB of them.
 
         None says that the file is another one, to be read from its beginning.
         """
@@ -47,9 +60,9 @@ class LogTail:
             file = facts.st_dev, facts.st_ino
             if self._file not in (None, file) or facts.st_size < self._offset:
                 self._file, self._offset, self._rest, self.unknown_lines = file, 0, b"", 0
-                self.is_behind = True
+                self.is_behind, self._is_told = True, False
                 return None
-            self._file = file
+            self._file, self._size = file, facts.st_size
             data = self._next_bytes() if facts.st_size > self._offset else b""
         except OSError:
             self.is_behind = False

@@ -18,7 +18,7 @@ import tissu_core
 from tissu_core.config.load import to_toml
 from tissu_core.config.runs import TrainRun
 from tissu_core.errors import ResourceError, TissuError
-from tissu_core.events.training import TrainEvent, from_record
+from tissu_core.events.training import RunFinished, TrainEvent, from_record
 from tissu_core.runs.chat_wire import read_error
 
 _WORKER = (sys.executable, "-m", "tissu_core.runs.worker")
@@ -116,6 +116,8 @@ class _Group:
             event = from_record(record.get("event", {}))
             if event is not None:
                 yield event
+                if isinstance(event, RunFinished):
+                    return  # all is saved: a process that dies on its way out takes nothing with it
             elif "error" in record:
                 error = error or read_error(record["error"])
             failed = record.get("failed", failed)

@@ -53,7 +53,7 @@ class Gradients:
         count, rows = max(1, num_targets(windows)), self._layout.rows(windows)
         asked = fitting = min(self.micro_batch, len(rows))
         while True:
-            torch.manual_seed(seed + self._layout.ranks.rank)
+            torch.manual_seed(seed + self._layout.data.rank)
             try:
                 loss = self._add_up(rows, count, loss_scale)
                 break
@@ -88,39 +88,44 @@ class Gradients:
 
     def _add_up(self, rows: Tensor, count: int, loss_scale: Tensor | None) -> Tensor:
         # Torch's layouts take the mean over the ranks, and what is wanted is the sum.
-        share = count / self._layout.ranks.world_size
-        micros = torch.split(rows, self.micro_batch)
+        share = count / self._layout.data.world_size
         loss = torch.zeros((), dtype=torch.float64, device=device_of_fp64(self._device))
-        for number, micro in enumerate(micros, 1):
-            with self._layout.sharing(is_last=number == len(micros)):
-                with phase("forward"), autocast(self._device, self._precision):
-                    loss_sum = self._layout.compute(
-                        self._loss_sum, micro.to(self._device, non_blocking=True)
-                    )
-                mean = loss_sum / share
-                if loss_scale is not None:
-                    mean = mean * loss_scale
-                with phase("backward"):
-                    mean.backward()  # type: ignore[no-untyped-call]
-            loss += loss_sum.detach().to(loss.device) / count
+
+        def forward(micro: Tensor) -> Tensor:
+            micro = micro.to(self._device, non_blocking=True)
+            with phase("forward"), autocast(self._device, self._precision):
+                return self._layout.compute(self._loss_sum, micro)
+
+        def backward(loss_sum: Tensor) -> None:
+            mean = loss_sum / share
+            if loss_scale is not None:
+                mean = mean * loss_scale
+            with phase("backward"):
+                mean.backward()  # type: ignore[no-untyped-call]
+            loss.add_(loss_sum.detach().to(loss.device) / count)
+
+        self._layout.accumulate(torch.split(rows, self.micro_batch), forward, backward)
         self._layout.take_gradients()
         if loss_scale is not None:
             torch._foreach_mul_(self._gradients(), 1 / loss_scale)
-        return self._layout.ranks.add_up(loss)
+        return self._layout.total(loss)
 
     def _loss_sum(self, model: Decoder, micro: Tensor) -> Tensor:
         return self._objective(model, micro).loss_sum
 
     def clip(self, largest_value: float, largest_norm: float) -> Tensor:
         """Limit each element and then the global norm; 0 is no limit. Returns the norm before."""
-        found = self._layout.norm(self._gradients())
+        found = self._norm()
         norm = found
         if largest_value:
             torch.nn.utils.clip_grad_value_(self._parameters, largest_value, foreach=True)
-            norm = self._layout.norm(self._gradients())
+            norm = self._norm()
         if largest_norm:
             torch.nn.utils.clip_grads_with_norm_(self._parameters, largest_norm, norm, foreach=True)
         return found
+
+    def _norm(self) -> Tensor:
+        return self._layout.norm([parameter.grad for parameter in self._parameters])
 
     def _gradients(self) -> list[Tensor]:
         return [p.grad for p in self._parameters if p.grad is not None]

@@ -53,6 +53,8 @@ class LoopSettings:
     patience: int
     seed: int
     precision: str
+    mfu_of_token: float | None = None
+    """Utilisation of the device at one token a second; None where its peak is not known."""
     is_scored_first: bool = False
     """Whether the model is scored before the first step: it has learned before."""
 

@@ -75,6 +75,7 @@ class Trainer:
         )
         self._grad_norm = torch.zeros((), device=self._device)
         self._mark = (time.perf_counter(), state.tokens)
+        self._waited = 0.0
 
     def run(self, should_stop: Callable[[], bool]) -> Iterator[LoopEvent]:
         """Train until the budget, the patience or the person ends it; saved at the end."""
@@ -154,7 +155,9 @@ class Trainer:
         self._factor = self.parts.schedule(state.step, self._progress())
         number = state.step + state.batch_offset
         with phase("data"):
+            began = time.perf_counter()
             windows = self.parts.batch(number)
+            self._waited += time.perf_counter() - began
         loss = yield from self._gradients.accumulate(
             windows,
             derive_seed(settings.seed, "step", number),
@@ -212,8 +215,10 @@ class Trainer:
         state.unreported_loss, state.unreported_steps = 0.0, 0
         state.unreported_skips = state.unreported_overflows = 0
         state.elapsed_seconds = self.parts.clock()
-        norm, (then, tokens) = float(self._grad_norm), self._mark
+        norm, (then, tokens), waited = float(self._grad_norm), self._mark, self._waited
         self._begin_counting()
+        seconds, of_token = max(1e-9, self._mark[0] - then), self.settings.mfu_of_token
+        speed = (state.tokens - tokens) / seconds
         yield StepFinished(
             step=state.step,
             progress=min(1.0, self._progress()),
@@ -221,10 +226,12 @@ class Trainer:
             learning_rate=self._learning_rate(),
             grad_norm=norm,
             tokens=state.tokens,
-            tokens_per_second=(state.tokens - tokens) / max(1e-9, self._mark[0] - then),
+            tokens_per_second=speed,
             elapsed_seconds=state.elapsed_seconds,
             memory_bytes=used_bytes(self._device),
             device_utilization=utilization(self._device),
+            mfu=None if of_token is None else speed * of_token,
+            data_wait=min(1.0, waited / seconds),
         )
 
     def _save(self, *, is_last: bool = False) -> Iterator[CheckpointSaved | Noticed]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -8,6 +10,7 @@ from tissu_core.models.build import build_empty
 from tissu_core.models.count import (
     kv_bytes_per_token,
     kv_cache_bytes,
+    model_flops_per_token,
     num_parameters,
     train_bytes,
     train_flops_per_token,
@@ -45,11 +48,46 @@ def test_operations_are_those_that_are_counted(experts: dict[str, int]) -> None:
     assert train_flops_per_token(config) == pytest.approx(3 * forward, rel=0.02)
 
 
+def test_utilisation_counts_by_the_formula_of_palm() -> None:
+    """Hand numbers of nanoGPT's 124M: N without positions and norms, L 12, H 12, Q 64, T 1024."""
+    config = make_config(
+        num_hidden_layers=12,
+        hidden_size=768,
+        num_attention_heads=12,
+        num_key_value_heads=12,
+        head_dim=64,
+        intermediate_size=3072,
+        vocab_size=50304,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        norm="layernorm",
+        feed_forward="gelu",
+        position_embedding="learned",
+        qk_norm=False,
+    )
+    assert model_flops_per_token(config) == 6 * 123_568_128 + 12 * 12 * 12 * 64 * 1024
+    untied = replace(config, tie_word_embeddings=False)
+    assert model_flops_per_token(untied) == model_flops_per_token(config), "a look-up is no product"
+
+
+def test_utilisation_counts_the_experts_that_a_token_meets_and_the_window_it_sees() -> None:
+    config = make_config(num_local_experts=6, num_experts_per_tok=2)
+    fewer = make_config(num_local_experts=6, num_experts_per_tok=1)
+    expert = 3 * config.hidden_size * config.intermediate_size
+    more = model_flops_per_token(config) - model_flops_per_token(fewer)
+    assert more == 6 * config.num_hidden_layers * expert
+
+
 def test_memory_grows_with_the_sequences() -> None:
     config = make_config()
     one, two, three = (train_bytes(config, sequences) for sequences in (1, 2, 3))
-    assert 20 * num_parameters(config) < one < two
+    assert 16 * num_parameters(config) < one < two
     assert three - two == pytest.approx(two - one)
+    averaged = train_bytes(config, 1, is_averaged=True)
+    assert averaged - one == pytest.approx(4 * num_parameters(config)), "one more copy"
+    assert train_bytes(config, 3, is_fp32=True) - three > 0.5 * (three - two)
+    less, least = train_bytes(config, 3, "ffn"), train_bytes(config, 3, "block")
+    assert least < less < three
 
 
 def test_a_cached_token_takes_what_the_cache_holds() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.samples import make_config
 from tissu_core.config.load import build_config, to_table
+from tissu_core.config.machine import MachineConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.config.shape import ModelShape
 from tissu_core.config.training import TrainingConfig
@@ -113,7 +114,7 @@ def test_a_model_fits_the_memory() -> None:
 def test_a_model_that_does_not_fit_is_refused_with_a_size_that_does() -> None:
     tight = Machine(device="cpu", flops=1e11, free_bytes=1e9)
     shape = ModelShape(num_hidden_layers=16, hidden_size=1024, context_tokens=128)
-    with pytest.raises(ResourceError, match=r"needs 4\.\d GB, 1\.0 GB free") as caught:
+    with pytest.raises(ResourceError, match=r"needs 3\.\d GB, 1\.0 GB free") as caught:
         plan(shape=shape, machine=tight)
     depth = int(caught.value.hint.split("--depth ")[1].split()[0])
     fitting = plan(shape=ModelShape(depth=depth, context_tokens=128), machine=tight)
@@ -212,3 +213,20 @@ def test_a_ramp_is_of_even_shares() -> None:
     assert plan(TrainingConfig(batch_ramp="4:20:9"), machine=two).run.training.batch_tokens == 640
     with pytest.raises(ConfigError, match="2 ranks"):
         plan(TrainingConfig(batch_ramp="5:20:9"), machine=two)
+
+
+@pytest.mark.parametrize(("tp", "pp"), [(2, 1), (4, 1), (1, 4), (2, 2)])
+def test_a_depth_that_is_chosen_can_be_cut(tp: int, pp: int) -> None:
+    machine = MachineConfig(procs=tp * pp, device="cpu", tp=tp, pp=pp)
+    run = TrainRun(machine=machine)
+    for tokens in (20_000, 10**6, 10**8):
+        model = make_plan(run, replace(CPU, num_stages=pp), tokens, 1024).model
+        assert model.num_key_value_heads % tp == 0
+        assert model.num_hidden_layers >= pp
+
+
+def test_a_pipeline_has_several_micro_batches_a_stage() -> None:
+    asked = TrainingConfig(batch_tokens=64 * 32)
+    assert plan(asked).run.training.micro_batch == 64
+    two = plan(asked, machine=replace(CPU, num_stages=2))
+    assert two.run.training.micro_batch == 8

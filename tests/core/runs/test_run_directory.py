@@ -81,6 +81,19 @@ def test_a_name_in_use_is_refused(runs: Path) -> None:
     assert "--resume mine" in caught.value.hint
 
 
+def test_a_start_that_was_killed_before_it_had_settings_leaves_its_name_free(
+    runs: Path, tmp_path: Path
+) -> None:
+    for path in (runs / "early", tmp_path / "elsewhere"):
+        with writing(path):
+            (path / "events.jsonl").write_text("{}\n", "utf-8")
+    assert new_directory("early", "", ()) == runs / "early"
+    assert new_directory("", str(tmp_path / "elsewhere"), ()) == tmp_path / "elsewhere"
+    (runs / "early" / "notes.txt").touch()
+    with pytest.raises(ConfigError):
+        new_directory("early", "", ())
+
+
 def test_a_run_may_go_elsewhere_but_not_over_something(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert new_directory("", str(out), ("c",)) == out

@@ -275,3 +275,26 @@ def test_time_spent_beside_training_is_not_in_the_speed(monkeypatch: pytest.Monk
     trainer = make_trainer(make_settings(steps=4, eval_every=2), parts)
     steps = [event for event in trainer.run(never) if isinstance(event, StepFinished)]
     assert [event.tokens_per_second for event in steps] == pytest.approx([32.0, 32.0])
+
+
+def test_a_report_has_the_share_that_was_waited_for_data_and_the_utilisation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+
+    def slow_batch(step: int) -> torch.Tensor:
+        now[0] += 1.0
+        return batch(step)
+
+    def slow_objective(model: Decoder, windows: torch.Tensor) -> LossOutput:
+        now[0] += 3.0
+        return next_token(model, windows)
+
+    monkeypatch.setattr("tissu_core.training.trainer.time.perf_counter", lambda: now[0])
+    parts = make_parts(slow_batch, objective=slow_objective)
+    settings = make_settings(steps=4, log_every=2, mfu_of_token=0.05)
+    events = make_trainer(settings, parts).run(never)
+    steps = [event for event in events if isinstance(event, StepFinished)]
+    assert [event.data_wait for event in steps] == pytest.approx([0.25, 0.25])
+    assert [event.tokens_per_second for event in steps] == pytest.approx([8.0, 8.0])
+    assert [event.mfu for event in steps] == pytest.approx([0.4, 0.4])
