@@ -194,16 +194,17 @@ class TrainPanel:
         left.append("rate ", _LABEL).append(f"{last.learning_rate:.2e} ")
         left.append(self._schedule(), "magenta")
         right.append("gradient norm ", _LABEL).append(f"{last.grad_norm:.3f}")
-        right.append("  saved ", _LABEL).append(self._save_age())
+        if last.mfu is not None:
+            right.append("  MFU ", _LABEL).append(f"{last.mfu:.0%}")
         grid.add_row(left, right)
         left, right = Text(), Text()
         left.append(f"{numbers.count(last.tokens_per_second)} tokens/s ", "bold")
-        left.append(bars([s.tokens_per_second for s in self.steps], 16), "green")
-        if last.mfu is not None:
-            left.append("  MFU ", _LABEL).append(f"{last.mfu:.0%}")
-        right.append("memory ", _LABEL).append(numbers.size(last.memory_bytes))
+        cells = 16 if last.device_utilization is None else 8
+        left.append(bars([s.tokens_per_second for s in self.steps], cells), "green")
         if last.device_utilization is not None:
-            right.append("  GPU ", _LABEL).append(f"{last.device_utilization:.0%} busy")
+            left.append("  GPU ", _LABEL).append(f"{last.device_utilization:.0%} busy")
+        right.append("memory ", _LABEL).append(numbers.size(last.memory_bytes))
+        right.append("  saved ", _LABEL).append(self._save_age())
         grid.add_row(left, right)
         return grid
 
