@@ -4,7 +4,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -15,7 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.end_to_end.conftest import FAST, Tissu, environment, write_corpus
+from tests.end_to_end.conftest import FAST, Tissu, write_corpus
+from tests.end_to_end.forking import Server, forking
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.checkpoint.weights import load_tensors
 from tissu_core.runtime.compiler import find_compiler
@@ -26,32 +26,10 @@ NUM_STARTS = 20
 SAVE_EVERY = 3
 
 
-class Server:
-    """``fork_server.py``, asked from here."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-
-    def start(self, *words: str | Path) -> int:
-        return self._ask([*map(str, words)])
-
-    def wait(self, pid: int) -> int:
-        return self._ask(pid)
-
-    def _ask(self, question: object) -> int:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(question) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
-
-
 @pytest.fixture
 def server(tissu: Tissu) -> Iterator[Server]:
-    command = [sys.executable, "-m", "tests.end_to_end.fork_server"]
-    environ = environment(tissu.home)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, env=environ, **pipes) as process:
-        yield Server(process)
+    with forking(tissu.home) as server:
+        yield server
 
 
 @pytest.fixture
@@ -64,20 +42,6 @@ def words_for(corpus: Path, *more: str) -> list[str]:
     settings = [word for setting in every for word in ("--set", setting)]
     save = ["--set", f"training.save_every={SAVE_EVERY}"]
     return ["train", str(corpus), "--steps", "100000", *settings, *save, *FAST, *more]
-
-
-def wait_for_file(path: Path) -> None:
-    deadline = time.monotonic() + 120
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def wait_for(store: CheckpointStore, step: int) -> None:
-    deadline = time.monotonic() + 120
-    while (store.pointed("last") or -1) < step:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 class Ended:
@@ -139,7 +103,7 @@ class Ended:
         is_begun = (self._directory / "config.toml").exists()
         resume = ("train", "--resume", self._directory.name)
         run = self.begin(*(resume if is_begun else words))
-        wait_for(self.store, max(0, self.newest) + SAVE_EVERY)
+        self._server.wait_for_save(self.store, max(0, self.newest) + SAVE_EVERY, run)
         return run
 
 
@@ -148,7 +112,7 @@ def check_against_one_that_never_stopped(
 ) -> None:
     straight = CheckpointStore(tissu.home / "runs/straight/checkpoints")
     run = server.start(*words, "--name", "straight", "--set", f"training.save_every={step}")
-    wait_for(straight, step)
+    server.wait_for_save(straight, step, run)
     os.kill(run, signal.SIGKILL)
     server.wait(run)
     for file in ("model.safetensors", "optimizer.safetensors"):
@@ -167,10 +131,10 @@ def test_signals_while_it_trains_lose_no_checkpoint_and_change_no_bit(
     draw = random.Random(1337)
     ended = Ended(server, tissu.home / "runs/ended", number)
     run = ended.begin(*words, "--name", "ended")
-    wait_for(ended.store, SAVE_EVERY)
+    server.wait_for_save(ended.store, SAVE_EVERY, run)
     ended.end(run)
     run, began = ended.begin("train", "--resume", "ended"), time.monotonic()
-    wait_for(ended.store, ended.newest + SAVE_EVERY)
+    server.wait_for_save(ended.store, ended.newest + SAVE_EVERY, run)
     span = 1.5 * (time.monotonic() - began)
     moved = 0
     for _ in range(times):
@@ -181,7 +145,7 @@ def test_signals_while_it_trains_lose_no_checkpoint_and_change_no_bit(
         # A third gets as far as a save, however busy it is.
         span *= 0.9 if ended.newest > before else 1.05
         run = ended.begin("train", "--resume", "ended")
-    wait_for(ended.store, ended.newest + SAVE_EVERY)
+    server.wait_for_save(ended.store, ended.newest + SAVE_EVERY, run)
     ended.end(run)
     sys.stdout.write(
         f"\n{times} times, {moved} after a new save, step {ended.newest}, {ended.codes}\n"
@@ -225,7 +189,7 @@ def test_signals_while_it_compiles_leave_what_goes_on(
         command = [*words, "--name", name, "--compile"]
         ended = Ended(server, tissu.home / "runs" / name, number)
         run = ended.begin(*command)
-        wait_for_file(ended.store.directory.parent / "config.toml")
+        server.wait_for_file(ended.store.directory.parent / "config.toml", run)
         time.sleep(draw.uniform(0.0, 6.0))
         ended.end(run)
         run = ended.goes_on(*command)
@@ -236,13 +200,13 @@ def test_signals_while_it_compiles_leave_what_goes_on(
 def test_of_20_starts_at_once_one_wins(tissu: Tissu, server: Server, words: list[str]) -> None:
     store = CheckpointStore(tissu.home / "runs/r/checkpoints")
     run = server.start(*words, "--name", "r")
-    wait_for(store, 5)
+    server.wait_for_save(store, 5, run)
     os.kill(run, signal.SIGTERM)
     assert server.wait(run) == 143
     stopped = store.steps()[-1]
 
     runs = [server.start("train", "--resume", "r") for _ in range(NUM_STARTS)]
-    wait_for(store, stopped + 5)
+    server.wait_for_save(store, stopped + 5, *runs)
     time.sleep(2)  # so that the last of them has found the lock taken
     codes: Counter[int] = Counter()
     for pid in runs:
