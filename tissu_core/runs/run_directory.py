@@ -14,7 +14,8 @@ from filelock import FileLock, Timeout
 from tissu_core.config.runs import TrainRun
 from tissu_core.errors import BusyError, ConfigError, InputError, ResourceError, nearest
 from tissu_core.runs.home import runs_directory
-from tissu_core.storage import is_sealed, read_manifest, write_text
+from tissu_core.storage import is_sealed, read_manifest, remove_leftovers, write_text
+from tissu_core.storage.files import TEMPORARY
 from tissu_core.tracking.event_log import EVENTS_FILE
 
 RUN_FILE = "config.toml"
@@ -70,7 +71,8 @@ def _is_free(path: Path) -> bool:
     """Whether nothing is there, or what a start leaves that was killed before it had settings."""
     if not path.is_dir():
         return not path.exists()
-    return {each.name for each in path.iterdir()} <= _BEFORE_A_RUN
+    names = {each.name for each in path.iterdir() if not each.name.startswith(TEMPORARY)}
+    return names <= _BEFORE_A_RUN
 
 
 def check_name(name: str, option: str) -> None:
@@ -195,6 +197,7 @@ def writing(path: Path) -> Iterator[None]:
             f"cannot write to {path}: {error.strerror}", hint="--out DIR, somewhere writable"
         ) from error
     try:
+        remove_leftovers(path, is_locked=True)
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
         write_text(path / _OWNER_FILE, json.dumps(owner))
         yield

@@ -87,8 +87,11 @@ def test_a_start_that_was_killed_before_it_had_settings_leaves_its_name_free(
     for path in (runs / "early", tmp_path / "elsewhere"):
         with writing(path):
             (path / "events.jsonl").write_text("{}\n", "utf-8")
+        (path / f".tmp-{os.getpid()}-config.toml").touch()  # half-written
     assert new_directory("early", "", ()) == runs / "early"
     assert new_directory("", str(tmp_path / "elsewhere"), ()) == tmp_path / "elsewhere"
+    with writing(runs / "early"):
+        assert not [*(runs / "early").glob(".tmp-*")]
     (runs / "early" / "notes.txt").touch()
     with pytest.raises(ConfigError):
         new_directory("early", "", ())
