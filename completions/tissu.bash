@@ -6,7 +6,7 @@ _tissu_words() {
         tissu) takes=(train watch tokenize runs chat generate eval inspect quantize models init config doctor completions) ;;
         'tissu -*') takes=(--version --debug --quiet -h --help) ;;
         'tissu train') takes=(@files) ;;
-        'tissu train -*') takes=(--demo --resume --fallback --override --accept-data-change --view --detach --dry-run --config --set --name --out --preset --depth --layers --width --heads --kv-heads --context --vocab-size --norm --ffn --pos --window --tie-embeddings --no-tie-embeddings --qk-norm --no-qk-norm --bias --no-bias --init --dropout --val-fraction --tokenizer --follow-symlinks --no-follow-symlinks --format --encoding --on-bad --text-column --label-smoothing --z-loss --embed-noise --neftune --document-mask --no-document-mask --optimizer --lr --schedule --warmup --final-lr --decay-fraction --milestones --gamma --weight-decay --clip-value --clip-norm --ema --steps --tokens --epochs --minutes --patience --batch-tokens --batch-ramp --grad-accum --eval-every --save-every --keep --sample-prompt --seed --device --threads --precision --compile --no-compile --checkpoint-activations --attn-impl --gpus --procs --shard --tp --pp --from --freeze --profile --profile-steps -h --help) ;;
+        'tissu train -*') takes=(--demo --resume --fallback --override --accept-data-change --view --detach --dry-run --config --set --name --out --preset --depth --layers --width --heads --kv-heads --context --vocab-size --norm --ffn --pos --window --tie-embeddings --no-tie-embeddings --qk-norm --no-qk-norm --bias --no-bias --init --dropout --attn-dropout --val-fraction --tokenizer --follow-symlinks --no-follow-symlinks --format --encoding --on-bad --text-column --label-smoothing --z-loss --embed-noise --neftune --document-mask --no-document-mask --optimizer --lr --schedule --warmup --final-lr --decay-fraction --milestones --gamma --weight-decay --clip-value --clip-norm --ema --steps --tokens --epochs --minutes --patience --batch-tokens --batch-ramp --grad-accum --eval-every --save-every --keep --sample-prompt --seed --device --threads --precision --compile --no-compile --checkpoint-activations --attn-impl --gpus --procs --shard --tp --pp --from --freeze --profile --profile-steps -h --help) ;;
         'tissu train --resume') takes=(last @runs @directories) ;;
         'tissu train --view') takes=(auto panel dashboard log json) ;;
         'tissu train --config') takes=(@files) ;;
@@ -27,6 +27,7 @@ _tissu_words() {
         'tissu train --window') takes=() ;;
         'tissu train --init') takes=(identity gpt2 xavier_uniform xavier_normal kaiming_uniform kaiming_normal) ;;
         'tissu train --dropout') takes=() ;;
+        'tissu train --attn-dropout') takes=() ;;
         'tissu train --val-fraction') takes=() ;;
         'tissu train --tokenizer') takes=(@models @files) ;;
         'tissu train --format') takes=(auto text chats) ;;

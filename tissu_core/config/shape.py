@@ -130,10 +130,19 @@ class ModelShape:
         choices=INIT_SCHEMES,
         panel="Architecture",
     )
-    dropout: float = setting(
-        0.0,
-        "share of activations dropped while training",
+    dropout: float | None = setting(
+        None,
+        "share of what layers add to the stream that is dropped while training; the default "
+        "depends on how often the text is seen",
         flag="--dropout",
+        minimum=0,
+        maximum=0.9,
+        panel="Model",
+    )
+    attention_dropout: float = setting(
+        0.0,
+        "share of attention that is dropped while training; on a CPU its fastest way knows none",
+        flag="--attn-dropout",
         minimum=0,
         maximum=0.9,
         panel="Model",

@@ -84,7 +84,7 @@ def _layer(make: Callable[[], nn.Module], *, size: int = _WIDTH) -> Built:
 
 def _attention(way: str = "auto", *, documents: bool = False, **changes: Any) -> Built:
     config = _config(**changes)
-    module, x = Attention(config, 0.0, 0), _random(_ROWS, _TIME, _WIDTH)
+    module, x = Attention(config, 0), _random(_ROWS, _TIME, _WIDTH)
     _filled(module)
     module.implementation = way
     rope = rope_tables(

@@ -39,11 +39,11 @@ class Attention(nn.Module):
     Shapes: (B, T, C) to (B, T, C).
     """
 
-    def __init__(self, config: ModelConfig, dropout: float, layer_index: int) -> None:
+    def __init__(self, config: ModelConfig, layer_index: int) -> None:
         super().__init__()
         width, head_dim = config.hidden_size, config.head_dim
         self.num_heads, self.num_kv_heads = config.num_attention_heads, config.num_key_value_heads
-        self.head_dim, self.dropout = head_dim, dropout
+        self.head_dim, self.dropout = head_dim, 0.0
         self.implementation = "auto"
         kind = config.layer_kinds[layer_index]
         self.window, self.has_rope = kind.window, kind.has_rope

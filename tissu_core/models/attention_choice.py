@@ -26,7 +26,7 @@ def check_attention(config: ModelConfig, run: TrainRun, device: torch.device) ->
             field="document_mask",
             hint="the same command without it",
         )
-    implementation, dropout = run.machine.attn_impl, run.model.dropout
+    implementation, dropout = run.machine.attn_impl, run.model.attention_dropout
     if implementation not in ("flash", "flex"):
         return
     asked = f"--attn-impl is {implementation}"
@@ -38,7 +38,7 @@ def check_attention(config: ModelConfig, run: TrainRun, device: torch.device) ->
         raise ConfigError(
             f"{asked}, and torch's FlexAttention has no dropout",
             field="attn_impl",
-            hint=f"--dropout 0, or {_WITHOUT}",
+            hint=f"--attn-dropout 0, or {_WITHOUT}",
         )
     if implementation == "flash" and config.attn_logit_softcapping is not None:
         raise ConfigError(
@@ -48,8 +48,8 @@ def check_attention(config: ModelConfig, run: TrainRun, device: torch.device) ->
         )
     try:
         for kind in set(config.layer_kinds):
-            layer = Attention(config, dropout, config.layer_kinds.index(kind)).to(device)
-            layer.implementation = implementation
+            layer = Attention(config, config.layer_kinds.index(kind)).to(device)
+            layer.implementation, layer.dropout = implementation, dropout
             _try_out(layer, config, run)
     except RuntimeError as error:
         if is_out_of_memory(error):

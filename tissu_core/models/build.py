@@ -16,12 +16,11 @@ def build_model(
     *,
     device: torch.device,
     seed: int,
-    dropout: float = 0.0,
     init: str = "identity",
 ) -> Decoder:
     """A decoder with first weights that depend on seed and scheme alone, not on the device."""
     with _Uninitialized():
-        model = Decoder(config, dropout)
+        model = Decoder(config)
     init_weights(model, seed, init)
     return model.to(device)
 

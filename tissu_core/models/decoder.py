@@ -33,12 +33,12 @@ again = partial(checkpoint, use_reentrant=False)
 class Block(nn.Module):
     """x + attention(norm(x)), then x + feed_forward(norm(x)); Gemma norms what is added, too."""
 
-    def __init__(self, config: ModelConfig, dropout: float, layer_index: int) -> None:
+    def __init__(self, config: ModelConfig, layer_index: int) -> None:
         super().__init__()
         width, eps = config.hidden_size, config.norm_eps
         norm = partial(build_norm, config.norm, width, eps, bias=config.use_bias)
         self.input_layernorm = norm()
-        self.self_attn = Attention(config, dropout, layer_index)
+        self.self_attn = Attention(config, layer_index)
         self.post_attention_layernorm = norm()
         self.mlp: nn.Module = build_feed_forward(
             config.feed_forward, width, config.intermediate_size, bias=config.has_bias("mlp")
@@ -49,7 +49,7 @@ class Block(nn.Module):
         self.mlp_output_norm: nn.Module = nn.Identity()
         if config.has_post_norms:
             self.attention_output_norm, self.mlp_output_norm = norm(), norm()
-        self.dropout = dropout
+        self.dropout = 0.0
         self.recompute = "none"
 
     def forward(
@@ -78,10 +78,10 @@ class Block(nn.Module):
 class Stack(nn.Module):
     """Token ids to final hidden states: (B, T) to (B, T, C)."""
 
-    def __init__(self, config: ModelConfig, dropout: float) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.config, self.dropout, self.recompute = config, dropout, "none"
-        self.embed_noise = self.neftune = 0.0
+        self.config, self.recompute = config, "none"
+        self.dropout = self.embed_noise = self.neftune = 0.0
         self.document_start: int | None = None
         """Where a row's documents begin anew, if each is read by itself."""
         self.entered: Tensor | None = None
@@ -91,7 +91,7 @@ class Stack(nn.Module):
         if config.position_embedding == "learned":
             self.embed_positions = nn.Embedding(config.max_position_embeddings, width)
         self.layers = nn.ModuleList(
-            Block(config, dropout, index) for index in range(config.num_hidden_layers)
+            Block(config, index) for index in range(config.num_hidden_layers)
         )
         self.norm = build_norm(config.norm, width, config.norm_eps, bias=config.use_bias)
         self.tables = PositionTables(config)
@@ -157,10 +157,10 @@ class Decoder(nn.Module):
     Shapes: ids (B, T), padding (B,), logits (B, T, V); with ``last_only`` (B, 1, V).
     """
 
-    def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.model = Stack(config, dropout)
+        self.model = Stack(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
@@ -189,11 +189,13 @@ class Decoder(nn.Module):
         head: nn.Module = self.lm_head
         return head.dequantize() if isinstance(head, Int8Linear) else self.lm_head.weight
 
-    def set_dropout(self, dropout: float) -> None:
-        """Drop this share of activations in training mode."""
+    def set_dropout(self, dropout: float, attention_dropout: float = 0.0) -> None:
+        """In training mode, drop these shares of what enters the stream, and of who is read."""
         for module in self.modules():
-            if isinstance(module, Stack | Block | Attention):
+            if isinstance(module, Stack | Block):
                 module.dropout = dropout
+            elif isinstance(module, Attention):
+                module.dropout = attention_dropout
 
     def set_attention(self, implementation: str) -> None:
         """What computes attention in steps of training: auto, sdpa, flash, flex or eager."""

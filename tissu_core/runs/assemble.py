@@ -44,9 +44,9 @@ def assemble_new(
         config,
         device=device,
         seed=run.training.seed,
-        dropout=run.model.dropout,
         init=run.model.init,
     )
+    model.set_dropout(run.model.dropout or 0.0, run.model.attention_dropout)
     tokenizer = Tokenizer.load(shards.directory)
     loaded = LoadedModel(model, tokenizer, directory, tokenizer.end_ids)
     return _assembly(run, steps, loaded, shards, directory, TrainState(), ranks)
@@ -71,7 +71,7 @@ def assemble_tuned(
         tokenizer=tokenizer,
         end_ids=loaded.end_ids | tokenizer.end_ids,
     )
-    loaded.model.set_dropout(run.model.dropout)
+    loaded.model.set_dropout(run.model.dropout or 0.0, run.model.attention_dropout)
     return _assembly(run, steps, loaded, shards, directory, TrainState(), ranks)
 
 
@@ -89,7 +89,7 @@ def assemble_saved(
     """A run as a verified checkpoint holds it."""
     loaded = load_model(checkpoint, device)
     check_attention(loaded.model.config, run, device)
-    loaded.model.set_dropout(run.model.dropout)
+    loaded.model.set_dropout(run.model.dropout or 0.0, run.model.attention_dropout)
     _check_tokenizer(loaded.tokenizer, shards, checkpoint)
     state, moments = read_training_state(checkpoint)
     assembly = _assembly(run, steps, loaded, shards, directory, state, ranks)

@@ -16,7 +16,14 @@ from tissu_core.runs.run_directory import RUN_FILE
 Settle = Callable[[TrainRun], TrainRun]
 """A run's stored settings to those that a person wants now."""
 
-_TURNABLE = ("objective.", "optimizer.", "training.", "machine.", "model.dropout")
+_TURNABLE = (
+    "objective.",
+    "optimizer.",
+    "training.",
+    "machine.",
+    "model.dropout",
+    "model.attention_dropout",
+)
 _ASKED_AS = {"max_position_embeddings": "context_tokens"}
 _FIXED = ("optimizer.name", "training.seed")
 

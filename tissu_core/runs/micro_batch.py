@@ -9,7 +9,7 @@ from tissu_core.errors import ConfigError
 from tissu_core.models.count import train_bytes
 
 if TYPE_CHECKING:
-    from tissu_core.runs.plan import Machine
+    from tissu_core.runs.sizes import Machine
 
 _MICROS_OF_STAGE = 4
 """So many for each stage of a pipeline: of S stages with M micro-batches each waits for S - 1 of

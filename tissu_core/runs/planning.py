@@ -13,8 +13,9 @@ from tissu_core.events.shared import Noticed
 from tissu_core.events.training import Planned
 from tissu_core.models.count import num_parameters
 from tissu_core.parallel.parts import check_parts, explain_parts
-from tissu_core.runs.plan import MEMORISING_PASSES, Machine, Plan, make_plan
+from tissu_core.runs.plan import Plan, make_plan
 from tissu_core.runs.run_loop import set_up_machine
+from tissu_core.runs.sizes import MEMORISING_PASSES, Machine
 from tissu_core.text.tokenizer import Tokenizer
 
 

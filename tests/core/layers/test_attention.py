@@ -11,7 +11,9 @@ from tissu_core.layers.rope import rope_tables
 def make_attention(**changes: object) -> Attention:
     dropout = changes.pop("dropout", 0.0)
     shape: dict[str, object] = {"hidden_size": 20, "head_dim": 6}
-    return Attention(make_config(**(shape | changes)), dropout, 0)  # type: ignore[arg-type]
+    attention = Attention(make_config(**(shape | changes)), 0)  # type: ignore[arg-type]
+    attention.dropout = dropout
+    return attention
 
 
 def plain(attention: Attention, x: torch.Tensor) -> torch.Tensor:

@@ -44,12 +44,13 @@ def test_tied_embeddings_are_one_matrix() -> None:
     assert model.lm_head.weight is model.model.embed_tokens.weight
 
 
-def test_dropout_is_for_training_and_can_be_set_later() -> None:
+@pytest.mark.parametrize("shares", [(0.3, 0.0), (0.0, 0.3)])
+def test_dropout_is_for_training_and_can_be_set_later(shares: tuple[float, float]) -> None:
     model = make_model(make_config())
     ids = random_ids(1, 12)
     model.train()
     assert torch.equal(model(ids), model(ids))
-    model.set_dropout(0.3)
+    model.set_dropout(*shares)
     assert not torch.equal(model(ids), model(ids))
     model.eval()
     assert torch.equal(model(ids), model(ids))

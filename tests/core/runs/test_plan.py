@@ -10,7 +10,8 @@ from tissu_core.config.shape import ModelShape
 from tissu_core.config.training import TrainingConfig
 from tissu_core.errors import ConfigError, InputError, ResourceError
 from tissu_core.models.count import num_parameters, train_bytes
-from tissu_core.runs.plan import Machine, Plan, make_plan
+from tissu_core.runs.plan import Plan, make_plan
+from tissu_core.runs.sizes import Machine
 
 CPU = Machine(device="cpu", flops=1e11, free_bytes=8e9)
 GPU = Machine(device="cuda", flops=4e14, free_bytes=8e10)
@@ -230,3 +231,19 @@ def test_a_pipeline_has_several_micro_batches_a_stage() -> None:
     assert plan(asked).run.training.micro_batch == 64
     two = plan(asked, machine=replace(CPU, num_stages=2))
     assert two.run.training.micro_batch == 8
+
+
+@pytest.mark.parametrize(
+    ("epochs", "asked", "expected"), [(2, None, 0.0), (4, None, 0.1), (4, 0.0, 0.0), (2, 0.3, 0.3)]
+)
+def test_text_seen_again_and_again_gets_dropout_unless_it_was_asked_for(
+    epochs: int, asked: float | None, expected: float
+) -> None:
+    found = plan(TrainingConfig(epochs=epochs), shape=replace(SHAPE, dropout=asked))
+    assert found.run.model.dropout == expected
+    assert any("dropout" in why for why in found.reasons) == (expected > 0 and asked is None)
+
+
+def test_a_model_that_goes_on_gets_no_dropout_of_itself() -> None:
+    run = TrainRun(training=TrainingConfig(epochs=4))
+    assert make_plan(run, CPU, 100_000, 1024, make_config()).run.model.dropout == 0
