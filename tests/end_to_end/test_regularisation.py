@@ -65,7 +65,7 @@ def test_the_log_shows_a_batch_that_grows(tissu: Tissu, corpus: Path) -> None:
     ("options", "code", "said"),
     [
         (["--attn-impl", "flex"], 4, "no backward on a CPU"),
-        (["--attn-impl", "flash", "--dropout", "0.1"], 4, "does not compute this model"),
+        (["--attn-impl", "flash", "--attn-dropout", "0.1"], 4, "does not compute this model"),
         (["--attn-impl", "paged"], 2, "--attn-impl"),
         (["--batch-ramp", "8:60:10"], 2, "--batch-ramp"),
         (["--batch-ramp", "8:64:10"], 2, "--batch-tokens"),
