@@ -65,7 +65,7 @@ _tissu_words() {
         'tissu train --seed') takes=() ;;
         'tissu train --device') takes=(auto cpu cuda mps) ;;
         'tissu train --threads') takes=() ;;
-        'tissu train --precision') takes=(auto fp32 bf16 fp16) ;;
+        'tissu train --precision') takes=(auto fp32 bf16 fp16 fp8) ;;
         'tissu train --checkpoint-activations') takes=(none block ffn) ;;
         'tissu train --attn-impl') takes=(auto sdpa flash flex eager) ;;
         'tissu train --gpus') takes=() ;;

@@ -112,7 +112,7 @@ complete -c tissu -n '__tissu_at \'tissu train\'' -l sample-prompt -r -f -d 'Wha
 complete -c tissu -n '__tissu_at \'tissu train\'' -l seed -r -f -d 'Seed of weights and batches'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l device -r -f -a 'auto cpu cuda mps' -d 'Where to compute'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l threads -r -f -d 'Processor threads'
-complete -c tissu -n '__tissu_at \'tissu train\'' -l precision -r -f -a 'auto fp32 bf16 fp16' -d 'Numbers of the matrix products; weights and optimizer stay fp32'
+complete -c tissu -n '__tissu_at \'tissu train\'' -l precision -r -f -a 'auto fp32 bf16 fp16 fp8' -d 'Numbers of the matrix products; weights and optimizer stay fp32; fp8, in blocks on GPUs that multiply it, is never chosen by itself'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l compile -d 'Compile the model first, or never; by default where it pays back within the run'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l no-compile -d 'Compile the model first, or never; by default where it pays back within the run'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l checkpoint-activations -r -f -a 'none block ffn' -d 'Drop the activations of each block, or of its feed-forward part, and compute them again on the way back: less memory for a third more time, or less of both'

@@ -31,9 +31,10 @@ class MachineConfig(DeviceConfig):
 
     precision: str = setting(
         "auto",
-        "numbers of the matrix products; weights and optimizer stay fp32",
+        "numbers of the matrix products; weights and optimizer stay fp32; fp8, in blocks on GPUs "
+        "that multiply it, is never chosen by itself",
         flag="--precision",
-        choices=("auto", "fp32", "bf16", "fp16"),
+        choices=("auto", "fp32", "bf16", "fp16", "fp8"),
         panel="Machine",
     )
     compile: bool | None = setting(
@@ -116,6 +117,13 @@ class MachineConfig(DeviceConfig):
             check_copies(self, self.num_workers)
         if self.pp > 1:
             self._check_stages()
+        if self.tp > 1 and self.precision == "fp8":
+            raise ConfigError(
+                "--tp cuts each matrix, and with --precision fp8 every part would be rounded by a "
+                "scale of its own",
+                field="precision",
+                hint="--precision bf16, or --pp or --shard full in place of --tp",
+            )
 
     def _check_stages(self) -> None:
         if self.shard in ("grad", "full"):

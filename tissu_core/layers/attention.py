@@ -14,6 +14,7 @@ from tissu_core.layers.cpu_attention import blocked_causal_attention, suits_bloc
 from tissu_core.layers.eager_attention import eager_attention
 from tissu_core.layers.flex_attention import attend_flexibly, block_mask, causal_block_mask
 from tissu_core.layers.kv_cache import LayerCache
+from tissu_core.layers.linear import Linear
 from tissu_core.layers.masks import (
     attention_mask,
     hide_other_documents,
@@ -48,10 +49,10 @@ class Attention(nn.Module):
         kind = config.layer_kinds[layer_index]
         self.window, self.has_rope = kind.window, kind.has_rope
         bias = config.has_bias("qkv")
-        self.q_proj = nn.Linear(width, self.num_heads * head_dim, bias=bias)
-        self.k_proj = nn.Linear(width, self.num_kv_heads * head_dim, bias=bias)
-        self.v_proj = nn.Linear(width, self.num_kv_heads * head_dim, bias=bias)
-        self.o_proj = nn.Linear(self.num_heads * head_dim, width, bias=config.has_bias("o"))
+        self.q_proj = Linear(width, self.num_heads * head_dim, bias=bias)
+        self.k_proj = Linear(width, self.num_kv_heads * head_dim, bias=bias)
+        self.v_proj = Linear(width, self.num_kv_heads * head_dim, bias=bias)
+        self.o_proj = Linear(self.num_heads * head_dim, width, bias=config.has_bias("o"))
         self.q_norm: nn.Module = nn.Identity()
         self.k_norm: nn.Module = nn.Identity()
         if config.qk_norm:

@@ -6,6 +6,8 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tissu_core.layers.linear import Linear
+
 
 class GLU(nn.Module):
     """(activation(x W_gate) * (x W_up)) W_down. Source: Shazeer 2020, arXiv:2002.05202."""
@@ -14,9 +16,9 @@ class GLU(nn.Module):
         self, hidden_size: int, intermediate_size: int, activation: str, *, bias: bool
     ) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(hidden_size, intermediate_size, bias=bias)
-        self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=bias)
-        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=bias)
+        self.gate_proj = Linear(hidden_size, intermediate_size, bias=bias)
+        self.up_proj = Linear(hidden_size, intermediate_size, bias=bias)
+        self.down_proj = Linear(intermediate_size, hidden_size, bias=bias)
         self.activation = GATES[activation]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -32,8 +34,8 @@ class MLP(nn.Module):
         self, hidden_size: int, intermediate_size: int, activation: str, *, bias: bool
     ) -> None:
         super().__init__()
-        self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=bias)
-        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=bias)
+        self.up_proj = Linear(hidden_size, intermediate_size, bias=bias)
+        self.down_proj = Linear(intermediate_size, hidden_size, bias=bias)
         self.activation = ACTIVATIONS[activation]
 
     def forward(self, x: Tensor) -> Tensor:

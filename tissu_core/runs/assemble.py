@@ -18,6 +18,7 @@ from tissu_core.data.shards import TokenShards
 from tissu_core.errors import ConfigError, IntegrityError
 from tissu_core.models.attention_choice import check_attention
 from tissu_core.models.build import build_model
+from tissu_core.models.float8 import use_float8_products
 from tissu_core.parallel.layouts import build_layout
 from tissu_core.parallel.parts import check_parts
 from tissu_core.parallel.ranks import ALONE, Ranks
@@ -146,6 +147,8 @@ def _assembly(
     if run.objective.document_mask:
         model.read_documents_apart(loaded.tokenizer.start_id)
     model.set_attention(machine.attn_impl)
+    if machine.precision == "fp8":
+        use_float8_products(model)
     layout = build_layout(
         model,
         ranks,

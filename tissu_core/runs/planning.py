@@ -24,6 +24,7 @@ def plan_run(
 ) -> tuple[Plan, Planned]:
     """Choose what is open, for this machine and these tokens; ``given`` goes on learning."""
     from tissu_core.models.attention_choice import check_attention
+    from tissu_core.models.float8 import explain_float8
     from tissu_core.runs.frozen import num_learning
     from tissu_core.runtime.device import describe_device, resolve_device
     from tissu_core.runtime.precision import explain_precision
@@ -36,6 +37,8 @@ def plan_run(
     check_attention(plan.model, plan.run, resolve_device(machine.device))
     check_parts(plan.model, run.machine, num_ranks)
     whys = [explain_precision(asked, run.machine.precision, resolve_device(machine.device))]
+    if run.machine.precision == "fp8":
+        whys.append(explain_float8(plan.model))
     whys.append(explain_parts(run.machine, num_ranks))
     if run.machine.compile is None and (why := _why_not_compiled(plan, num_ranks)):
         plan = replace(plan, run=replace(plan.run, machine=replace(run.machine, compile=False)))

@@ -87,17 +87,25 @@ def _require_devices(directory: Path, run: TrainRun) -> None:
         ResourceError: With the command that goes on without.
     """
     from tissu_core.runtime.device import resolve_device
+    from tissu_core.runtime.precision import resolve_precision
 
+    machine = run.machine
+    fewer = "--gpus 1 " if machine.gpus > 1 else ""
+    # What a processor has of fp8 is bf16; it has the others, if slowly.
+    other = " --precision bf16" if machine.precision == "fp8" else ""
+    instead: str | None = f"{fewer}--device cpu{other}"
     try:
-        check_devices(run.machine.gpus)
-        resolve_device(run.machine.device)
+        check_devices(machine.gpus)
+        device = resolve_device(machine.device)
+        if machine.precision == "fp8":
+            instead = None
+            resolve_precision(machine.precision, device)
     except ResourceError as error:
         name = directory.name if directory.parent == runs_directory() else str(directory)
-        fewer = "--gpus 1 " if run.machine.gpus > 1 else ""
         raise ResourceError(
-            f"{directory.name} trains on {run.machine.device}; {error.message}",
+            f"{directory.name} trains on {machine.device}; {error.message}",
             safe="the run, which is as it was",
-            hint=f"tissu train --resume {shlex.quote(name)} --override {fewer}--device cpu",
+            hint=f"tissu train --resume {shlex.quote(name)} --override {instead or error.hint}",
         ) from error
 
 

@@ -53,7 +53,10 @@ def peak_flops(device: torch.device, precision: str) -> float | None:
 
 
 def card_peak(name: str, precision: str) -> float | None:
-    """The same of a card with this name; None of one that is not known."""
+    """The same of a card with this name; None of one that is not known.
+
+    And none with fp8: its products are of two formats, and have no one peak.
+    """
     if precision not in ("bf16", "fp16"):
         return None
     cards = (*_CARDS, *_FP16_CARDS) if precision == "fp16" else _CARDS

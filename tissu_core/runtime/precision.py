@@ -1,4 +1,7 @@
-"""The one map from names of number formats to dtypes, and mixed precision by autocast."""
+"""The one map from names of number formats to dtypes, and mixed precision by autocast.
+
+With fp8, layers round what they multiply themselves (``layers/float8.py``); all else is as in bf16.
+"""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -10,11 +13,15 @@ DTYPES: dict[str, torch.dtype] = {
     "fp32": torch.float32,
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
+    "fp8": torch.bfloat16,
 }
+"""What is multiplied, and of fp8 what layers take and give."""
 
 
 _TENSOR_CORES = (7, 0)
 """From this CUDA capability on, products in fp16 are faster than those in fp32."""
+_FLOAT8 = (8, 9)
+"""From this one on there are products in float8: Ada, Hopper and what came after them."""
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
@@ -28,7 +35,9 @@ def resolve_precision(name: str, device: torch.device) -> str:
             return "bf16"
         has_cores = device.type == "cuda" and torch.cuda.get_device_capability() >= _TENSOR_CORES
         return "fp16" if has_cores else "fp32"
-    if name != "fp32" and not _multiplies(name, device):
+    if name == "fp8":
+        _require_float8(device)
+    elif name != "fp32" and not _multiplies(name, device):
         other = "fp16" if name == "bf16" and _multiplies("fp16", device) else "fp32"
         raise ResourceError(
             f"--precision is {name}, and this {device.type} device does not multiply it",
@@ -43,6 +52,43 @@ def explain_precision(asked: str, chosen: str, device: torch.device) -> str:
         return ""
     how = "fp16, with a scaled loss" if chosen == "fp16" else "fp32"
     return f"this GPU has no bf16, so its products are in {how}"
+
+
+def _require_float8(device: torch.device) -> None:
+    """Refuse a device without products in float8, and say what it is."""
+    if device.type != "cuda":
+        kind = {"cpu": "a processor", "mps": "an Apple GPU"}.get(device.type, device.type)
+        found = f"this device is {kind}: float8 products are those of GPUs"
+    elif torch.version.hip:
+        # AMD's cards differ in the formats they have, so this one is asked.
+        found = "" if multiplies_float8(device) else f"{_name(device)} does not multiply these"
+    elif (capability := torch.cuda.get_device_capability(device)) >= _FLOAT8:
+        found = ""
+    else:
+        least, has = (".".join(map(str, version)) for version in (_FLOAT8, capability))
+        found = f"{_name(device)} has compute capability {has}: float8 products begin at {least}"
+    if found:
+        other = "bf16" if _multiplies("bf16", device) else "fp16"
+        raise ResourceError(f"--precision is fp8, and {found}", hint=f"--precision {other}")
+
+
+def _name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device)
+
+
+def multiplies_float8(device: torch.device) -> bool:
+    """Whether torch multiplies both of float8's formats there; on a CPU it does, slowly."""
+    sides = torch.zeros(16, 16, device=device)
+    scale = torch.ones((), device=device)
+    right = sides.to(torch.float8_e4m3fn).t()
+    try:
+        for kind in (torch.float8_e4m3fn, torch.float8_e5m2):
+            torch._scaled_mm(
+                sides.to(kind), right, scale_a=scale, scale_b=scale, out_dtype=torch.bfloat16
+            )
+    except (RuntimeError, TypeError, NotImplementedError):
+        return False
+    return True
 
 
 def has_native_bf16(device: torch.device) -> bool:

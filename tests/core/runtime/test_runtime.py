@@ -59,7 +59,7 @@ def test_a_device_that_is_not_there_is_refused(name: str) -> None:
     assert caught.value.hint == "--device cpu"
 
 
-@pytest.mark.parametrize("name", DTYPES)
+@pytest.mark.parametrize("name", [name for name in DTYPES if name != "fp8"])
 def test_numbers_that_were_asked_for_stay(name: str) -> None:
     assert resolve_precision(name, CPU) == name
 
@@ -91,6 +91,50 @@ def test_a_gpu_without_bf16_refuses_it_by_name(old_gpu: torch.device) -> None:
         resolve_precision("bf16", old_gpu)
     assert caught.value.hint == "--precision fp16"
     assert resolve_precision("fp16", old_gpu) == "fp16"
+
+
+@pytest.mark.parametrize(
+    ("capability", "is_there"), [((8, 0), False), ((8, 9), True), ((9, 0), True)]
+)
+def test_float8_is_of_cards_that_multiply_it_and_never_chosen(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], is_there: bool
+) -> None:
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some GPU")
+    assert resolve_precision("auto", gpu) == "bf16"
+    if is_there:
+        assert resolve_precision("fp8", gpu) == "fp8"
+        return
+    with pytest.raises(
+        ResourceError, match=r"Some GPU has compute capability 8\.0.*8\.9"
+    ) as caught:
+        resolve_precision("fp8", gpu)
+    assert caught.value.hint == "--precision bf16"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_card_that_is_not_nvidias_is_asked_for_float8(
+    monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    monkeypatch.setattr(torch.version, "hip", "7.0")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some GPU")
+    monkeypatch.setattr(precision, "multiplies_float8", lambda device: is_there)
+    if is_there:
+        assert resolve_precision("fp8", torch.device("cuda")) == "fp8"
+        return
+    with pytest.raises(ResourceError, match="Some GPU does not multiply"):
+        resolve_precision("fp8", torch.device("cuda"))
+
+
+@pytest.mark.parametrize("kind", ["cpu", "mps"])
+def test_float8_is_refused_where_there_is_no_such_card(kind: str) -> None:
+    with pytest.raises(ResourceError, match="--precision is fp8, and this device is") as caught:
+        resolve_precision("fp8", torch.device(kind))
+    assert caught.value.hint is not None and caught.value.hint.startswith("--precision ")
 
 
 @pytest.mark.parametrize(("has_bf16", "expected"), [(True, "bf16"), (False, "fp32")])
