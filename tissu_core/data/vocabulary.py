@@ -12,8 +12,8 @@ from tissu_core.text.tokenizer import TOKENIZER_FILE, Tokenizer
 _VOCABULARIES = (
     (64_000, 512),
     (600_000, 1024),
-    (4_000_000, 2048),
-    (40_000_000, 4096),
+    (10_000_000, 2048),
+    (60_000_000, 4096),
     (400_000_000, 8192),
     (5_000_000_000, 16_384),
 )
@@ -63,12 +63,12 @@ def vocabulary_of(directory: Path) -> Vocabulary:
 
 
 def choose_vocab_size(num_bytes: int) -> int:
-    """A vocabulary for this much text: 1,024 for 100 kB, 4,096 for 10 MB, 32,768 from 5 GB on.
+    """A vocabulary for this much text: 1,024 for 100 kB, 2,048 for 10 MB, 32,768 from 5 GB on.
 
     Twice the vocabulary for about ten times the text: each token must be seen often enough to
-    learn its row. A judgement; docs/recipes.md has the one size that was compared.
+    learn its row. A judgement; docs/recipes.md has the sizes that were compared at 4.6 MB.
 
-    >>> choose_vocab_size(100_000), choose_vocab_size(10_000_000)
+    >>> choose_vocab_size(100_000), choose_vocab_size(20_000_000)
     (1024, 4096)
     """
     return next((size for limit, size in _VOCABULARIES if num_bytes <= limit), 32_768)

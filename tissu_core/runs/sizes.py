@@ -15,6 +15,8 @@ MEMORISING_PASSES = 4.0
 arXiv:2305.16264, figure 1."""
 _LEAST_DROPOUT_PASSES, _DROPOUT = 2.5, 0.1
 """Held-out text is read 1 % better with dropout after 3.7 passes (docs/recipes.md)."""
+_AS_GOOD_AS_NEW = 1.5
+"""So many passes count for the size of a step."""
 _LARGEST_DEFAULT_PASSES = 8.0
 _LARGEST_TUNING_PASSES = 3.0
 _DEFAULT_SECONDS = {"cpu": 600.0, "mps": 900.0, "cuda": 1800.0}
@@ -22,6 +24,8 @@ _EFFICIENCY = {"cpu": 0.55, "mps": 0.35, "cuda": 0.35}
 """Share of a large matrix product's speed that a training step reaches."""
 _DEPTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 _PREPARATION_SECONDS = 8.0
+_LEAST_CONTEXT = 8
+"""What --context takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,19 @@ class Machine:
     num_stages: int = 1
     recompute: str = "none"
     """Whose activations are not kept: "block", "ffn", or those of "none"."""
+    is_fp32: bool = False
+    is_averaged: bool = False
+    """Whether a mean of the weights is kept beside them."""
+
+    def train_bytes(self, model: ModelConfig, sequences: int = 1) -> float:
+        """Memory that a step of so many sequences at once is expected to take."""
+        return train_bytes(
+            model,
+            sequences,
+            self.recompute,
+            is_fp32=self.is_fp32,
+            is_averaged=self.is_averaged,
+        )
 
     def speed(self, model: ModelConfig) -> float:
         """Tokens that a second of training is expected to take."""
@@ -88,7 +105,7 @@ def choose_context(shape: ModelShape, machine: Machine, train_tokens: int) -> in
         if train_tokens < needed:
             raise InputError(
                 f"the training text has {train_tokens:,} tokens, and one context needs {needed:,}",
-                hint=f"--context {max(8, _power_below(train_tokens / 4))}, or more text",
+                hint=_less_or_more(train_tokens),
             )
         return shape.context_tokens
     context = 256 if machine.device == "cpu" else 1024
@@ -97,9 +114,16 @@ def choose_context(shape: ModelShape, machine: Machine, train_tokens: int) -> in
     if train_tokens < context + 1:
         raise InputError(
             f"the training text has {train_tokens:,} tokens, and one context needs {context + 1:,}",
-            hint="name more text, or --context 8",
+            hint=_less_or_more(train_tokens),
         )
     return context
+
+
+def _less_or_more(train_tokens: int) -> str:
+    """The contexts that so little text fills, if there are any."""
+    if train_tokens < _LEAST_CONTEXT + 1:
+        return "name more text"
+    return f"--context {max(_LEAST_CONTEXT, _power_below(train_tokens / 4))}, or more text"
 
 
 def choose_model(
@@ -128,7 +152,7 @@ def choose_model(
         tokens = min(tokens, _LARGEST_DEFAULT_PASSES * train_tokens)
         if tokens < _tokens_per_parameter(tokens) * num_parameters(model):
             break
-        if train_bytes(model, 1, machine.recompute) > 0.8 * machine.free_bytes:
+        if machine.train_bytes(model) > 0.8 * machine.free_bytes:
             break
         chosen = model
     return chosen, (
@@ -158,7 +182,8 @@ def choose_batch(training: TrainingConfig, context: int, budget: float, train_to
     """Sequences of a step: more tokens in all allow larger steps, as D^0.4.
 
     The exponent is nanochat's fit (0.383 over 2^18 to 2^21); the anchor is ours: 2,048 tokens for
-    300,000, the best of three on 2 cores (docs/recipes.md).
+    300,000, the best of three on 2 cores (docs/recipes.md). Text seen again asks for no larger ones:
+    4,096 tokens were better than 8,192 in 3.7 passes over 1.2 million.
     """
     asked = training.batch_tokens and max(1, round(training.batch_tokens / context))
     if ramp := parse_batch_ramp(training.batch_ramp):
@@ -172,7 +197,8 @@ def choose_batch(training: TrainingConfig, context: int, budget: float, train_to
         return ramp[1]
     if asked is not None:
         return asked
-    tokens = min(2048 * (budget / 300_000) ** 0.4, 524_288, train_tokens / 16)
+    new = min(budget, _AS_GOOD_AS_NEW * train_tokens)
+    tokens = min(2048 * (new / 300_000) ** 0.4, 524_288, train_tokens / 16)
     return max(1, _power_below(tokens / context * math.sqrt(2)))
 
 

@@ -254,7 +254,7 @@ def test_more_text_gets_a_larger_vocabulary() -> None:
     assert sizes == sorted(sizes)
     assert sizes[0] == 512
     assert sizes[5] == 1024
-    assert sizes[7] == 4096
+    assert sizes[7] == 2048
     assert sizes[-1] == 32_768
 
 
