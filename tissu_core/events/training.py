@@ -202,6 +202,11 @@ class RunFinished:
     """Mean of the reports since the run began or went on."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RanksAwaited(Noticed):
+    """A process waits for others that have not joined it: nothing has begun."""
+
+
 TrainEvent: TypeAlias = (
     RunStarted
     | RunResumed

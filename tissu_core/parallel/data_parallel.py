@@ -1,12 +1,14 @@
 """A whole model on each rank."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from torch.futures import Future, wait_all
 from torch.nn.parallel import DistributedDataParallel
 
 from tissu_core.models.decoder import Decoder
@@ -31,6 +33,8 @@ class DataParallel(Layout):
         self._are_unused = bool(model.config.num_local_experts)
         """Whether parameters may have no gradient: a mixture may send no token to an expert."""
         self._wrapped: DistributedDataParallel | None = None
+        self._sent: list[Future[Tensor]] = []
+        """Of the buckets of this step, in order: those whose sums have begun."""
         if not is_streaming:
             return
         self._wrapped = DistributedDataParallel(
@@ -41,10 +45,44 @@ class DataParallel(Layout):
             gradient_as_bucket_view=True,
             find_unused_parameters=self._are_unused,
         )
+        self._wrapped.register_comm_hook((ranks.group, self._sent), _send)
 
     def compute(self, deed: Callable[..., T], *given: Any) -> T:
         """As in one process."""
         return (self._wrapped or self._replica)(deed, *given)  # type: ignore[no-any-return]
+
+    def accumulate(
+        self,
+        micros: Sequence[Tensor],
+        forward: Callable[[Tensor], Tensor],
+        backward: Callable[[Tensor], None],
+    ) -> None:
+        """As in one process; what torch does at the second step's first forward comes before it.
+
+        All ranks take part in that, and one may run out of memory before it is there.
+        """
+        if self._wrapped is not None:
+            self._wrapped.reducer._rebuild_buckets()
+        super().accumulate(micros, forward, backward)
+
+    def give_up(self) -> None:
+        """Send nothing in each bucket that the others wait for, as torch's Join does."""
+        assert self._wrapped is not None
+        reducer = self._wrapped.reducer
+        buckets = reducer._get_zeros_like_grad_buckets()
+        if missing := buckets[len(self._sent) :]:
+            for bucket in missing:
+                reducer._run_comm_hook(bucket)
+            if self._are_unused:
+                dist.all_reduce(reducer._get_local_used_map(), group=self.ranks.group)
+        wait_all(self._sent)
+
+    def begin_again(self) -> None:
+        """Buckets that are half full are not missed."""
+        super().begin_again()
+        self._sent.clear()
+        if self._wrapped is not None:
+            self._wrapped.reducer._reset_state()
 
     def sharing(self, *, is_last: bool) -> AbstractContextManager[object]:
         """The gradients of all but the last micro-batch stay here."""
@@ -54,6 +92,7 @@ class DataParallel(Layout):
 
     def take_gradients(self) -> None:
         """Those that were not sent on the way."""
+        self._sent.clear()
         if self._wrapped is not None:
             return
         learning = [parameter for _, parameter in self.parameters()]
@@ -64,6 +103,16 @@ class DataParallel(Layout):
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
         average([p.grad for p in learning if p.grad is not None], self.ranks)
+
+
+def _send(
+    to: tuple[dist.ProcessGroup | None, list[Future[Tensor]]],
+    bucket: dist.GradBucket,  # type: ignore[name-defined]
+) -> Future[Tensor]:
+    """What torch does without being told, written down. No method: torch never lets go of one."""
+    group, sent = to
+    sent.append(allreduce_hook(group, bucket))  # type: ignore[arg-type]
+    return sent[-1]
 
 
 class MomentsSharded(DataParallel):

@@ -21,6 +21,8 @@ T = TypeVar("T")
 class Divided(Layout):
     """A model cut in place, and how its copies lie: the layout ``over`` the ranks of like parts."""
 
+    can_begin_again = False  # each layer or stage waits for what another rank computes
+
     def __init__(
         self,
         model: Decoder,

@@ -24,6 +24,8 @@ class Layout:
 
     is_whole = True
     """Whether one rank alone may call what ``whole`` gives."""
+    can_begin_again = True
+    """Whether all ranks can compute a step anew that one of them gave up in the middle."""
 
     def __init__(self, model: Decoder, ranks: Ranks = ALONE) -> None:
         self.model, self.ranks = model, ranks
@@ -50,6 +52,13 @@ class Layout:
         for number, micro in enumerate(micros, 1):
             with self.sharing(is_last=number == len(micros)):
                 backward(forward(micro))
+
+    def give_up(self) -> None:
+        """Take part in what the others still do in a step that ended early on this rank."""
+
+    def begin_again(self) -> None:
+        """Forget what a step left behind that some rank gave up; every rank calls it."""
+        self.model.zero_grad(set_to_none=True)
 
     def total(self, loss: Tensor) -> Tensor:
         """The loss of a batch, of what each rank has seen of it."""

@@ -21,6 +21,7 @@ class ModelSharded(Layout):
     """
 
     is_whole = False
+    can_begin_again = False  # each layer's weights are gathered on the way, by all ranks
 
     def __init__(self, model: Decoder, ranks: Ranks, *, is_kept: bool) -> None:
         super().__init__(model, ranks)

@@ -1,5 +1,6 @@
 """What a verb does on many ranks at once: they meet, the main one speaks and writes."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tissu_core.config.machine import MachineConfig, check_copies
+from tissu_core.errors import TissuError
 from tissu_core.events.shared import Noticed
-from tissu_core.events.training import TrainEvent
+from tissu_core.events.training import RanksAwaited, TrainEvent
 from tissu_core.parallel.place import Place, find_place
+from tissu_core.runs.chat_wire import error_record, read_error
 from tissu_core.runs.run_directory import writing
 from tissu_core.runs.run_loop import Log, logging_to
 
@@ -19,8 +22,6 @@ if TYPE_CHECKING:
     from tissu_core.parallel.ranks import Ranks
 
 T = TypeVar("T")
-WAITING = "waits for"
-"""In the word of a process that others have not joined."""
 _QUIET_SECONDS = 10.0
 _LOOK_SECONDS = 0.2
 
@@ -52,9 +53,28 @@ def on_all_ranks(
         if ranks is None:
             yield Noticed(level="info", text="stopped before the first step; nothing was saved")
             return
-        for event in verb(ranks):
+        for event in _ended_by_one_error(verb(ranks), ranks):
             if ranks.is_main:
                 yield event
+
+
+def _ended_by_one_error(events: Iterator[TrainEvent], ranks: "Ranks") -> Iterator[TrainEvent]:
+    """The same. A rank that loses another in the middle of a sum raises what that one raised."""
+    if not ranks.are_many:
+        yield from events
+        return
+    from tissu_core.parallel.last_words import last_words, leave_words
+
+    try:
+        yield from events
+    except TissuError as error:
+        leave_words(json.dumps(error_record(error)))
+        raise
+    except RuntimeError as error:
+        words = last_words()
+        if words is None:
+            raise
+        raise read_error(json.loads(words)) from error
 
 
 def _meet(
@@ -97,7 +117,8 @@ def _waited_for(met: "Future[Ranks]", place: Place, stop: threading.Event) -> It
             is_told = True
             others = "another rank" if place.world_size == 2 else f"{place.world_size - 1} others"
             where = f"{place.address}:{place.port}"
-            yield Noticed(level="info", text=f"rank {place.rank} {WAITING} {others} at {where}")
+            text = f"rank {place.rank} waits for {others} at {where}"
+            yield RanksAwaited(level="info", text=text)
 
 
 @contextmanager

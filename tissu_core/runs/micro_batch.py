@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from tissu_core.config.model import ModelConfig
 from tissu_core.config.training import TrainingConfig
 from tissu_core.errors import ConfigError
-from tissu_core.models.count import train_bytes
 
 if TYPE_CHECKING:
     from tissu_core.runs.sizes import Machine
@@ -43,6 +42,6 @@ def _fit_micro_batch(model: ModelConfig, machine: "Machine", sequences: int) -> 
         micro = math.ceil(sequences / (_MICROS_OF_STAGE * machine.num_stages))
     if machine.device == "cpu":
         micro = min(micro, max(1, 8192 // model.max_position_embeddings))
-    while micro > 1 and train_bytes(model, micro, machine.recompute) > 0.6 * machine.free_bytes:
+    while micro > 1 and machine.train_bytes(model, micro) > 0.6 * machine.free_bytes:
         micro = math.ceil(micro / 2)
     return micro

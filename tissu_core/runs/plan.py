@@ -14,7 +14,6 @@ from tissu_core.config.shape import ModelShape
 from tissu_core.config.training import TrainingConfig, parse_batch_ramp
 from tissu_core.data.batch_sizes import batch_sizes
 from tissu_core.errors import ConfigError
-from tissu_core.models.count import train_bytes
 from tissu_core.models.fit import too_large
 from tissu_core.runs.micro_batch import choose_micro_batch
 from tissu_core.runs.sizes import (
@@ -66,8 +65,14 @@ def make_plan(
     else:
         model = replace(given, max_position_embeddings=min(context, given.max_position_embeddings))
         context, why = model.max_position_embeddings, f"goes on from {run.tuning.origin}"
-    if train_bytes(model, 1, machine.recompute) > machine.free_bytes:
-        raise too_large(model, machine.free_bytes, machine.recompute)
+    if machine.train_bytes(model) > machine.free_bytes:
+        raise too_large(
+            model,
+            machine.free_bytes,
+            machine.recompute,
+            is_fp32=machine.is_fp32,
+            is_averaged=machine.is_averaged,
+        )
     reasons.append(why)
     speed = machine.speed(model)
     budget, why = choose_budget(training, machine, speed, train_tokens, is_tuning=is_tuning)

@@ -99,6 +99,8 @@ def _on_this_machine(run: TrainRun, num_ranks: int) -> tuple[TrainRun, Machine]:
         num_stages=run.machine.pp,
         free_bytes=free_bytes(device) * parts,
         recompute=run.machine.checkpoint_activations,
+        is_fp32=precision == "fp32",
+        is_averaged=bool(run.optimizer.ema_decay),
     )
     return run, machine
 

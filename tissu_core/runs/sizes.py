@@ -182,8 +182,8 @@ def choose_batch(training: TrainingConfig, context: int, budget: float, train_to
     """Sequences of a step: more tokens in all allow larger steps, as D^0.4.
 
     The exponent is nanochat's fit (0.383 over 2^18 to 2^21); the anchor is ours: 2,048 tokens for
-    300,000, the best of three on 2 cores (docs/recipes.md). Text seen again asks for no larger ones:
-    4,096 tokens were better than 8,192 in 3.7 passes over 1.2 million.
+    300,000, the best of three on 2 cores. Text seen again asks for no larger ones: 4,096 tokens
+    were better than 8,192 in 3.7 passes over 1.2 million (docs/recipes.md).
     """
     asked = training.batch_tokens and max(1, round(training.batch_tokens / context))
     if ramp := parse_batch_ramp(training.batch_ramp):

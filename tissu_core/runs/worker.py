@@ -22,11 +22,9 @@ from tissu_core.config.profiling import ProfileConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.errors import TissuError
 from tissu_core.events.records import to_record
-from tissu_core.events.shared import Noticed
-from tissu_core.events.training import TrainEvent
+from tissu_core.events.training import RanksAwaited, TrainEvent
 from tissu_core.parallel.place import find_place
 from tissu_core.runs.chat_wire import error_record, to_line
-from tissu_core.runs.many import WAITING
 
 
 def main() -> None:
@@ -53,7 +51,7 @@ def _train() -> int:
     try:
         for event in _events(asked, stop):
             # Whoever started this ends processes that say nothing for long, and that is no start.
-            if not (isinstance(event, Noticed) and WAITING in event.text):
+            if not isinstance(event, RanksAwaited):
                 _say({"event": to_record(event)})
     except TissuError as error:
         _say({"error": error_record(error)})

@@ -37,53 +37,96 @@ class Gradients:
         self._layout = layout or Layout(model)
         self._parameters = [parameter for _, parameter in self._layout.parameters()]
         self._device = next(model.parameters()).device
+        self._short_rank = 0
+        """The last whose memory did not suffice."""
 
     def accumulate(
         self, windows: Tensor, seed: int, loss_scale: Tensor | None = None
     ) -> Generator[Noticed, None, Tensor]:
         """Leave the gradient of the mean loss in the parameters; returns that loss, (), in fp64.
 
-        Where memory does not suffice, the step begins again with micro-batches half as large: its
-        gradient is the one they give from the start. ``loss_scale`` multiplies the loss on the way
-        back alone. Shapes: windows (B, T+1).
+        Where memory does not suffice, the step begins again with micro-batches half as large, on
+        all ranks: its gradient is the one they give from the start. ``loss_scale`` multiplies the
+        loss on the way back alone. Shapes: windows (B, T+1).
 
         Raises:
-            ResourceError: If one sequence at a time is too much.
+            ResourceError: If one sequence at a time is too much, or the others cannot begin again.
         """
         count, rows = max(1, num_targets(windows)), self._layout.rows(windows)
         asked = fitting = min(self.micro_batch, len(rows))
-        while True:
-            torch.manual_seed(seed + self._layout.data.rank)
-            try:
-                loss = self._add_up(rows, count, loss_scale)
-                break
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-            # Outside of the except clause, whose traceback would hold the activations.
-            self._model.zero_grad(set_to_none=True)
-            release_cached(self._device)
-            if self._layout.ranks.are_many:  # the others are in the middle of their sums
-                raise self._too_many(fitting)
+        while (loss := self._attempt(rows, count, seed, loss_scale)) is None:
             if fitting == 1:
-                raise too_large(
-                    self._model.config, free_bytes(self._device), self._model.model.recompute
-                )
+                raise self._too_large()
             self.micro_batch = fitting = math.ceil(fitting / 2)
+        self._layout.take_gradients()
+        if loss_scale is not None:
+            torch._foreach_mul_(self._gradients(), 1 / loss_scale)
+        loss = self._layout.total(loss)
         if fitting < asked:
             yield Noticed(
                 level="warning",
-                text=f"memory did not suffice for {asked} sequences at once; now it is "
-                f"{self.micro_batch} at once, and as many in a step as before",
+                text=f"memory did not suffice for {asked} sequences at once{self._where}; now it "
+                f"is {self.micro_batch} at once, and as many in a step as before",
             )
         return loss
 
-    def _too_many(self, sequences: int) -> ResourceError:
-        rank, smaller = self._layout.ranks.rank, math.ceil(sequences / 2)
+    def _attempt(
+        self, rows: Tensor, count: int, seed: int, loss_scale: Tensor | None
+    ) -> Tensor | None:
+        """This rank's part of the loss; None, and no gradients, where any rank ran out of memory.
+
+        A rank that did answers what the others wait for within the step. That it did is told apart
+        from that, among the processors: to read it from a gradient, each step would wait for the
+        GPU.
+        """
+        torch.manual_seed(seed + self._layout.data.rank)
+        loss: Tensor | None = None
+        try:
+            loss = self._add_up(rows, count, loss_scale)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        if loss is None:  # outside of the except clause, whose traceback holds the activations
+            self._model.zero_grad(set_to_none=True)
+            release_cached(self._device)
+        ranks, layout = self._layout.ranks, self._layout
+        if not layout.can_begin_again:
+            if loss is None:
+                raise self._cannot_begin_again(min(self.micro_batch, len(rows)))
+            return loss
+        if loss is None:
+            layout.give_up()
+        (number,) = ranks.largest(0 if loss is not None else ranks.rank + 1)
+        if not number:
+            return loss
+        self._short_rank = int(number) - 1
+        layout.begin_again()
+        return None
+
+    @property
+    def _where(self) -> str:
+        return f" on rank {self._short_rank}" if self._layout.ranks.are_many else ""
+
+    def _too_large(self) -> ResourceError:
+        """All ranks say the same: what is free where it did not suffice."""
+        ranks = self._layout.ranks
+        is_here = self._short_rank == ranks.rank
+        (free,) = ranks.largest(free_bytes(self._device) if is_here else 0)
+        is_fp32, recompute = self._precision == "fp32", self._model.model.recompute
+        error = too_large(self._model.config, free, recompute, is_fp32=is_fp32)
+        return ResourceError(error.message + self._where, safe=error.safe, hint=error.hint)
+
+    def _cannot_begin_again(self, sequences: int) -> ResourceError:
+        """The others are inside of a layer, or of a stage, and wait for this rank's part of it."""
+        smaller = f"training.micro_batch={math.ceil(sequences / 2)}"
+        ways = ["--checkpoint-activations block"] * (self._model.model.recompute != "block")
         return ResourceError(
-            f"memory does not suffice for {sequences} sequences at once on rank {rank}",
+            f"memory does not suffice for {sequences} sequence{'s' * (sequences > 1)} at once "
+            f"on rank {self._layout.ranks.rank}",
             safe="every checkpoint",
-            hint=f"the same command with --set training.micro_batch={smaller}",
+            hint=f"tissu train --resume last --override --set {smaller}"
+            if sequences > 1
+            else "; or ".join([*ways, "a smaller --context"]),
         )
 
     def _add_up(self, rows: Tensor, count: int, loss_scale: Tensor | None) -> Tensor:
@@ -105,10 +148,7 @@ class Gradients:
             loss.add_(loss_sum.detach().to(loss.device) / count)
 
         self._layout.accumulate(torch.split(rows, self.micro_batch), forward, backward)
-        self._layout.take_gradients()
-        if loss_scale is not None:
-            torch._foreach_mul_(self._gradients(), 1 / loss_scale)
-        return self._layout.total(loss)
+        return loss
 
     def _loss_sum(self, model: Decoder, micro: Tensor) -> Tensor:
         return self._objective(model, micro).loss_sum

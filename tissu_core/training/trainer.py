@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -23,6 +24,7 @@ from tissu_core.parallel.layouts import Layout
 from tissu_core.runtime.memory import used_bytes, utilization
 from tissu_core.runtime.precision import device_of_fp64
 from tissu_core.runtime.seeds import derive_seed
+from tissu_core.training.budget import Budget
 from tissu_core.training.containment import Containment, diverged, is_diverged, rolled_back
 from tissu_core.training.gradients import Gradients
 from tissu_core.training.loop_parts import EndReason, LoopEvent, LoopParts, LoopSettings
@@ -46,17 +48,17 @@ class Trainer:
         layout: Layout | None = None,
     ) -> None:
         self._layout = layout or Layout(model)
-        self._elapsed = 0.0
         self.model, self.optimizer, self.settings = model, optimizer, settings
         self.parts, self.state = parts, state
         self.end_reason: EndReason = "finished"
         self.profiler: StepProfiler | None = None
         self._saver = PatientSaver(parts.save)
+        self._budget = Budget(settings.steps, settings.seconds, parts.clock, self._layout.ranks)
         self._device = next(model.parameters()).device
         self._gradients = Gradients(
             model,
             parts.objective,
-            state.micro_batch or settings.micro_batch,
+            min(state.micro_batch or settings.micro_batch, settings.micro_batch),
             settings.precision,
             self._layout,
         )
@@ -79,13 +81,13 @@ class Trainer:
 
     def run(self, should_stop: Callable[[], bool]) -> Iterator[LoopEvent]:
         """Train until the budget, the patience or the person ends it; saved at the end."""
-        last_scored = -1
-        if self.settings.is_scored_first and self.state.step == 0 and not self._look(should_stop):
+        last_scored, look = -1, partial(self._budget.look, should_stop)
+        if self.settings.is_scored_first and self.state.step == 0 and not look():
             yield from self._save_and_evaluate()
-        while not self._is_finished(should_stop):
+        while not self._is_finished(look):
             yield from self._watched()
-            if self.settings.seconds:
-                self._look()
+            if self._budget.is_timed:
+                self._budget.look()
             step = self.state.step
             is_eval_due = step % self.settings.eval_every == 0
             is_save_due = step % self.settings.save_every == 0
@@ -101,7 +103,7 @@ class Trainer:
                 last_scored = step
             elif is_save_due:
                 yield from self._save()
-            yield from self._requests.answer(self.state.step, lambda: self._look(should_stop))
+            yield from self._requests.answer(self.state.step, look)
         self._containment.read_into(self.state)
         if self.end_reason == "stopped now":
             return
@@ -113,9 +115,9 @@ class Trainer:
         if not self.state.step == last_scored == self._saver.saved_step:
             yield from self._save_and_evaluate(is_last=True)
 
-    def _is_finished(self, should_stop: Callable[[], bool]) -> bool:
+    def _is_finished(self, look: Callable[[], bool]) -> bool:
         settings, state = self.settings, self.state
-        if self._look(should_stop) or self._requests.is_ended:
+        if look() or self._requests.is_ended:
             self.end_reason = "stopped" if self._requests.is_saved else "stopped now"
         elif settings.patience and state.evals_since_best >= settings.patience:
             self.end_reason = "patience"
@@ -123,17 +125,8 @@ class Trainer:
             return self._progress() >= 1 and state.step > 0
         return True
 
-    def _look(self, should_stop: Callable[[], bool] = lambda: False) -> bool:
-        """Whether any rank was asked to stop; and what time it is, where time ends the run."""
-        is_asked, is_timed = should_stop(), bool(self.settings.seconds)
-        now = self.parts.clock() if is_timed else 0.0
-        stopped, self._elapsed = self._layout.ranks.largest(is_asked, now)
-        return bool(stopped)
-
     def _progress(self) -> float:
-        if self.settings.seconds:
-            return min(1.0, self._elapsed / self.settings.seconds)
-        return self.state.step / self.settings.steps
+        return self._budget.progress(self.state.step)
 
     def _watched(self) -> Iterator[Noticed | ProfileFinished]:
         if self.profiler is None:

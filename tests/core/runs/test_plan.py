@@ -112,6 +112,17 @@ def test_a_model_fits_the_memory() -> None:
     assert train_bytes(found.model, found.run.training.micro_batch or 0) < 3e8
 
 
+@pytest.mark.parametrize("more", ["is_fp32", "is_averaged"])
+def test_what_takes_more_memory_is_planned_for(more: str) -> None:
+    shape = ModelShape(depth=8, context_tokens=64)
+    model = plan(shape=shape).model
+    less, much = CPU.train_bytes(model), replace(CPU, **{more: True}).train_bytes(model)
+    tight = replace(CPU, free_bytes=(less + much) / 2)
+    assert plan(shape=shape, machine=tight).model == model
+    with pytest.raises(ResourceError, match=f"needs {much / 1e9:.1f} GB"):
+        plan(shape=shape, machine=replace(tight, **{more: True}))
+
+
 def test_a_model_that_does_not_fit_is_refused_with_a_size_that_does() -> None:
     tight = Machine(device="cpu", flops=1e11, free_bytes=1e9)
     shape = ModelShape(num_hidden_layers=16, hidden_size=1024, context_tokens=128)
@@ -162,7 +173,17 @@ def test_less_text_than_one_context_is_an_input_error(shape: ModelShape, train_t
     assert "--context" in caught.value.hint
 
 
-@pytest.mark.parametrize("train_tokens", [33, 200])
+@pytest.mark.parametrize("asked", [None, 512])
+@pytest.mark.parametrize("train_tokens", [2, 8])
+def test_text_that_fills_no_context_asks_for_more(train_tokens: int, asked: int | None) -> None:
+    with pytest.raises(InputError) as caught:
+        plan(shape=ModelShape(context_tokens=asked), train_tokens=train_tokens)
+    assert caught.value.hint == "name more text"
+    with pytest.raises(ConfigError):
+        ModelShape(context_tokens=train_tokens - 1)
+
+
+@pytest.mark.parametrize("train_tokens", [9, 33, 200])
 def test_the_hint_for_little_text_is_one_that_works(train_tokens: int) -> None:
     with pytest.raises(InputError) as caught:
         plan(shape=ModelShape(context_tokens=512), train_tokens=train_tokens)

@@ -247,6 +247,20 @@ def test_a_run_resumed_at_any_checkpoint_is_a_straight_one_to_the_bit(step: int)
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
 
 
+@pytest.mark.parametrize(("stored", "asked"), [(0, 2), (4, 2), (2, 4)])
+def test_no_more_is_computed_at_once_than_fits_or_is_asked_for(stored: int, asked: int) -> None:
+    sizes = []
+
+    def counted(model: Decoder, windows: torch.Tensor) -> LossOutput:
+        sizes.append(len(windows))
+        return next_token(model, windows)
+
+    parts = make_parts(lambda step: random_ids(4, 9), objective=counted)
+    settings = make_settings(micro_batch=asked, steps=1)
+    list(make_trainer(settings, parts, state=TrainState(micro_batch=stored)).run(never))
+    assert sizes == [2, 2]
+
+
 def test_samples_are_made_after_each_evaluation() -> None:
     trainer = make_trainer(make_settings(steps=4, eval_every=2), make_parts(batch))
     samples = [e.step for e in trainer.run(never) if isinstance(e, SampleGenerated)]

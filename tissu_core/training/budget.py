@@ -1,0 +1,34 @@
+"""How far a run is: in steps, or in time where that ends it."""
+
+from collections.abc import Callable
+
+from tissu_core.parallel.ranks import Ranks
+
+
+class Budget:
+    """The steps or seconds of a run, and whether it is asked to stop; one answer on all ranks."""
+
+    def __init__(
+        self, steps: int, seconds: float, clock: Callable[[], float], ranks: Ranks
+    ) -> None:
+        """With ``seconds`` of 0 the ``steps`` end the run."""
+        self._steps, self._seconds, self._clock, self._ranks = steps, seconds, clock, ranks
+        self._elapsed = 0.0
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether time ends the run."""
+        return bool(self._seconds)
+
+    def look(self, should_stop: Callable[[], bool] = lambda: False) -> bool:
+        """Whether any rank was asked to stop; and what time it is, where time ends the run."""
+        is_asked = should_stop()
+        now = self._clock() if self.is_timed else 0.0
+        stopped, self._elapsed = self._ranks.largest(is_asked, now)
+        return bool(stopped)
+
+    def progress(self, step: int) -> float:
+        """The share that is spent, as of the last look."""
+        if self.is_timed:
+            return min(1.0, self._elapsed / self._seconds)
+        return step / self._steps
