@@ -53,7 +53,7 @@ def tissu(trained: Path, held: Path, home: Path, minutes: float, seed: int) -> d
     seconds = time.monotonic() - began
     events = {event["event"]: event for event in map(json.loads, lines)}
     plan, step = events["Planned"], events["StepFinished"]
-    score = json.loads(output_of(*COMMAND, "eval", "ppl", "r", held, "--json", home=home))
+    score = json.loads(output_of(*COMMAND, "eval", "ppl", held, "-m", "r", "--json", home=home))
     return {
         "bits_per_byte": score["bits_per_byte"],
         "tokens": step["tokens"],

@@ -43,12 +43,16 @@ def test_nothing_readable_says_what_was_seen_and_looked_for(tissu: Tissu, tmp_pa
     assert not (tissu.home / "runs").exists()
 
 
-def test_less_text_than_one_context(tissu: Tissu, tmp_path: Path) -> None:
-    (tmp_path / "short.txt").write_text("Few words.\n", "utf-8")
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("Few words.\n", "try: name more text"), ("Few words, and some of more. " * 2, "--context 8")],
+)
+def test_less_text_than_one_context(tissu: Tissu, tmp_path: Path, text: str, hint: str) -> None:
+    (tmp_path / "short.txt").write_text(text, "utf-8")
     result = tissu("train", tmp_path / "short.txt", *FAST)
     assert result.code == 3
     assert "needs 33" in result.error[0]
-    assert "--context" in result.error[2]
+    assert hint in result.error[2]
 
 
 def fifo(path: Path) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from tissu_core.parallel.ranks import Ranks
 
+_LARGEST_ASIDE = 0.2
+
 
 class Budget:
     """The steps or seconds of a run, and whether it is asked to stop; one answer on all ranks."""
@@ -13,22 +15,24 @@ class Budget:
     ) -> None:
         """With ``seconds`` of 0 the ``steps`` end the run."""
         self._steps, self._seconds, self._clock, self._ranks = steps, seconds, clock, ranks
-        self._elapsed = 0.0
+        self._aside = self._share = 0.0
 
     @property
     def is_timed(self) -> bool:
         """Whether time ends the run."""
         return bool(self._seconds)
 
+    def set_aside(self, seconds: float) -> None:
+        """Keep so much of the time, if no more was kept before, for what follows the last step."""
+        self._aside = max(self._aside, min(seconds, _LARGEST_ASIDE * self._seconds))
+
     def look(self, should_stop: Callable[[], bool] = lambda: False) -> bool:
         """Whether any rank was asked to stop; and what time it is, where time ends the run."""
         is_asked = should_stop()
-        now = self._clock() if self.is_timed else 0.0
-        stopped, self._elapsed = self._ranks.largest(is_asked, now)
+        share = self._clock() / (self._seconds - self._aside) if self.is_timed else 0.0
+        stopped, self._share = self._ranks.largest(is_asked, share)
         return bool(stopped)
 
     def progress(self, step: int) -> float:
         """The share that is spent, as of the last look."""
-        if self.is_timed:
-            return min(1.0, self._elapsed / self._seconds)
-        return step / self._steps
+        return min(1.0, self._share) if self.is_timed else step / self._steps

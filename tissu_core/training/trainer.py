@@ -252,6 +252,7 @@ class Trainer:
         self, *, is_last: bool = False, is_asked: bool = False
     ) -> Iterator[LoopEvent]:
         """Save first: whatever scoring does, the steps before it are safe."""
+        began = time.perf_counter()
         yield from self._save(is_last=is_last)
         started = time.perf_counter()
         self.model.eval()
@@ -264,6 +265,7 @@ class Trainer:
         yield self._judge(score, is_asked=is_asked)
         yield self.parts.sample(self.state.step)
         self._leave_out(started)
+        self._budget.set_aside(time.perf_counter() - began)
 
     def _judge(self, score: Score, *, is_asked: bool) -> EvalFinished:
         state = self.state
