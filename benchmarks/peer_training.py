@@ -34,15 +34,21 @@ class Peer:
     clip_norm: float | None
 
 
-def nanogpt(checkout: Path, vocab_size: int) -> Peer:
-    """As its train.py does, with the rate that was best here."""
-    import torch
-
+def nanogpt_module(checkout: Path) -> Any:
+    """What its model.py defines."""
     spec = importlib.util.spec_from_file_location("nanogpt_model", checkout / "model.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def nanogpt(checkout: Path, vocab_size: int) -> Peer:
+    """As its train.py does, with the rate that was best here."""
+    import torch
+
+    module = nanogpt_module(checkout)
     sizes = {"n_layer": LAYERS, "n_embd": WIDTH, "n_head": HEADS, "block_size": CONTEXT}
     model = module.GPT(module.GPTConfig(vocab_size=vocab_size, dropout=0.0, bias=False, **sizes))
     optimizer = model.configure_optimizers(0.1, 2e-3, (0.9, 0.95), "cpu")

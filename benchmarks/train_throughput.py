@@ -8,7 +8,6 @@ shape is nanoGPT's: its GELU is the exact one.
 """
 
 import argparse
-import importlib.util
 import multiprocessing
 import statistics
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peer_training import nanogpt_module
 from torch import Tensor, nn
 
 from tissu_core.config.model import ModelConfig
@@ -103,11 +103,7 @@ def gpt2(precision: str, *, is_compiled: bool) -> Step:
 
 
 def nanogpt(checkout: Path, precision: str, *, is_compiled: bool) -> Step:
-    spec = importlib.util.spec_from_file_location("nanogpt_model", checkout / "model.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = nanogpt_module(checkout)
     sizes = {"n_layer": LAYERS, "n_embd": WIDTH, "n_head": HEADS, "block_size": CONTEXT}
     model = module.GPT(module.GPTConfig(vocab_size=VOCAB, dropout=0.0, bias=True, **sizes))
     run = torch.compile(model) if is_compiled else model
