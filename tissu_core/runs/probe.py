@@ -158,7 +158,9 @@ class _Measured:
             seconds = (time.perf_counter() - started) / self._case.parts
             self._seconds = min(seconds, self._seconds or seconds)
             self._tokens = trainer.state.tokens - before
-        above = peak_bytes(self._device) - self._before
+        # Below zero by up to some 100 kB where the steps fit into what malloc kept: Linux counts
+        # pages in batches of each thread.
+        above = max(0, peak_bytes(self._device) - self._before)
         self._peak = self._before + above / self._case.parts
 
     def fits(self, memory: float, disk: float) -> bool:
