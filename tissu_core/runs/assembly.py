@@ -37,12 +37,11 @@ from tissu_core.parallel.layouts import Layout
 from tissu_core.parallel.ranks import ALONE
 from tissu_core.runs.data_order import data_order
 from tissu_core.runs.room import with_way_out
+from tissu_core.runs.sample_prompt import sample_prompt
 from tissu_core.runs.stored_run import DataSeam
 from tissu_core.runs.utilization import mfu_of_token
 from tissu_core.runtime.compiler import uncompiled
 from tissu_core.runtime.seeds import derive_seed
-from tissu_core.text.chat_template import Message
-from tissu_core.text.conversation import encode_chat
 from tissu_core.text.tokenizer import Tokenizer
 from tissu_core.training.ema import WeightAverage
 from tissu_core.training.loop_parts import Asked, LoopParts, LoopSettings
@@ -54,7 +53,6 @@ from tissu_core.training.trainer import Trainer
 
 _UNREPORTED = ("unreported_loss", "unreported_steps", "unreported_skips", "unreported_overflows")
 _SAMPLE_TOKENS = 60
-_PROMPT_TOKENS = 8
 
 
 @dataclass(slots=True, kw_only=True)
@@ -267,9 +265,13 @@ class Assembly:
             return self._sample(step, model)
 
     def _sample(self, step: int, model: Decoder) -> SampleGenerated:
-        prompt, ids = self._sample_prompt()
+        training = self.run.training
+        _, spans = self.shards.split(self.run.data.validation_fraction)
+        prompt, ids = sample_prompt(
+            self.tokenizer, self.shards, spans, training.sample_prompt, self.context // 2
+        )
         config = DecodingConfig(
-            max_tokens=_SAMPLE_TOKENS, seed=derive_seed(self.run.training.seed, "sample", step)
+            max_tokens=_SAMPLE_TOKENS, seed=derive_seed(training.seed, "sample", step)
         )
         text = ""
         is_text = self.shards.targets is None
@@ -285,23 +287,3 @@ class Assembly:
                 if isinstance(event, GenerationFinished):
                     text = event.text
         return SampleGenerated(step=step, prompt=prompt, text=text)
-
-    def _sample_prompt(self) -> tuple[str, list[int]]:
-        given, targets = self.run.training.sample_prompt, self.shards.targets
-        tokenizer = self.tokenizer
-        _, spans = self.shards.split(self.run.data.validation_fraction)
-        begin = int(spans.starts[0])
-        if targets is not None and given:
-            ids = encode_chat(tokenizer, [Message(role="user", content=given)])
-            return given, ids[-(self.context // 2) :]
-        if targets is not None:  # a question that was asked, up to its answer
-            answer = begin + int(targets[begin : begin + int(spans.lengths[0])].argmax())
-            ids = [int(id) for id in self.shards.tokens[begin:answer][-(self.context // 2) :]]
-            return tokenizer.decode(ids), ids
-        if given:
-            ids = tokenizer.encode(given)
-        else:
-            ids = [int(id) for id in self.shards.tokens[begin : begin + _PROMPT_TOKENS]]
-            ids = [id for id in ids if id not in tokenizer.document([])]
-        ids = ids[: self.context // 2]
-        return tokenizer.decode(ids), [tokenizer.start_id, *ids]

@@ -3,7 +3,7 @@
 import shlex
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 from tissu_core.checkpoint.store import CheckpointStore, FallbackOfferedError
 from tissu_core.config.profiling import NO_PROFILE, ProfileConfig
 from tissu_core.config.runs import TrainRun
-from tissu_core.config.training import TrainingConfig
-from tissu_core.data.batch_sizes import batch_sizes
 from tissu_core.data.corpus import PreparationStoppedError
 from tissu_core.data.shards import TokenShards
 from tissu_core.data.vocabulary import vocabulary_of
@@ -23,7 +21,7 @@ from tissu_core.runs.changed_settings import Settle, override, refuse_other_shap
 from tissu_core.runs.follow import read_events
 from tissu_core.runs.home import runs_directory
 from tissu_core.runs.many import in_turn, needs_workers, on_all_ranks, writing_on_main
-from tissu_core.runs.planning import plan_run
+from tissu_core.runs.planning_again import plan_again
 from tissu_core.runs.room import require_room
 from tissu_core.runs.run_directory import CHECKPOINTS, find_run, writing
 from tissu_core.runs.run_loop import (
@@ -31,7 +29,7 @@ from tissu_core.runs.run_loop import (
     run_to_end,
     set_up_machine,
 )
-from tissu_core.runs.stored_run import DataSeam, StoredRun, read_run, write_run
+from tissu_core.runs.stored_run import StoredRun, read_run, write_run
 from tissu_core.runs.stored_tokens import find_tokens, without_gone_text
 from tissu_core.runs.workers import check_devices, run_workers
 from tissu_core.storage import read_manifest
@@ -171,7 +169,7 @@ def _resume(
         if changes or shards.directory.name != stored.tokens_key:
             before = stored
             stored, planned = ranks.from_main(
-                lambda: _plan_again(before, run, shards, checkpoint, origin, ranks.world_size)
+                lambda: plan_again(before, run, shards, checkpoint, origin, ranks.world_size)
             )
             ranks.from_main(lambda: write_run(directory, stored))
             yield log(planned)
@@ -216,47 +214,6 @@ def _never_finished(store: CheckpointStore, checkpoint: Path | None) -> Iterator
             level="info",
             text=f"step {step} was never saved to its end; going on from {checkpoint.name}",
         )
-
-
-def _plan_again(
-    stored: StoredRun,
-    run: TrainRun,
-    shards: TokenShards,
-    checkpoint: Path | None,
-    origin: "Origin | None",
-    num_ranks: int,
-) -> tuple[StoredRun, Planned]:
-    """What follows from changed settings or a changed text, which all is said and stored."""
-    from tissu_core.runs.loading import read_model_config
-
-    run = _with_batch_of_ramp(stored.run, run)
-    given = origin.loaded.model.config if origin else None
-    if run.tuning.origin and checkpoint is not None:
-        given = read_model_config(checkpoint)
-    plan, planned = plan_run(run, shards, given, num_ranks)
-    step = read_manifest(checkpoint)["step"] if checkpoint is not None else 0
-    key, seam = shards.directory.name, stored.seam
-    if key != stored.tokens_key:
-        seam = DataSeam(text_from_step=step, step=step)
-    elif _batch(run.training) != _batch(stored.run.training):
-        assert run.model.context_tokens
-        sizes = batch_sizes(stored.run.training, run.model.context_tokens)
-        window = max(0, seam.window + sizes.before(step) - sizes.before(seam.step))
-        seam = replace(seam, step=step, window=window)
-    return StoredRun(run=plan.run, steps=plan.steps, tokens_key=key, seam=seam), planned
-
-
-def _batch(training: TrainingConfig) -> tuple[int | None, str]:
-    return training.batch_tokens, training.batch_ramp
-
-
-def _with_batch_of_ramp(stored: TrainRun, run: TrainRun) -> TrainRun:
-    """The run without the old batch, where a new ramp says what it is."""
-    before, after = stored.training, run.training
-    is_new = after.batch_ramp not in ("", before.batch_ramp)
-    if is_new and after.batch_tokens == before.batch_tokens:
-        return replace(run, training=replace(after, batch_tokens=None))
-    return run
 
 
 def _resume_at(
