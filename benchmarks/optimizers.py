@@ -21,7 +21,7 @@ def bits_per_byte(text: str, optimizer: str, rate: str, seconds: float) -> tuple
     from tissu_core.config.load import build_config
     from tissu_core.config.runs import TrainRun
     from tissu_core.events.training import RunFinished, StepFinished
-    from tissu_core.runs.train import train
+    from tissu_core.runs.train.train import train
 
     minutes = (time.monotonic() - STARTED + seconds) / 60
     run = build_config(

@@ -30,7 +30,7 @@ from tissu_core.events.training import (
     TrainEvent,
 )
 from tissu_core.runs.run_directory import writing
-from tissu_core.runs.stored_run import StoredRun, write_run
+from tissu_core.runs.train.stored_run import StoredRun, write_run
 from tissu_core.tracking.event_log import EVENTS_FILE, EventLog
 
 EVERY = 10

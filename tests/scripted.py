@@ -22,7 +22,7 @@ from tissu_core.events.replies import (
     TokenGenerated,
 )
 from tissu_core.events.shared import Noticed, StageAdvanced
-from tissu_core.runs.chat_model import Message
+from tissu_core.runs.chat.model import Message
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ IMPORTED = (
     "torch._dynamo",  # what the first optimizer imports, and by far the most of it
     "tissu_cli.render.farewell",
     "tissu_cli.render.train_views",
-    "tissu_core.runs.assemble",
-    "tissu_core.runs.resume",
-    "tissu_core.runs.train",
+    "tissu_core.runs.train.assemble",
+    "tissu_core.runs.train.resume",
+    "tissu_core.runs.train.train",
 )
 SAID = Path(os.environ["TISSU_HOME"]) / "said"
 

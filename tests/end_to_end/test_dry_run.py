@@ -74,7 +74,7 @@ def test_one_that_cannot_fit_the_disk_is_refused_with_what_does(
 ) -> None:
     options = ["--depth", "4", "--context", "32", "--steps", "40", "--threads", "1"]
     needed = probed(dry_run(tissu, corpus, *options, "--view", "json"))["disk_bytes"]
-    monkeypatch.setattr("tissu_core.runs.probe.free_disk_bytes", lambda path: needed // 2)
+    monkeypatch.setattr("tissu_core.runs.train.probe.free_disk_bytes", lambda path: needed // 2)
     result = dry_run(tissu, corpus, *options)
     assert result.code == 4
     assert "does not fit" in result.err
@@ -89,8 +89,8 @@ def test_one_that_cannot_fit_memory_is_refused_with_what_does(
     wide = ["--depth", "4", "--context", "128", "--batch-tokens", "2048", "--steps", "8"]
     options = [*wide, "--threads", "1", "--set", "training.micro_batch=16"]
     monkeypatch.setattr("tissu_core.runtime.memory.free_bytes", lambda device: 110e6)
-    monkeypatch.setattr("tissu_core.runs.probe.free_bytes", lambda device: 0)
-    monkeypatch.setattr("tissu_core.runs.probe.used_bytes", lambda device: 110_000_000)
+    monkeypatch.setattr("tissu_core.runs.train.probe.free_bytes", lambda device: 0)
+    monkeypatch.setattr("tissu_core.runs.train.probe.used_bytes", lambda device: 110_000_000)
     result = dry_run(tissu, corpus, *options)
     assert result.code == 4
     assert "GB of memory" in result.error[0]
@@ -103,7 +103,7 @@ def test_memory_that_gives_out_in_the_steps_is_an_answer(
     def fail(*given: object, **more: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("tissu_core.runs.assembly.next_token", fail)
+    monkeypatch.setattr("tissu_core.runs.train.assembly.next_token", fail)
     result = dry_run(tissu, corpus, *PLAN)
     assert result.code == 4
     assert "does not fit" in result.error[0]

@@ -27,7 +27,7 @@ def workers_of(parent: int) -> list[int]:
         except OSError:
             continue
         ranks = [int(each[5:]) for each in told if each.startswith(b"RANK=")]
-        if ranks and b"tissu_core.runs.worker" in command and _is_under(parent, path.parent):
+        if ranks and b"tissu_core.runs.train.worker" in command and _is_under(parent, path.parent):
             found[ranks[0]] = int(path.parent.name)
     return [found[rank] for rank in sorted(found)]
 
@@ -172,7 +172,7 @@ def test_the_same_command_joins_what_another_launcher_started(tissu: Tissu, corp
     assert [e["event"] for e in log_of(tissu.home / "runs" / "joined")].count("RunStarted") == 1
 
 
-_IMPATIENT = """from tissu_core.runs import many
+_IMPATIENT = """from tissu_core.runs.train.train import many
 many._QUIET_SECONDS = 0.5
 from tissu_cli.main import main
 main()

@@ -21,7 +21,7 @@ SMALL = ["--name", "r", "--seed", "1", *FAST]
 @pytest.fixture
 def objective(monkeypatch: pytest.MonkeyPatch) -> Callable[[Objective], None]:
     """Replaces what a run learns."""
-    return lambda found: monkeypatch.setattr("tissu_core.runs.assembly.next_token", found)
+    return lambda found: monkeypatch.setattr("tissu_core.runs.train.assembly.next_token", found)
 
 
 def bad_batches(numbers: range | set[int]) -> Objective:

@@ -29,7 +29,7 @@ def why(tissu: Tissu, *arguments: str) -> Any:
 def test_the_batch_is_the_one_the_step_had_after_a_rollback_and_a_resume_too(
     tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tissu_core.runs.assembly.next_token", bad_batches(range(7, 11)))
+    monkeypatch.setattr("tissu_core.runs.train.assembly.next_token", bad_batches(range(7, 11)))
     assert tissu("train", corpus, "--steps", "16", *EVERY_STEP, *OPTIONS).code == 0
     more = ["--override", "--steps", "20", "--batch-tokens", "128", *EVERY_STEP]
     assert tissu("train", "--resume", "r", *more).code == 0

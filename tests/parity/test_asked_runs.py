@@ -12,8 +12,8 @@ from tissu_core.checkpoint.training_state import read_training_state
 from tissu_core.checkpoint.weights import load_tensors
 from tissu_core.events.training import EvalFinished, RequestTaken, StepFinished, TrainEvent
 from tissu_core.runs.follow import read_events, read_facts
-from tissu_core.runs.resume import resume
-from tissu_core.runs.train import train
+from tissu_core.runs.train.resume import resume
+from tissu_core.runs.train.train import train
 from tissu_core.runs.watch import ask
 from tissu_core.tracking.control import CONTROL_FILE
 

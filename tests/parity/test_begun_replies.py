@@ -17,7 +17,7 @@ from tissu_core.events.replies import (
     ReplyResumed,
     TokenGenerated,
 )
-from tissu_core.runs.session import ChatSession, Message, open_chat
+from tissu_core.runs.chat.session import ChatSession, Message, open_chat
 from tissu_core.text.bpe_trainer import learn_bpe
 from tissu_core.text.tokenizer import Tokenizer
 

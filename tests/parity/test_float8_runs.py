@@ -25,8 +25,8 @@ from tissu_core.layers.float8 import float8_linear
 from tissu_core.parallel.layouts import build_layout
 from tissu_core.parallel.place import Place
 from tissu_core.parallel.ranks import ALONE, Ranks, joined
-from tissu_core.runs.resume import resume
-from tissu_core.runs.train import train
+from tissu_core.runs.train.resume import resume
+from tissu_core.runs.train.train import train
 from tissu_core.runtime import precision
 from tissu_core.training.gradients import Gradients
 from tissu_core.training.objectives.next_token import next_token

@@ -11,8 +11,8 @@ from tests.parity.test_resume import assert_equal_to_the_bit, settings, stop_aft
 from tissu_core.checkpoint.training_state import read_training_state
 from tissu_core.config.runs import TrainRun
 from tissu_core.events.training import EvalFinished
-from tissu_core.runs.resume import resume
-from tissu_core.runs.train import train
+from tissu_core.runs.train.resume import resume
+from tissu_core.runs.train.train import train
 
 
 def in_precision(run: TrainRun, precision: str) -> TrainRun:

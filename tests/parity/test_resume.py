@@ -15,8 +15,8 @@ from tissu_core.config.runs import TrainRun
 from tissu_core.events.training import EvalFinished, StepFinished
 from tissu_core.models.decoder import Decoder
 from tissu_core.runs.follow import read_events, read_facts
-from tissu_core.runs.resume import resume
-from tissu_core.runs.train import train
+from tissu_core.runs.train.resume import resume
+from tissu_core.runs.train.train import train
 from tissu_core.runtime.seeds import derive_seed
 from tissu_core.training.objectives.next_token import LossOutput, next_token
 
@@ -125,7 +125,7 @@ def test_a_run_that_skipped_and_went_back_is_resumed_to_the_bit(
         factor = float("nan") if torch.initial_seed() in bad else 1.0
         return LossOutput(output.loss_sum * factor, output.num_targets)
 
-    monkeypatch.setattr("tissu_core.runs.assembly.next_token", objective)
+    monkeypatch.setattr("tissu_core.runs.train.assembly.next_token", objective)
     corpus = write_corpus(tmp_path / "corpus")
     list(train(settings(corpus, "straight", "muon", 0.0), threading.Event()))
     stop_after(49, settings(corpus, "halved", "muon", 0.0))

@@ -14,8 +14,8 @@ from tissu_core.checkpoint.training_state import RAW_FILE, read_training_state
 from tissu_core.checkpoint.weights import load_tensors
 from tissu_core.config.runs import TrainRun
 from tissu_core.models.decoder import Decoder
-from tissu_core.runs.resume import resume
-from tissu_core.runs.train import train
+from tissu_core.runs.train.resume import resume
+from tissu_core.runs.train.train import train
 from tissu_core.runtime.seeds import derive_seed
 from tissu_core.training.objectives.next_token import LossOutput, next_token
 
@@ -42,7 +42,7 @@ def test_resumed_is_equal_to_the_bit_and_steps_are_those_without_it(
         factor = float("nan") if torch.initial_seed() in bad else 1.0
         return LossOutput(output.loss_sum * factor, output.num_targets)
 
-    monkeypatch.setattr("tissu_core.runs.assembly.next_token", objective)
+    monkeypatch.setattr("tissu_core.runs.train.assembly.next_token", objective)
     corpus = write_corpus(tmp_path / "corpus")
     shape = {"tie_word_embeddings": True}
     list(train(averaged(corpus, "straight", **shape), threading.Event()))

@@ -14,8 +14,8 @@ from tissu_core.data.batches import BatchOrder
 from tissu_core.errors import ConfigError
 from tissu_core.events.training import StepFinished
 from tissu_core.runs.follow import read_events, read_facts
-from tissu_core.runs.resume import resume
-from tissu_core.runs.train import train
+from tissu_core.runs.train.resume import resume
+from tissu_core.runs.train.train import train
 
 
 def ramped(corpus: Path, name: str, ramp: str = "2:6:80") -> TrainRun:

@@ -17,8 +17,8 @@ from tissu_core.checkpoint.model_directory import write_model_files
 from tissu_core.config.load import build_config
 from tissu_core.config.runs import TrainRun
 from tissu_core.models.targets import labels, read_ids
-from tissu_core.runs.resume import resume
-from tissu_core.runs.train import train
+from tissu_core.runs.train.resume import resume
+from tissu_core.runs.train.train import train
 from tissu_core.text.tokenizer import Tokenizer
 from tissu_core.training.objectives.next_token import next_token
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tissu_cli.sessions.conversation import Conversation
     from tissu_cli.sessions.history import History
     from tissu_core.config.decoding import DecodingConfig
-    from tissu_core.runs.chat_model import ChatModel
+    from tissu_core.runs.chat.model import ChatModel
 
 
 _Prompt = Annotated[
@@ -190,14 +190,14 @@ def _opener(
 
     def open_model(name: str) -> "ChatModel":
         if name and name == followed:
-            from tissu_core.runs.followed_model import FollowedModel
+            from tissu_core.runs.chat.followed_model import FollowedModel
 
             return FollowedModel(name, run.machine, template)
         if is_remote:
-            from tissu_core.runs.remote_model import RemoteModel
+            from tissu_core.runs.chat.remote_model import RemoteModel
 
             return RemoteModel(name or None, run.machine, template)
-        from tissu_core.runs.session import ChatSession
+        from tissu_core.runs.chat.session import ChatSession
 
         return ChatSession(name or None, run.machine, template)
 
@@ -205,7 +205,7 @@ def _opener(
 
 
 def _settings_for(given: Given, name: str) -> "DecodingConfig":
-    from tissu_core.runs.recommended import recommended_settings  # noqa: PLC0415
+    from tissu_core.runs.chat.recommended import recommended_settings  # noqa: PLC0415
 
     base = recommended_settings(name or None)
     return resolve_settings(ChatRun, given, base=base, is_told=False).decoding
@@ -224,7 +224,7 @@ def _model_names() -> "Sequence[str]":
 
 
 def _newest_of(run: str) -> "Callable[[], Hashable]":
-    from tissu_core.runs.follow_model import newest_checkpoint
+    from tissu_core.runs.chat.follow_model import newest_checkpoint
 
     newest_checkpoint(run)  # what is not there is said before anything is drawn
     return partial(newest_checkpoint, run)

@@ -8,8 +8,8 @@ import typer
 
 from tissu_core.errors import ConfigError
 from tissu_core.runs.catalog import names_here
-from tissu_core.runs.known_models import KNOWN_MODELS
-from tissu_core.runs.model_store import stored_models
+from tissu_core.runs.models.known import KNOWN_MODELS
+from tissu_core.runs.models.store import stored_models
 from tissu_core.runs.run_directory import run_directories
 
 _PLAIN = re.compile(r"\w[\w.:/@+-]*")

@@ -17,10 +17,10 @@ from tissu_core.errors import ConfigError
 from tissu_core.events.records import to_record
 from tissu_core.events.replies import GenerationFinished
 from tissu_core.events.shared import Noticed, StageAdvanced
-from tissu_core.runs.recommended import recommended_settings
+from tissu_core.runs.chat.recommended import recommended_settings
 
 if TYPE_CHECKING:
-    from tissu_core.runs.completions import CompletionsAdvanced
+    from tissu_core.runs.chat.completions import CompletionsAdvanced
 
 _MANY = "Many prompts"
 
@@ -85,7 +85,7 @@ def _complete_one(
     model: str | None, prompt: str | None, run: GenerateRun, *, is_json: bool
 ) -> None:
     text = read_prompt(prompt, "tissu generate")
-    from tissu_core.runs.session import open_chat
+    from tissu_core.runs.chat.session import open_chat
 
     with Signals() as signals:
         session = open_chat(model, run.machine)
@@ -110,7 +110,11 @@ def _complete_many(
     model: str | None, path: Path, out: Path | None, run: GenerateRun, *, is_resumed: bool
 ) -> None:
     out = out.expanduser() if out is not None else None
-    from tissu_core.runs.completions import CompletionsAdvanced, PromptCompleted, complete_prompts
+    from tissu_core.runs.chat.completions import (
+        CompletionsAdvanced,
+        PromptCompleted,
+        complete_prompts,
+    )
 
     with Signals() as signals, StatusLine() as status:
         for event in complete_prompts(path, out, model, run, signals.stop, is_resumed=is_resumed):

@@ -40,7 +40,7 @@ def weights(
     *,
     given: Given,
 ) -> None:
-    from tissu_core.runs.inspect import inspect_weights
+    from tissu_core.runs.inspect.inspect import inspect_weights
 
     histogram = resolve_settings(HistogramConfig, given)
     if json:
@@ -56,7 +56,7 @@ def weights(
 
 @app.command(name="model", help="Modules, parameters, bytes and operations of a model.")
 def model_(model: Model = None, json: Json = False) -> None:
-    from tissu_core.runs.inspect import inspect_model
+    from tissu_core.runs.inspect.inspect import inspect_model
 
     report = inspect_model(model)
     if json:
@@ -103,7 +103,7 @@ def why(
     ] = None,
     json: Json = False,
 ) -> None:
-    from tissu_core.runs.why import explain_step
+    from tissu_core.runs.inspect.why import explain_step
 
     explained = explain_step(run, step)
     if json:
@@ -123,7 +123,7 @@ def schedule(
     *,
     given: Given,
 ) -> None:
-    from tissu_core.runs.inspect import inspect_schedule
+    from tissu_core.runs.inspect.inspect import inspect_schedule
 
     config = resolve_settings(TrainRun, given).optimizer
     found = inspect_schedule(config, steps)
@@ -152,7 +152,7 @@ def gradcheck(
     ] = None,
     json: Json = False,
 ) -> None:
-    from tissu_core.runs.gradcheck import check_gradients
+    from tissu_core.runs.inspect.gradcheck import check_gradients
 
     found = check_gradients(module)
     if json:

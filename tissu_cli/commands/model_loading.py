@@ -3,7 +3,7 @@
 from tissu_cli.render.console import say, say_notice
 from tissu_core.events.replies import ModelLoaded
 from tissu_core.events.shared import Noticed
-from tissu_core.runs.chat_model import ChatModel
+from tissu_core.runs.chat.model import ChatModel
 
 
 def load(model: ChatModel) -> None:

@@ -15,15 +15,15 @@ from tissu_cli.render.status import StatusLine, narrated
 from tissu_cli.settings import is_person_at_stdin
 from tissu_core.errors import ConfigError, IntegrityError
 from tissu_core.runs.catalog import list_models, remove_model, stored_model
-from tissu_core.runs.known_models import KNOWN_MODELS
-from tissu_core.runs.model_store import ModelStored
-from tissu_core.runs.other_programs import scan as scan_programs
+from tissu_core.runs.models.known import KNOWN_MODELS
+from tissu_core.runs.models.other_programs import scan as scan_programs
+from tissu_core.runs.models.store import ModelStored
 from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:
-    from tissu_core.runs.average import ModelAveraged
-    from tissu_core.runs.check_models import ModelChecked
-    from tissu_core.runs.pull import PullEvent
+    from tissu_core.runs.models.average import ModelAveraged
+    from tissu_core.runs.models.check import ModelChecked
+    from tissu_core.runs.models.pull import PullEvent
 
 app = typer.Typer(help="Get, list, check and make models.", no_args_is_help=True)
 
@@ -76,7 +76,7 @@ def pull(
     if name is None:
         _show_known(json=json)
         return
-    from tissu_core.runs.pull import pull as pull_model
+    from tissu_core.runs.models.pull import pull as pull_model
 
     with resumable():
         _store(pull_model(name, out), json=json)
@@ -93,7 +93,7 @@ def import_(
     ] = False,
     json: Json = False,
 ) -> None:
-    from tissu_core.runs.import_model import import_model
+    from tissu_core.runs.models.import_model import import_model
 
     _store(import_model(path, out, is_copied=copy), json=json)
 
@@ -146,7 +146,7 @@ def scan(json: Json = False) -> None:
 
 @app.command(help="Where a model came from, its files and its architecture.")
 def show(model: Model = None, json: Json = False) -> None:
-    from tissu_core.runs.show_model import show_model
+    from tissu_core.runs.models.show import show_model
 
     facts = show_model(model)
     if json:
@@ -177,7 +177,7 @@ def remove(
 
 @app.command(help="Read models again and compare every hash that is known; all if left out.")
 def verify(model: Model = None, json: Json = False) -> None:
-    from tissu_core.runs.check_models import check_models
+    from tissu_core.runs.models.check import check_models
 
     with StatusLine() as status:
         checked = list(narrated(check_models(model), status))
@@ -220,7 +220,7 @@ def average(
     out: NewModel = "",
     json: Json = False,
 ) -> None:
-    from tissu_core.runs.average import average_models
+    from tissu_core.runs.models.average import average_models
 
     with StatusLine() as status:
         for made in narrated(average_models(models, out), status):

@@ -10,7 +10,7 @@ from tissu_cli.render.numbers import size
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_cli.settings import is_person_at_stdin
 from tissu_core.runs.catalog import list_models
-from tissu_core.runs.known_models import FIRST_LICENSE, FIRST_MODEL, FIRST_NUM_BYTES
+from tissu_core.runs.models.known import FIRST_LICENSE, FIRST_MODEL, FIRST_NUM_BYTES
 
 
 def offer_first_model() -> None:
@@ -27,7 +27,7 @@ def offer_first_model() -> None:
             return
     except EOFError:
         return
-    from tissu_core.runs.pull import pull
+    from tissu_core.runs.models.pull import pull
 
     with resumable(), StatusLine() as status:
         for _ in narrated(pull(FIRST_MODEL.sources[-1], FIRST_MODEL.name), status):

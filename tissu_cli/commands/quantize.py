@@ -34,7 +34,7 @@ def quantize(
     *,
     given: Given,
 ) -> None:
-    from tissu_core.runs.quantize import quantize as quantize_model
+    from tissu_core.runs.models.quantize import quantize as quantize_model
 
     run = measure_settings(text or (), given)
     with StatusLine() as status:

@@ -58,7 +58,7 @@ def train(
 ) -> None:
     config = resolve_settings(TokenizerConfig, given)
     run = measure_settings(corpus, given)
-    from tissu_core.runs.tokenize import TokenizerLearned, learn
+    from tissu_core.runs.tokenize.tokenize import TokenizerLearned, learn
 
     with Signals() as signals, StatusLine() as status:
         events = learn(run.data, config, out.expanduser(), signals.stop)
@@ -94,7 +94,7 @@ def take_over(
     ] = None,
     json: Json = False,
 ) -> None:
-    from tissu_core.runs.tokenizer_import import TokenizerImported, import_tokenizer
+    from tissu_core.runs.tokenize.tokenizer_import import TokenizerImported, import_tokenizer
 
     with StatusLine() as status:
         for event in narrated(import_tokenizer(source, out.expanduser(), pattern), status):
@@ -116,7 +116,7 @@ def encode(
     tokenizer: Which = None,
     json: Json = False,
 ) -> None:
-    from tissu_core.runs.tokenize import encode as encode_text
+    from tissu_core.runs.tokenize.tokenize import encode as encode_text
 
     chunks = (
         iter_stdin("tissu tokenize encode TEXT") if text is None else iter([clean_argument(text)])
@@ -135,7 +135,7 @@ def decode(
     tokenizer: Which = None,
     json: Json = False,
 ) -> None:
-    from tissu_core.runs.tokenize import decode as decode_ids
+    from tissu_core.runs.tokenize.tokenize import decode as decode_ids
 
     given = iter(ids) if ids else _iter_ids(iter_stdin("tissu tokenize decode IDS..."))
     pieces = decode_ids(given, tokenizer)
@@ -167,7 +167,7 @@ def _iter_ids(chunks: Iterable[str]) -> Iterator[int]:
 @app.command(help="Bytes per token, fertility, fallback and unused ids on a corpus.")
 @with_settings(("data.reading.", ReadingConfig))
 def stats(corpus: Corpus, tokenizer: Several = None, json: Json = False, *, given: Given) -> None:
-    from tissu_core.runs.tokenize import measure
+    from tissu_core.runs.tokenize.tokenize import measure
 
     with StatusLine() as status:
         events = measure(measure_settings(corpus, given).data, tokenizer or [None])
@@ -186,7 +186,7 @@ def compare(
     tokenizer: Several = None,
     json: Json = False,
 ) -> None:
-    from tissu_core.runs.tokenize import compare as compare_tokens
+    from tissu_core.runs.tokenize.tokenize import compare as compare_tokens
 
     compared = compare_tokens(_text_or_file(text), tokenizer or [None], _SHOWN_CHARACTERS)
     if json:
@@ -217,7 +217,7 @@ def show(
     *,
     given: Given,
 ) -> None:
-    from tissu_core.runs.show_tokens import show as show_tokens
+    from tissu_core.runs.tokenize.show import show as show_tokens
 
     with StatusLine() as status:
         events = show_tokens(measure_settings(corpus, given).data, tokenizer, limit)

@@ -99,7 +99,7 @@ def train(
     with Signals() as signals:
         if resume is not None:
             _refuse_other_start(is_other=bool(corpus or demo or dry_run))
-            from tissu_core.runs.resume import resume as resume_run
+            from tissu_core.runs.train.resume import resume as resume_run
 
             events = resume_run(
                 resume,
@@ -113,7 +113,7 @@ def train(
         else:
             _refuse_without_resume(fallback=fallback, override=override, change=accept_data_change)
             base = DEMO_PRESET if demo else {}
-            from tissu_core.runs.train import train as train_run
+            from tissu_core.runs.train.train import train as train_run
 
             events = train_run(
                 settle(base=base), signals.stop, is_dry_run=dry_run, profiling=profiling

@@ -13,9 +13,9 @@ from tissu_core.sanitize import sanitize_line
 if TYPE_CHECKING:
     from tissu_core.runs.catalog import ModelEntry, RunEntry
     from tissu_core.runs.follow import RunFacts
-    from tissu_core.runs.known_models import KnownModel
-    from tissu_core.runs.other_programs import FoundModel
-    from tissu_core.runs.show_model import ModelFacts
+    from tissu_core.runs.models.known import KnownModel
+    from tissu_core.runs.models.other_programs import FoundModel
+    from tissu_core.runs.models.show import ModelFacts
 
 
 def facts_table(rows: Sequence[tuple[str, object]]) -> Table:

@@ -11,9 +11,9 @@ from tissu_core.events.replies import TokenGenerated
 from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:
-    from tissu_core.runs.show_tokens import ConversationShown
-    from tissu_core.runs.tokenize import TokensCompared
-    from tissu_core.runs.tokenizer_figures import TokenizerMeasured
+    from tissu_core.runs.tokenize.figures import TokenizerMeasured
+    from tissu_core.runs.tokenize.show import ConversationShown
+    from tissu_core.runs.tokenize.tokenize import TokensCompared
 
 _TOKEN_COLUMNS = 16
 _STYLES = ("black on bright_cyan", "black on bright_yellow", "black on bright_magenta")

@@ -11,8 +11,8 @@ from tissu_cli.render.tables import facts_table
 from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:
-    from tissu_core.runs.spikes import Measured, StepReport
-    from tissu_core.runs.why import DocumentRead, SequenceRead, StepExplained
+    from tissu_core.runs.inspect.spikes import Measured, StepReport
+    from tissu_core.runs.inspect.why import DocumentRead, SequenceRead, StepExplained
 
 _SEQUENCES, _DOCUMENTS, _TEXTS, _TOKENS = 10, 3, 2, 8
 """How much is drawn: rows of sequences, documents of each, texts, and their worst tokens."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from tissu_core.events.replies import GenerationFinished, TokenGenerated
-    from tissu_core.runs.chat_model import Message
+    from tissu_core.runs.chat.model import Message
 
 Role = Literal["user", "assistant"]
 State = Literal["done", "writing", "stopped", "cut", "failed"]
@@ -92,7 +92,7 @@ class Conversation:
     def messages(self, leaf: str | None) -> "list[Message]":
         """What a model reads: the system prompt, and the turns up to ``leaf``; None is no turn."""
         # Templates come with the model, behind the first picture.
-        from tissu_core.runs.chat_model import Message  # noqa: PLC0415
+        from tissu_core.runs.chat.model import Message  # noqa: PLC0415
 
         opening = [Message(role="system", content=self.system)] if self.system else []
         turns = [] if leaf is None else self.path(leaf)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tissu_cli.sessions.history import History
     from tissu_core.config.chat import ChatConfig
     from tissu_core.config.decoding import DecodingConfig
-    from tissu_core.runs.chat_model import ChatModel
+    from tissu_core.runs.chat.model import ChatModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

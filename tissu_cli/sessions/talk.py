@@ -26,7 +26,7 @@ from tissu_core.events.replies import (
     ReplyResumed,
     TokenGenerated,
 )
-from tissu_core.runs.chat_model import ChatModel, Message
+from tissu_core.runs.chat.model import ChatModel, Message
 
 _FLUSH_SECONDS = 1.0
 _SEEDS = 100_000  # short enough to be read and typed again

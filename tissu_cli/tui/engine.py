@@ -14,7 +14,7 @@ from typing import TypeAlias
 from tissu_cli.sessions.talk import ReplyJob, Talk
 from tissu_core.errors import OutOfMemoryError, TissuError
 from tissu_core.events.replies import ChatEvent, LoadEvent, ModelLoaded
-from tissu_core.runs.chat_model import ChatModel
+from tissu_core.runs.chat.model import ChatModel
 
 
 @dataclass(frozen=True, slots=True)

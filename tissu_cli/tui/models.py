@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tissu_cli.sessions.talk import ReplyJob
 from tissu_cli.tui.dialogs import Confirming
 from tissu_core.errors import OutOfMemoryError
-from tissu_core.runs.chat_model import ChatModel
+from tissu_core.runs.chat.model import ChatModel
 
 if TYPE_CHECKING:
     from tissu_cli.tui.chat_layout import ChatLayout

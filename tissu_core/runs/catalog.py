@@ -10,9 +10,9 @@ from tissu_core.fetch.hub_cache import is_repo
 from tissu_core.fetch.model_files import ONE_FILE, model_in
 from tissu_core.runs.follow import RunFacts, read_facts
 from tissu_core.runs.home import home, models_directory, runs_directory
-from tissu_core.runs.known_models import FIRST_MODEL, known_model
-from tissu_core.runs.model_store import follow, source_of, stored_models
-from tissu_core.runs.other_programs import find_elsewhere, scan
+from tissu_core.runs.models.known import FIRST_MODEL, known_model
+from tissu_core.runs.models.other_programs import find_elsewhere, scan
+from tissu_core.runs.models.store import follow, source_of, stored_models
 from tissu_core.runs.run_directory import (
     CHECKPOINTS,
     MODEL,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tissu_core.errors import ConfigError
 from tissu_core.runs.home import models_directory
-from tissu_core.runs.model_store import name_of
+from tissu_core.runs.models.store import name_of
 from tissu_core.runs.run_directory import check_name, run_of
 
 

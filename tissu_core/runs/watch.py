@@ -11,7 +11,7 @@ from tissu_core.errors import TissuError
 from tissu_core.events.training import Request, TrainEvent
 from tissu_core.runs.follow import parse_line
 from tissu_core.runs.run_directory import RUN_FILE, is_being_written
-from tissu_core.runs.stored_run import read_run
+from tissu_core.runs.train.stored_run import read_run
 from tissu_core.tracking.control import request
 from tissu_core.tracking.event_log import EVENTS_FILE
 

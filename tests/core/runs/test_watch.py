@@ -11,7 +11,7 @@ from tissu_core.config.runs import TrainRun
 from tissu_core.events.training import CheckpointSaved, TrainEvent
 from tissu_core.runs import watch
 from tissu_core.runs.run_directory import RUN_FILE, writing
-from tissu_core.runs.stored_run import StoredRun, write_run
+from tissu_core.runs.train.stored_run import StoredRun, write_run
 from tissu_core.runs.watch import LogTail, ask, presence_of, read_settings
 from tissu_core.tracking.control import CONTROL_FILE
 from tissu_core.tracking.event_log import EVENTS_FILE

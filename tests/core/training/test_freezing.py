@@ -6,7 +6,7 @@ from tests.samples import make_config, make_model, random_ids
 from tissu_core.checkpoint.training_state import TrainState
 from tissu_core.errors import ConfigError
 from tissu_core.models.decoder import Decoder
-from tissu_core.runs.frozen import freeze_matching, frozen_notices
+from tissu_core.runs.train.frozen import freeze_matching, frozen_notices
 from tissu_core.training.optim import build_optimizer
 from tissu_core.training.trainer import Trainer
 

@@ -16,7 +16,7 @@ from tissu_cli.tui.watch.app import WatchApp
 from tissu_core.config.runs import TrainRun
 from tissu_core.events.training import SampleGenerated, StepFinished, TrainEvent
 from tissu_core.runs.run_directory import RUN_FILE, writing
-from tissu_core.runs.stored_run import StoredRun, write_run
+from tissu_core.runs.train.stored_run import StoredRun, write_run
 from tissu_core.tracking.control import Control
 from tissu_core.tracking.event_log import EventLog
 

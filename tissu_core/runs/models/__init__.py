@@ -1,0 +1,1 @@
+"""What is done with whole models: kept, fetched, checked, averaged, made smaller."""

@@ -1,0 +1,1 @@
+"""Tokenizers: made, used, measured, taken over from other programs."""
