@@ -22,7 +22,7 @@ from tests.end_to_end.conftest import (
 from tissu_core.checkpoint import store as store_module
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.evals import validation
-from tissu_core.runs.train.train import assembly
+from tissu_core.runs.train import assembly
 from tissu_core.storage import sha256_file
 
 NEWEST = "checkpoints/step-000040"

@@ -13,7 +13,7 @@ from tests.parity.ranks import free_port
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="gloo and process groups")
 
 _SHORT = """import os
-from tissu_core.runs.train.train import assembly
+from tissu_core.runs.train import assembly
 given, calls = assembly.next_token, []
 
 def short(model, windows, **how):

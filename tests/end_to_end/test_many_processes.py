@@ -172,7 +172,7 @@ def test_the_same_command_joins_what_another_launcher_started(tissu: Tissu, corp
     assert [e["event"] for e in log_of(tissu.home / "runs" / "joined")].count("RunStarted") == 1
 
 
-_IMPATIENT = """from tissu_core.runs.train.train import many
+_IMPATIENT = """from tissu_core.runs.train import many
 many._QUIET_SECONDS = 0.5
 from tissu_cli.main import main
 main()

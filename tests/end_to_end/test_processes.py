@@ -93,7 +93,7 @@ def test_a_stop_signal_saves_at_a_step_boundary_and_says_how_to_go_on(
 
 SLOW_SAVE = """
 import sys, time
-from tissu_core.runs.train.train import assembly
+from tissu_core.runs.train import assembly
 
 def never_done(*parts):
     sys.stderr.write("SAVING\\n")

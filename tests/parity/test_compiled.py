@@ -16,10 +16,10 @@ from tests.parity.test_resume import assert_equal_to_the_bit, settings, stop_aft
 from tissu_core.checkpoint.weights import load_tensors
 from tissu_core.config.runs import TrainRun
 from tissu_core.events.shared import Noticed
+from tissu_core.runs.train import train as verb
 from tissu_core.runs.train.resume import resume
 from tissu_core.runs.train.stored_run import read_run
 from tissu_core.runs.train.train import train
-from tissu_core.runs.train.train import train as verb
 from tissu_core.runtime import compiler
 from tissu_core.runtime.compiler import find_compiler
 from tissu_core.training import compiling

@@ -13,7 +13,7 @@ from tissu_core.config.data import DataConfig
 from tissu_core.config.machine import MachineConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.errors import ResourceError, TissuError
-from tissu_core.runs.train.train import workers
+from tissu_core.runs.train import workers
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sessions and signals")
 TWO = TrainRun(machine=MachineConfig(procs=2, device="cpu"))
@@ -43,8 +43,8 @@ def test_workers_that_hang_at_the_start_are_ended(
 _ONE_HANGS = """import os, sys, time
 if os.environ["RANK"] == "1":
     time.sleep(600)
-from tissu_core.runs.train.train import many
-from tissu_core.runs.train.train import worker
+from tissu_core.runs.train import many
+from tissu_core.runs.train import worker
 many._QUIET_SECONDS = 0.5
 sys.argv = ["worker", sys.argv[-1]]
 worker.main()
@@ -98,7 +98,7 @@ def test_a_process_that_dies_when_all_is_saved_fails_no_run(
 _AT_THE_END = """import atexit, os, sys
 sys.argv = ["worker", sys.argv[-1]]
 from tissu_core.errors import InputError
-from tissu_core.runs.train.train import worker
+from tissu_core.runs.train import worker
 
 def events(asked, stop):
     {does}
