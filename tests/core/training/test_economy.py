@@ -83,7 +83,8 @@ def test_a_step_takes_as_many_operations_for_any_number_of_parameters() -> None:
 
 
 def test_the_fused_step_is_that_of_a_loop_over_parameters() -> None:
-    model, other = make_model(make_config()), make_model(make_config())
+    # In fp64: where a gradient is nearly zero, Adam makes a step of its last bits.
+    model, other = (make_model(make_config()).double() for _ in range(2))
     optimizer = build_optimizer(model, name="adamw", learning_rate=1e-2, weight_decay=0.1, width=32)
     matrices = [p for n, p in other.named_parameters() if p.ndim > 1 and "embed" not in n]
     rest = [p for n, p in other.named_parameters() if p.ndim < 2 or "embed" in n]
@@ -96,7 +97,7 @@ def test_the_fused_step_is_that_of_a_loop_over_parameters() -> None:
         plain.step()
         plain.zero_grad()
     for (name, mine), theirs in zip(model.named_parameters(), other.parameters(), strict=True):
-        assert (mine - theirs).abs().max() < 1e-6, name
+        assert (mine - theirs).abs().max() < 1e-12, name
 
 
 def test_a_billion_parameters_are_built_without_memory_and_loading_draws_nothing(
