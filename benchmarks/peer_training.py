@@ -4,8 +4,8 @@
 of held-out text; ``nanochat`` stands in the same place. The time counts from the start of the
 process, importing and compiling included; the text is tokens before it, and evaluation comes after
 it: both are gifts. Shape, batch and rates are the best found for each on 2 cores: 4 layers x 256,
-context 128, 24 sequences, compiled; in bf16 where the processor multiplies it, else in fp32, which is
-30 times faster there.
+context 128, 24 sequences, compiled; in bf16 where the processor multiplies it, else in fp32, which
+is 30 times faster there.
 """
 
 import argparse
@@ -35,15 +35,6 @@ class Peer:
     clip_norm: float | None
 
 
-def is_bf16_fast() -> bool:
-    """Whether this processor multiplies bf16 itself, as tissu decides it for its own run."""
-    import torch
-
-    from tissu_core.runtime.precision import resolve_precision
-
-    return resolve_precision("auto", torch.device("cpu")) == "bf16"
-
-
 def nanogpt_module(checkout: Path) -> Any:
     """What its model.py defines."""
     spec = importlib.util.spec_from_file_location("nanogpt_model", checkout / "model.py")
@@ -58,6 +49,8 @@ def nanogpt(checkout: Path, vocab_size: int) -> Peer:
     """As its train.py does, with the rate that was best here."""
     import torch
 
+    from tissu_core.runtime.precision import cpu_has_bf16
+
     module = nanogpt_module(checkout)
     sizes = {"n_layer": LAYERS, "n_embd": WIDTH, "n_head": HEADS, "block_size": CONTEXT}
     model = module.GPT(module.GPTConfig(vocab_size=vocab_size, dropout=0.0, bias=False, **sizes))
@@ -69,10 +62,10 @@ def nanogpt(checkout: Path, vocab_size: int) -> Peer:
         for group in optimizer.param_groups:
             group["lr"] = min(rate, 2e-3 * (step + 1) / 100)
 
-    is_fast = is_bf16_fast()
+    is_bf16 = cpu_has_bf16()
 
     def loss(ids: Any, targets: Any) -> Any:
-        with torch.autocast("cpu", torch.bfloat16, enabled=is_fast):
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
             return compiled(ids, targets)[1]
 
     return Peer(loss, optimizer, schedule, 1.0)
@@ -80,7 +73,9 @@ def nanogpt(checkout: Path, vocab_size: int) -> Peer:
 
 def nanochat(checkout: Path, vocab_size: int) -> Peer:
     """Its model, optimizer groups and schedules; the head and embeddings padded as it does."""
-    os.environ["NANOCHAT_DTYPE"] = "bfloat16" if is_bf16_fast() else "float32"
+    from tissu_core.runtime.precision import cpu_has_bf16
+
+    os.environ["NANOCHAT_DTYPE"] = "bfloat16" if cpu_has_bf16() else "float32"
     sys.path.insert(0, str(checkout))
     import torch
     from nanochat.gpt import GPT, GPTConfig
