@@ -103,15 +103,15 @@ def nanochat(checkout: Path, vocab_size: int) -> Peer:
 
 
 def train(peer: Peer, batches: Iterator[tuple[Any, Any]], seconds: float) -> int:
-    """Steps until the time is over; how many."""
+    """Steps until the time is over, and three at least: the first ones compile. How many."""
     import torch
 
     began = time.monotonic()
     step = 0
-    while (now := time.monotonic()) - STARTED < seconds:
+    while (now := time.monotonic()) - STARTED < seconds or step < 3:
         # Compilation, in the first step, is no part of the schedule.
         began = now if step == 1 else began
-        left = seconds - (began - STARTED)
+        left = max(1e-9, seconds - (began - STARTED))
         peer.schedule(min(1.0, (now - began) / left) if step else 0.0, step)
         loss = peer.loss(*next(batches))
         loss.backward()
@@ -144,6 +144,8 @@ def bits_per_byte(peer: Peer, tokenizer: Any, held: Path) -> float:
         ids = torch.tensor(tokenizer.encode(path.read_text("utf-8")))
         count = (len(ids) - 1) // CONTEXT
         seen = count * CONTEXT
+        if not seen:
+            continue
         rows, targets = ids[:seen].view(-1, CONTEXT), ids[1 : seen + 1].view(-1, CONTEXT)
         num_bytes += len(tokenizer.decode(ids[1 : seen + 1].tolist()).encode())
         with torch.no_grad():

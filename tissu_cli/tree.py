@@ -22,6 +22,7 @@ MODULES = {
     "eval": "evaluate",
     "inspect": "inspect",
     "quantize": "quantize",
+    "export": "export",
     "models": "models",
     "init": "init",
     "config": "config",

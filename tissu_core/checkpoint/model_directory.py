@@ -58,11 +58,13 @@ def write_model_files(
     family: Family | None = None,
     end_ids: Collection[int] = (),
     weights: Mapping[str, torch.Tensor] | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> None:
     """Write what transformers, vLLM and SGLang read: config, weights, tokenizer, generation.
 
     Without ``family`` it is the first that expresses the shape; ``end_ids`` end a reply beside
-    those that the tokenizer tells. ``weights`` are by name, where the model holds a part of them.
+    those that the tokenizer tells. ``weights`` are by name, where the model holds a part of them;
+    those that are no whole numbers are written as ``dtype``.
     """
     family = TISSU if is_int8(model) else family or family_for(model.config)
     all_ends = sorted({*tokenizer.end_ids, *end_ids})
@@ -71,13 +73,17 @@ def write_model_files(
         "eos_token_id": all_ends if len(all_ends) > 1 else tokenizer.end_id,
     }
     table = to_hugging_face(model.config, tokenizer.end_id, family)
-    table["bos_token_id"] = tokenizer.start_id
+    table |= {"bos_token_id": tokenizer.start_id, "dtype": str(dtype).removeprefix("torch.")}
     write_json(directory / CONFIG_FILE, table | ({"quantization": INT8} if is_int8(model) else {}))
     write_json(directory / GENERATION_FILE, {**ends, "do_sample": True, "temperature": 0.8})
     tied = _tied_names(model)
     whole = model.state_dict() if weights is None else weights
     written = {name: tensor for name, tensor in whole.items() if name not in tied}
-    save_tensors(directory / WEIGHTS_FILE, family.to_file(written))
+    stored = {
+        name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+        for name, tensor in family.to_file(written).items()
+    }
+    save_tensors(directory / WEIGHTS_FILE, stored)
     tokenizer.save(directory, model.config.max_position_embeddings)
 
 

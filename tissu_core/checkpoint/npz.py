@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tissu_core.checkpoint.stored_model import StoredModel
-from tissu_core.checkpoint.weights import StoredTensor, widened
+from tissu_core.checkpoint.weights import WEIGHTS_FILE, StoredTensor, load_tensors, widened
 from tissu_core.errors import InputError
 from tissu_core.events.shared import Noticed
 from tissu_core.models.families import family_of
@@ -136,6 +136,21 @@ class NpzModel:
 
     def _refusal(self, what: str) -> InputError:
         return InputError(f"{self.path} {what}", hint="use another copy of the model")
+
+
+def write_npz(directory: Path) -> None:
+    """Turn a directory's ``model.safetensors`` and ``config.json`` into one ``model.npz``.
+
+    Raises:
+        OSError: If the disk is full, read-only or failing.
+    """
+    weights, config = directory / WEIGHTS_FILE, directory / "config.json"
+    arrays: dict[str, Any] = {name: t.numpy() for name, t in load_tensors(weights).items()}
+    arrays[_CONFIG] = np.array(config.read_text("utf-8"))
+    with (directory / "model.npz").open("wb") as file:
+        np.savez(file, **arrays)
+    weights.unlink()
+    config.unlink()
 
 
 def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], "np.dtype[Any]"]:

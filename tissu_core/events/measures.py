@@ -71,6 +71,21 @@ class ModelQuantized:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelExported:
+    """A model was written for another program."""
+
+    model: str
+    path: str
+    format: str
+    type: str
+    """Of the numbers of most matrices."""
+    num_bytes: int
+    num_parameters: int
+    tensor_types: tuple[str, ...]
+    """All that are in the file, with how many tensors: "Q4_0 210"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GradientChecked:
     """A layer's backward was held against differences of its forward."""
 
@@ -97,3 +112,4 @@ class CheckFinished:
 
 EvaluateEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | PerplexityMeasured
 QuantizeEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | ModelQuantized
+ExportEvent: TypeAlias = StageAdvanced | Noticed | ModelExported

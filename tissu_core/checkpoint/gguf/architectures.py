@@ -61,6 +61,7 @@ _MPT_PARTS = {
 _NAME = re.compile(r"(?:blk\.(\d+)\.)?(\w+)\.(weight|bias)")
 _FACTORS = re.compile(r"rope_(freqs|factors_long|factors_short)\.weight")
 """Tensors that belong to the configuration."""
+_EXPERT = re.compile(r"\.(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,24 @@ class Architecture:
         place = "" if match[1] is None else f"{self.blocks}.{match[1]}."
         return f"{place}{self.parts[match[2]]}.{match[3]}"
 
+    def turns(self, theirs: str, ndim: int) -> bool:
+        """Whether one of the family's tensors is a matrix that GGUF has the other way round."""
+        return self.is_transposed and theirs.startswith(f"{self.blocks}.") and ndim == 2
+
+    def place(self, theirs: str) -> tuple[str, int | None] | None:
+        """GGUF's name of one of the family's tensors, and the expert's number where it is one of
+        a stack; ``rename`` the other way."""  # noqa: D205, D209
+        part, _, kind = theirs.rpartition(".")
+        begin = f"{self.blocks}."
+        layer, part = part[len(begin) :].split(".", 1) if part.startswith(begin) else ("", part)
+        expert = _EXPERT.search(part)
+        known = {name: part for part, name in self.parts.items()}
+        found = known.get(_EXPERT.sub(".*.", part))
+        if found is None:
+            return None
+        name = f"blk.{layer}.{found}.{kind}" if layer else f"{found}.{kind}"
+        return name, None if expert is None else int(expert[1])
+
 
 _LLAMA = Architecture(
     to_table=tables.llama, parts=_LLAMA_PARTS | _MIXTRAL_PARTS, is_interleaved=True
@@ -110,3 +129,10 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "mpt": Architecture(to_table=tables.mpt, parts=_MPT_PARTS, blocks="transformer.blocks"),
 }
+
+NAMES = {
+    **{name: name for name in ARCHITECTURES},
+    **dict.fromkeys(("mistral", "mixtral"), "llama"),
+    "gemma3_text": "gemma3",
+}
+"""The architecture in which a ``model_type`` is written."""

@@ -79,8 +79,7 @@ class GgufModel:
         values = _unpacked(tensor.kind, packed).reshape(tensor.shape)
         if self._architecture.norm_offset and name.endswith("norm.weight"):
             values = values - self._architecture.norm_offset
-        is_inner = name.startswith(self._architecture.blocks) and values.ndim == 2
-        return values.T if self._architecture.is_transposed and is_inner else values
+        return values.T if self._architecture.turns(name, values.ndim) else values
 
     def iter_load(self) -> Generator[int, None, dict[str, Tensor]]:
         """All tensors; yields the bytes of each."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
 
 T = TypeVar("T")
-_KEY = "tokenizer.ggml."
+KEY = "tokenizer.ggml."
 _ROLES = {
     "bos_token": "bos_token_id",
     "eos_token": "eos_token_id",
@@ -71,7 +71,7 @@ SPLITS: dict[str, tuple[str, ...]] = {
 _FALLBACK = "gpt-2"
 # Whose texts begin with the beginning-of-text token unless the file says otherwise, and where a
 # piece that is a token is looked up before any merge.
-_LED = frozenset({"llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "lfm2", "tekken"})
+LED = frozenset({"llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "lfm2", "tekken"})
 
 
 def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> Tokenizer:
@@ -94,9 +94,9 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> Tokenizer:
             backend = _pieces(read)
         else:
             raise InputError(
-                f"{_KEY}model is {kind!r}; gpt2 and llama are read", hint="use another model"
+                f"{KEY}model is {kind!r}; gpt2 and llama are read", hint="use another model"
             )
-    is_led = read.one("add_bos_token", bool, kind == "llama" or pre in _LED)
+    is_led = read.one("add_bos_token", bool, kind == "llama" or pre in LED)
     facts: dict[str, Any] = {role: read.token(key) for role, key in _ROLES.items()}
     if template := metadata.get("tokenizer.chat_template"):
         facts["chat_template"] = template
@@ -108,8 +108,8 @@ def unknown_split(metadata: Mapping[str, Any]) -> str:
 
     Tokens then may differ from those the model learned.
     """
-    is_split = metadata.get(f"{_KEY}model") == "gpt2"
-    name = str(metadata.get(f"{_KEY}pre", "default"))
+    is_split = metadata.get(f"{KEY}model") == "gpt2"
+    name = str(metadata.get(f"{KEY}pre", "default"))
     return name if is_split and name not in SPLITS else ""
 
 
@@ -125,7 +125,7 @@ def _byte_level(read: "_Metadata", pre: str) -> "Backend":
     for number, merge in enumerate(read.many("merges", str)):
         left, _, right = merge.partition(" ")
         if left not in ids or right not in ids or left + right not in ids:
-            raise ValueError(f"{_KEY}merges[{number}] is {merge!r}: no two tokens that make one")
+            raise ValueError(f"{KEY}merges[{number}] is {merge!r}: no two tokens that make one")
         merges.append((left, right))
     typed = list(zip(tokens, types, strict=True))
     return build_byte_level(
@@ -134,7 +134,7 @@ def _byte_level(read: "_Metadata", pre: str) -> "Backend":
         SPLITS.get(pre, SPLITS[_FALLBACK]),
         controls=[token for token, type in typed if type == PieceType.CONTROL],
         users=[token for token, type in typed if type == PieceType.USER_DEFINED],
-        ignore_merges=pre in _LED,
+        ignore_merges=pre in LED,
     )
 
 
@@ -161,13 +161,13 @@ class _Metadata:
         self._metadata = metadata
 
     def one(self, key: str, type: type[T], default: T) -> T:
-        value = self._metadata.get(_KEY + key, default)
+        value = self._metadata.get(KEY + key, default)
         if not isinstance(value, type):
             raise _unfit(key, value, type.__name__)
         return value
 
     def many(self, key: str, type: type[T], default: list[T] | None = None) -> list[T]:
-        values = self._metadata.get(_KEY + key, default)
+        values = self._metadata.get(KEY + key, default)
         if not isinstance(values, list):
             raise _unfit(key, values, f"list of {type.__name__}")
         for value in values:
@@ -177,7 +177,7 @@ class _Metadata:
 
     def token(self, key: str) -> str | None:
         """The token whose id a key gives."""
-        if _KEY + key not in self._metadata:
+        if KEY + key not in self._metadata:
             return None
         id, tokens = self.one(key, int, 0), self.many("tokens", str)
         if not 0 <= id < len(tokens):
@@ -187,5 +187,5 @@ class _Metadata:
 
 def _unfit(key: str, value: object, expected: str) -> InputError:
     return InputError(
-        f"{_KEY}{key} is {str(value)[:60]!r}, and should be: {expected}", hint="use another copy"
+        f"{KEY}{key} is {str(value)[:60]!r}, and should be: {expected}", hint="use another copy"
     )

@@ -1,0 +1,1 @@
+"""The verbs export: a model as other programs read it."""

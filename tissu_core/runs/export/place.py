@@ -1,0 +1,100 @@
+"""What is exported, and where it may be put."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tissu_core.config.machine import DeviceConfig
+from tissu_core.errors import ConfigError, InputError, ResourceError
+from tissu_core.runs.models.store import name_of
+from tissu_core.runs.run_directory import run_of
+from tissu_core.storage import free_bytes, guard_write
+from tissu_core.storage.files import TEMPORARY, sync_directory, sync_file
+
+if TYPE_CHECKING:
+    from tissu_core.checkpoint.model_directory import LoadedModel
+
+
+def load_for_export(model: str | None) -> "tuple[LoadedModel, str]":
+    """The model, in fp32, and its name.
+
+    Raises:
+        InputError: If it cannot be read, or its weights are packed already.
+    """
+    from tissu_core.models.int8 import is_int8
+    from tissu_core.runs.loading import load_for_use
+
+    loaded, _ = load_for_use(model, DeviceConfig(device="cpu"))
+    if is_int8(loaded.model):
+        raise InputError(
+            f"{loaded.path} is int8 already, and rounding twice loses more",
+            hint="name the model it was made from",
+        )
+    run = run_of(loaded.path)
+    return loaded, name_of(loaded.path) if run is None else run.name
+
+
+def check_type(kind: str, known: tuple[str, ...]) -> None:
+    """Refuse a type that a format does not have.
+
+    Raises:
+        ConfigError: Naming those it has.
+    """
+    if kind not in known:
+        raise ConfigError(
+            f"--type is {kind!r}", field="type", hint=f"use one of: {', '.join(known)}"
+        )
+
+
+def new_file(out: str | Path) -> Path:
+    """A path where nothing is.
+
+    Raises:
+        ConfigError: If something is there.
+    """
+    target = Path(out).expanduser()
+    if target.is_dir():
+        raise ConfigError(
+            f"{target} is a directory", field="out", hint=f"-o {target / 'model.gguf'}"
+        )
+    if target.exists():
+        other = target.with_stem(f"{target.stem}-2")
+        raise ConfigError(f"{target} is there already", field="out", hint=f"-o {other}")
+    return target
+
+
+def require_room(target: Path, needed: int) -> None:
+    """Refuse what the disk would not take.
+
+    Raises:
+        ResourceError: Before anything is written.
+    """
+    free = free_bytes(target.parent)
+    if needed > free:
+        raise ResourceError(
+            f"{target} will have {needed / 1e9:.3g} GB, and its disk has {free / 1e9:.3g} GB free",
+            safe="everything; nothing was written",
+            hint="free some of it, name another place with -o, or a smaller --type",
+        )
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """A temporary path to write to; what is there in the end is at ``target``, or nothing is.
+
+    Raises:
+        ResourceError: If the disk is full, read-only or failing.
+    """
+    temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
+    with guard_write(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with temporary.open("rb") as file:
+                sync_file(file.fileno())
+            temporary.replace(target)
+            sync_directory(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
