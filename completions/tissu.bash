@@ -3,7 +3,7 @@
 # Sets takes to what can follow; false where nothing is known.
 _tissu_words() {
     case $1 in
-        tissu) takes=(train watch tokenize runs chat generate eval inspect quantize models init config doctor completions) ;;
+        tissu) takes=(train watch tokenize runs chat generate eval inspect quantize export models init config doctor completions) ;;
         'tissu -*') takes=(--version --debug --quiet -h --help) ;;
         'tissu train') takes=(@files) ;;
         'tissu train -*') takes=(--demo --resume --fallback --override --accept-data-change --view --detach --dry-run --config --set --name --out --preset --depth --layers --width --heads --kv-heads --context --vocab-size --norm --ffn --pos --window --tie-embeddings --no-tie-embeddings --qk-norm --no-qk-norm --bias --no-bias --init --dropout --attn-dropout --val-fraction --tokenizer --follow-symlinks --no-follow-symlinks --format --encoding --on-bad --text-column --label-smoothing --z-loss --embed-noise --neftune --document-mask --no-document-mask --optimizer --lr --schedule --warmup --final-lr --decay-fraction --milestones --gamma --weight-decay --clip-value --clip-norm --ema --steps --tokens --epochs --minutes --patience --batch-tokens --batch-ramp --grad-accum --eval-every --save-every --keep --sample-prompt --seed --device --threads --precision --compile --no-compile --checkpoint-activations --attn-impl --gpus --procs --shard --tp --pp --from --freeze --profile --profile-steps -h --help) ;;
@@ -238,6 +238,23 @@ _tissu_words() {
         'tissu quantize --encoding') takes=() ;;
         'tissu quantize --on-bad') takes=(skip replace stop) ;;
         'tissu quantize --text-column') takes=() ;;
+        'tissu export') takes=(gguf hf npz) ;;
+        'tissu export -*') takes=(-h --help) ;;
+        'tissu export gguf') takes=(@models @files) ;;
+        'tissu export gguf -*') takes=(--type -o --out --json -h --help) ;;
+        'tissu export gguf --type') takes=(f32 f16 q8_0 q4_0 q4_k) ;;
+        'tissu export gguf -o') takes=(@files) ;;
+        'tissu export gguf --out') takes=(@files) ;;
+        'tissu export hf') takes=(@models @files) ;;
+        'tissu export hf -*') takes=(--type -o --out --json -h --help) ;;
+        'tissu export hf --type') takes=(f32 f16 bf16) ;;
+        'tissu export hf -o') takes=(@directories) ;;
+        'tissu export hf --out') takes=(@directories) ;;
+        'tissu export npz') takes=(@models @files) ;;
+        'tissu export npz -*') takes=(--type -o --out --json -h --help) ;;
+        'tissu export npz --type') takes=(f32 f16) ;;
+        'tissu export npz -o') takes=(@directories) ;;
+        'tissu export npz --out') takes=(@directories) ;;
         'tissu models') takes=(list pull import scan show rm verify average) ;;
         'tissu models -*') takes=(-h --help) ;;
         'tissu models list') takes=() ;;
