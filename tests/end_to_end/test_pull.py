@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -207,10 +208,14 @@ def test_an_offer_that_is_interrupted_half_way_keeps_what_came(
     person = Person(tissu).terminal
     person.child.send("\r")
     person.expect("downloading")
+    quarantine, patience = tissu.home / "cache" / "quarantine", time.monotonic() + 60
+    while sum(part.stat().st_size for part in quarantine.glob("*.part")) < answer.cut_at:
+        assert time.monotonic() < patience, "the half never came"
+        time.sleep(0.02)
     person.child.sendintr()
     assert person.read_to_end() == 130
     assert "the same command goes on from there" in person.text
-    (part,) = (tissu.home / "cache" / "quarantine").glob("*.part")
+    (part,) = quarantine.glob("*.part")
     assert part.stat().st_size == answer.cut_at
 
 
