@@ -29,8 +29,8 @@ from tissu_core.training.trainer import Trainer
 
 STEPS = 10
 DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
-# In fp32 below 1e-5 with AVX-512; on a processor without it 1.07e-5 was met in one weight, where Adam
-# divides a gradient of nearly nothing by itself.
+# In fp32 below 1e-5 with AVX-512; on a processor without it 1.07e-5 was met in one weight, where
+# Adam divides a gradient of nearly nothing by itself.
 TOLERANCES = {"fp32": 2e-5, "fp64": 1e-10}
 
 
