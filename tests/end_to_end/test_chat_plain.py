@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -148,10 +149,13 @@ def test_ctrl_c_stops_the_reply_and_twice_at_the_prompt_leaves(home: Tissu) -> N
     told = shown.partition("\n")[2].partition("^C")[0].rstrip()
     assert told and longer.text[last_line:].startswith(told)
     assert longer.text.startswith(stopped.text) and len(longer.text) > len(stopped.text)
-    plain.child.sendintr()
-    plain.expect("Ctrl-C again")
-    plain.expect(PROMPT)
-    plain.child.sendintr()
+    for says in ("Ctrl-C again", None):
+        # Python's input() does not notice a signal between its prompt and its wait for a key.
+        time.sleep(0.3)
+        plain.child.sendintr()
+        if says:
+            plain.expect(says)
+            plain.expect(PROMPT)
     assert plain.read_to_end() == 130
 
 
