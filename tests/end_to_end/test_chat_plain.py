@@ -2,8 +2,8 @@
 
 import os
 import re
-import time
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
