@@ -13,9 +13,10 @@ from tests.architectures import ARCHITECTURES
 from tests.gguf_files import facts_of, rope_tensors
 from tests.samples import CPU, random_ids
 from tissu_core.checkpoint.gguf.header import read_gguf
+from tissu_core.checkpoint.gguf.metadata import FILE_TYPES
 from tissu_core.checkpoint.model_directory import LoadedModel, load_model
 from tissu_core.errors import ConfigError, InputError
-from tissu_core.export.gguf import FILE_TYPES, plan_export
+from tissu_core.export.gguf import plan_export
 from tissu_core.text.tokenizer import Tokenizer
 
 CASES = [name for name, each in ARCHITECTURES.items() if each.gguf is not None]

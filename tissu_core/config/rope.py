@@ -51,6 +51,20 @@ class RopeScaling:
         if self.low_freq_factor >= self.high_freq_factor:
             raise _wrong("low_freq_factor", self.low_freq_factor, "one below high_freq_factor")
 
+    def llama3_factors(self, theta: float, rotary_dim: int) -> list[float]:
+        """By how much llama3 divides each of the R/2 frequencies.
+
+        Source: Grattafiori et al. 2024, arXiv:2407.21783, as in the released code.
+        """
+        low, high = self.low_freq_factor, self.high_freq_factor
+        factors = []
+        for channel in range(0, rotary_dim, 2):
+            original = self.original_max_position_embeddings or 0
+            turns = original * theta ** -(channel / rotary_dim) / (2 * math.pi)
+            kept = min(1.0, max(0.0, (turns - low) / (high - low)))
+            factors.append(1 / (kept + (1 - kept) / self.factor))
+        return factors
+
     @property
     def attention_scale(self) -> float:
         """What cosines and sines are multiplied by.

@@ -13,22 +13,20 @@ from torch import Tensor
 from tissu_core.checkpoint.gguf.architectures import ARCHITECTURES, NAMES, Architecture
 from tissu_core.checkpoint.gguf.facts import Facts
 from tissu_core.checkpoint.gguf.header import GgufFile, GgufTensor
-from tissu_core.checkpoint.gguf.metadata import rope_vectors, shape_metadata
+from tissu_core.checkpoint.gguf.metadata import FILE_TYPES, rope_vectors, shape_metadata
 from tissu_core.checkpoint.gguf.packing import pack
 from tissu_core.checkpoint.gguf.writer import Entry, GgufWriter, gguf_bytes, kind_of
 from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError, InputError
+from tissu_core.export.numbers import require_numbers
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.families import Family, UnreadableConfigError, family_for, family_of
 from tissu_core.text.exported.gguf import tokenizer_metadata
 from tissu_core.text.tokenizer import Tokenizer
 
-FILE_TYPES = {"f32": 0, "f16": 1, "q8_0": 7, "q4_0": 2, "q4_k": 14}
-"""GGUF's number of a file by the type of most of its matrices."""
 _ENDS = ("token_embd", "output")
 _PLAIN = ("position_embd", "ffn_gate_inp")
 """Matrices that llama.cpp wants in fp32."""
-_LARGEST_HALF = 65504.0
 Sources = dict[str, tuple[tuple[int | None, str], ...]]
 """The family's tensors that make each of the file's, with the number of the expert they are of."""
 
@@ -68,19 +66,9 @@ class GgufExport:
 
     def _packed(self, entry: Entry) -> NDArray[np.uint8]:
         names = [theirs for _, theirs in self._sources[entry.name]]
-        values = torch.cat([*map(self._laid_out, names)]).reshape(-1, entry.shape[-1]).numpy()
-        largest = np.abs(values).max()
-        if not np.isfinite(largest):
-            raise InputError(
-                f"{names[0]} holds NaN or infinity",
-                hint="tissu inspect weights names such tensors; use another checkpoint",
-            )
-        if entry.kind.name != "F32" and largest > _LARGEST_HALF:
-            raise InputError(
-                f"{names[0]} holds {largest:g}, more than fp16 can say",
-                hint="--type f32",
-            )
-        return pack(entry.kind, values)
+        values = torch.cat([*map(self._laid_out, names)]).reshape(-1, entry.shape[-1])
+        require_numbers(names[0], values, is_half=entry.kind.name != "F32")
+        return pack(entry.kind, values.numpy())
 
     def _laid_out(self, name: str) -> Tensor:
         """One of the family's tensors as GGUF has it."""

@@ -5,7 +5,8 @@ those of ggml's reference, so that values are equal to the bit.
 Source: github.com/ggml-org/ggml, ``ggml-common.h`` (layouts) and ``ggml-quants.c``.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,10 @@ class BlockType:
     num_bytes: int
     unpack: Callable[[Bytes], Floats]
     """(blocks, num_bytes) to fp32 that can be reshaped to (blocks, num_values)."""
+
+    def size(self, shape: Iterable[int]) -> int:
+        """The bytes of a tensor of that shape."""
+        return math.prod(shape) // self.num_values * self.num_bytes
 
 
 def dequantize(kind: BlockType, packed: Bytes) -> Floats:

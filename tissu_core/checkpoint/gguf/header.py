@@ -48,7 +48,7 @@ class GgufTensor:
     @property
     def num_bytes(self) -> int:
         """Its size in the file."""
-        return math.prod(self.shape) // self.kind.num_values * self.kind.num_bytes
+        return self.kind.size(self.shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

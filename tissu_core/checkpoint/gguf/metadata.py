@@ -1,12 +1,13 @@
 """A model's shape as the facts of a GGUF file; ``tables.py`` goes the other way."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.config.rope import RopeScaling
 
+FILE_TYPES = {"f32": 0, "f16": 1, "q8_0": 7, "q4_0": 2, "q4_k": 14}
+"""GGUF's number of a file by the type of most of its matrices."""
 _ALIBI = 8.0
 """The largest bias of a token of distance 1, by its power of two; what Press et al. have."""
 
@@ -27,7 +28,9 @@ def rope_vectors(config: ModelConfig) -> dict[str, list[float]]:
                 "rope_factors_short.weight": [*scaling.short_factor],
             }
         case RopeScaling(rope_type="llama3"):
-            return {"rope_freqs.weight": [*_llama3_factors(config, scaling)]}
+            return {
+                "rope_freqs.weight": [*scaling.llama3_factors(config.rope_theta, config.rotary_dim)]
+            }
         case _:
             return {}
 
@@ -79,16 +82,6 @@ def _scaling(scaling: RopeScaling) -> Iterator[tuple[str, Any]]:
             yield "rope.scaling.attn_factor", float(scaling.attention_scale)
         case _:  # llama3 is told by a tensor
             pass
-
-
-def _llama3_factors(config: ModelConfig, scaling: RopeScaling) -> Iterator[float]:
-    """Source: Grattafiori et al. 2024, arXiv:2407.21783, as in the released code."""
-    original, size = scaling.original_max_position_embeddings or 0, config.rotary_dim
-    low, high = scaling.low_freq_factor, scaling.high_freq_factor
-    for channel in range(0, size, 2):
-        turns = original * config.rope_theta ** -(channel / size) / (2 * math.pi)
-        kept = min(1.0, max(0.0, (turns - low) / (high - low)))
-        yield 1 / (kept + (1 - kept) / scaling.factor)
 
 
 def _number(value: float | None) -> float | None:

@@ -4,9 +4,10 @@ import math
 from typing import Any
 
 from tissu_core.checkpoint.gguf.facts import Facts
+from tissu_core.config.rope import RopeScaling
 
 Table = dict[str, Any]
-_LLAMA3 = {
+_LLAMA3: dict[str, Any] = {
     "low_freq_factor": 1.0,
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 8192,
@@ -178,11 +179,10 @@ def _llama3_scaling(facts: Facts) -> Table:
     theta, factor = facts.number("rope.freq_base", 10_000.0), max(factors)
     if not 1 <= factor < 1e6:
         raise facts.refusal("rope_freqs.weight", factor, "1..1e6")
-    low, high, original = _LLAMA3.values()
-    for index, found in enumerate(factors):
-        turns = original / (2 * math.pi * theta ** (index / len(factors)))
-        share = min(1.0, max(0.0, (turns - low) / (high - low)))
-        if not math.isclose(1 / ((1 - share) / factor + share), found, rel_tol=1e-3):
+    rule = RopeScaling(rope_type="llama3", factor=factor, **_LLAMA3)
+    expected = rule.llama3_factors(theta, 2 * len(factors))
+    for index, (found, wanted) in enumerate(zip(factors, expected, strict=True)):
+        if not math.isclose(wanted, found, rel_tol=1e-3):
             raise facts.refusal("rope_freqs.weight", f"{found:g} at {index}", "Llama 3's factors")
     return {"rope_scaling": {"rope_type": "llama3", "factor": factor, **_LLAMA3}}
 

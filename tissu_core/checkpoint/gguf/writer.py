@@ -3,7 +3,6 @@
 Source: github.com/ggml-org/ggml, ``docs/gguf.md``.
 """
 
-import math
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ class Entry:
     @property
     def num_bytes(self) -> int:
         """Its size in the file."""
-        return math.prod(self.shape) // self.kind.num_values * self.kind.num_bytes
+        return self.kind.size(self.shape)
 
 
 def kind_of(name: str) -> BlockType:

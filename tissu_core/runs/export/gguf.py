@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tissu_core.checkpoint.gguf.metadata import FILE_TYPES
 from tissu_core.events.measures import ExportEvent, ModelExported
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.models.count import num_parameters
@@ -18,7 +19,7 @@ from tissu_core.runs.export.place import (
 if TYPE_CHECKING:
     from tissu_core.export.gguf import GgufExport
 
-TYPES = ("f32", "f16", "q8_0", "q4_0", "q4_k")
+TYPES = tuple(FILE_TYPES)
 
 
 def export_gguf(model: str | None, *, kind: str, out: str) -> Iterator[ExportEvent]:
@@ -30,7 +31,7 @@ def export_gguf(model: str | None, *, kind: str, out: str) -> Iterator[ExportEve
         InputError: If the model cannot be read, is packed already, or holds NaN.
         ResourceError: If the disk has too little room; nothing is written then.
     """
-    check_type(kind, TYPES)
+    kind = check_type(kind, TYPES)
     from tissu_core.export.gguf import plan_export
 
     loaded, name = load_for_export(model)

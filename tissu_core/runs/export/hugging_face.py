@@ -1,10 +1,8 @@
 """The verbs export hf and npz: a directory for transformers and its like, or for numpy."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from tissu_core import __version__
-from tissu_core.errors import InputError
 from tissu_core.events.measures import ExportEvent, ModelExported
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.models.count import num_parameters
@@ -12,14 +10,10 @@ from tissu_core.runs.export.place import check_type, load_for_export, require_ro
 from tissu_core.runs.new_directory import new_directory
 from tissu_core.storage import sealed_directory
 
-if TYPE_CHECKING:
-    from tissu_core.checkpoint.model_directory import LoadedModel
-
 TYPES = ("f32", "f16", "bf16")
 NPZ_TYPES = ("f32", "f16")
 """numpy has no bf16."""
 _SIZES = {"f32": 4, "f16": 2, "bf16": 2}
-_LARGEST_HALF = 65504.0
 
 
 def export_hugging_face(model: str | None, *, kind: str, out: str) -> Iterator[ExportEvent]:
@@ -30,7 +24,7 @@ def export_hugging_face(model: str | None, *, kind: str, out: str) -> Iterator[E
         InputError: If the model cannot be read, is packed already, or a weight is no number.
         ResourceError: If the disk has too little room; nothing is written then.
     """
-    check_type(kind, TYPES)
+    kind = check_type(kind, TYPES)
     yield from _export(model, "hf", kind, out)
 
 
@@ -40,7 +34,7 @@ def export_npz(model: str | None, *, kind: str, out: str) -> Iterator[ExportEven
     Raises:
         As ``export_hugging_face``; the types are ``NPZ_TYPES``.
     """
-    check_type(kind, NPZ_TYPES)
+    kind = check_type(kind, NPZ_TYPES)
     yield from _export(model, "npz", kind, out)
 
 
@@ -48,15 +42,17 @@ def _export(model: str | None, format: str, kind: str, out: str) -> Iterator[Exp
     from tissu_core.checkpoint.model_directory import write_model_files
     from tissu_core.checkpoint.npz import write_npz
     from tissu_core.checkpoint.weights import WEIGHTS_FILE
+    from tissu_core.export.numbers import require_numbers
     from tissu_core.models.families import TISSU, family_for
     from tissu_core.runtime.precision import DTYPES
 
-    loaded, name = load_for_export(model)
+    loaded, called = load_for_export(model)
     yield from loaded.notices
-    target = new_directory(out or f"{name}-{format}")
+    target = new_directory(out or f"{called}-{format}")
     parameters = num_parameters(loaded.model.config)
     require_room(target, parameters * _SIZES[kind])
-    _require_numbers(loaded, kind)
+    for name, tensor in loaded.model.state_dict().items():
+        require_numbers(name, tensor, is_half=kind == "f16")
     if (loaded.family or family_for(loaded.model.config)) is TISSU:
         yield Noticed(
             level="warning",
@@ -86,20 +82,3 @@ def _export(model: str | None, format: str, kind: str, out: str) -> Iterator[Exp
         num_parameters=parameters,
         tensor_types=(),
     )
-
-
-def _require_numbers(loaded: "LoadedModel", kind: str) -> None:
-    """Refuse weights that are no numbers, or none in the type.
-
-    Raises:
-        InputError: Naming the first.
-    """
-    for name, tensor in loaded.model.state_dict().items():
-        largest = float(tensor.abs().max())
-        if not largest < float("inf"):
-            raise InputError(
-                f"{name} holds NaN or infinity",
-                hint="tissu inspect weights names such tensors; use another checkpoint",
-            )
-        if kind == "f16" and largest > _LARGEST_HALF:
-            raise InputError(f"{name} holds {largest:g}, more than fp16 can say", hint="--type f32")

@@ -36,16 +36,17 @@ def load_for_export(model: str | None) -> "tuple[LoadedModel, str]":
     return loaded, name_of(loaded.path) if run is None else run.name
 
 
-def check_type(kind: str, known: tuple[str, ...]) -> None:
-    """Refuse a type that a format does not have.
+def check_type(kind: str, known: tuple[str, ...]) -> str:
+    """The type as the format's list has it, however it was capitalised.
 
     Raises:
         ConfigError: Naming those it has.
     """
-    if kind not in known:
+    if kind.lower() not in known:
         raise ConfigError(
             f"--type is {kind!r}", field="type", hint=f"use one of: {', '.join(known)}"
         )
+    return kind.lower()
 
 
 def new_file(out: str | Path) -> Path:
