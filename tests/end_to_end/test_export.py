@@ -47,6 +47,17 @@ def test_people_see_what_was_written_and_what_to_do(trained: Trained) -> None:
     assert [*Path("small").iterdir()] == [Path("small/my cloth.gguf")]
 
 
+def test_rounding_twice_is_told_and_capitals_are_read(trained: Trained) -> None:
+    first = trained.tissu("export", "gguf", "cloth", "--type", "Q8_0")
+    assert first.code == 0, first.err
+    assert "rounding twice" not in first.err
+    again = trained.tissu("export", "gguf", "cloth-q8_0.gguf", "--type", "q4_0")
+    assert again.code == 0, again.err
+    assert "is Q8_0 already, and rounding twice loses more" in again.err
+    wide = trained.tissu("export", "gguf", "cloth-q8_0.gguf", "--type", "f16")
+    assert "rounding twice" not in wide.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
