@@ -142,7 +142,7 @@ def bits_per_byte(peer: Peer, tokenizer: Any, held: Path) -> float:
     nats = num_bytes = 0.0
     for path in sorted(held.iterdir()):
         ids = torch.tensor(tokenizer.encode(path.read_text("utf-8")))
-        count = (len(ids) - 1) // CONTEXT
+        count = max(0, len(ids) - 1) // CONTEXT  # of an empty file, none
         seen = count * CONTEXT
         if not seen:
             continue
