@@ -14,6 +14,11 @@ Copy = Callable[[], Trained]
 
 
 @pytest.fixture
+def trained(trained_copy: Copy) -> Trained:
+    return trained_copy()
+
+
+@pytest.fixture
 def quantized(trained_copy: Copy) -> Trained:
     trained = trained_copy()
     trained.tissu.result = trained.tissu("quantize", "cloth", "--json")  # type: ignore[attr-defined]
@@ -88,6 +93,55 @@ def test_what_cannot_be_quantized(
     assert result.code == code
     assert word in " ".join(result.error)
     assert not any(tmp_path.glob("again")) and not any(tmp_path.glob("three"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--bits", "4", "--group", "48"], 2, "32, 64, 128"),
+        (["--bits", "4", "--group", "128"], 2, "does not divide"),
+        (["--group", "32"], 2, "--bits 4 --group 32"),
+        (["--method", "gptq"], 2, "--bits 4 --method gptq"),
+        (["--bits", "4", "--method", "gptq"], 2, "--calib"),
+        (["--bits", "4", "--method", "awq", "--calib", "short.txt"], 3, "windows"),
+    ],
+)
+def test_how_a_model_cannot_be_packed(
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("short.txt").write_text("Too short to learn from.\n")
+    result = trained.tissu("quantize", "cloth", *arguments, "-o", "out")
+    assert result.code == code, result.err
+    assert words in " ".join(result.error)
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("method", ["rtn", "gptq", "awq"])
+def test_a_model_of_four_bits_works_in_every_command(
+    trained: Trained, tmp_path: Path, method: str
+) -> None:
+    tissu, out = trained.tissu, tmp_path / "small"
+    calib = [] if method == "rtn" else ["--calib", trained.corpus]
+    how = ["--bits", "4", "--method", method, *calib, "-o", out]
+    report = tissu("quantize", "cloth", *how, "--json").json
+    assert (report["bits"], report["method"]) == (4, method)
+    assert report["num_bytes"] < 0.6 * report["bf16_bytes"]
+    assert report["bits_per_byte_after"] == pytest.approx(report["bits_per_byte_before"], rel=0.1)
+    first = tissu("generate", out, "-p", "The weaver", "--greedy")
+    assert first.code == 0, first.err
+    assert tissu("chat", out, "-p", "The").code == 0
+    measured = tissu("eval", "ppl", trained.corpus, "-m", out, "--json").json["bits_per_byte"]
+    assert measured > 0
+    assert "uint8" in tissu("inspect", "weights", "layer.0.mlp", out).out
+    assert "int4 already" in tissu("quantize", out, "-o", tmp_path / "again").err
+    assert "int4 already" in tissu("export", "gguf", out, "-o", tmp_path / "x.gguf").err
+    assert tissu("models", "verify", out).code == 0
 
 
 def test_a_settings_file_beside_the_store_is_no_run(quantized: Trained) -> None:

@@ -80,6 +80,34 @@ def npz(
     _tell(export_npz(model, kind=type, out=out), json=json)
 
 
+@app.command(help="One .onnx file of any batch, length and past, for onnxruntime.")
+def onnx(model: Model = None, out: File = "", json: Json = False) -> None:
+    from tissu_core.runs.export.graph import export_graph
+
+    _tell(export_graph(model, format="onnx", out=out), json=json)
+
+
+@app.command(help="A program of torch.export, which torch runs without tissu.")
+def pt2(model: Model = None, out: File = "", json: Json = False) -> None:
+    from tissu_core.runs.export.graph import export_graph
+
+    _tell(export_graph(model, format="pt2", out=out), json=json)
+
+
+@app.command(help="TorchScript, for programs that still read it.")
+def torchscript(model: Model = None, out: File = "", json: Json = False) -> None:
+    from tissu_core.runs.export.graph import export_graph
+
+    _tell(export_graph(model, format="torchscript", out=out), json=json)
+
+
+@app.command(help="Tensors and operations as JSON, without the weights.")
+def manifest(model: Model = None, out: File = "", json: Json = False) -> None:
+    from tissu_core.runs.export.graph import export_graph
+
+    _tell(export_graph(model, format="manifest", out=out), json=json)
+
+
 def _tell(events: Iterator[ExportEvent], *, json: bool) -> None:
     with StatusLine() as status:
         for event in narrated(events, status):
@@ -98,4 +126,5 @@ def _show(event: ModelExported) -> None:
         ("tensors", ", ".join(event.tensor_types)),
     ]
     data().print(facts_table([(name, value) for name, value in rows if value]))
-    say(f"talk to it: tissu chat {shlex.quote(event.path)}")
+    if event.format in ("gguf", "hf", "npz"):
+        say(f"talk to it: tissu chat {shlex.quote(event.path)}")

@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.flags import Given, Json, Model, NewModel, measure_settings, with_settings
+from tissu_cli.flags import Given, Json, Model, NewModel, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json
 from tissu_cli.render.numbers import size
 from tissu_cli.render.status import StatusLine, narrated
-from tissu_core.config.data import ReadingConfig
+from tissu_core.config.compress import QuantizeConfig
+from tissu_core.config.data import DataConfig, ReadingConfig
 from tissu_core.config.machine import DeviceConfig
+from tissu_core.config.runs import QuantizeRun
 from tissu_core.events.measures import ModelQuantized
 from tissu_core.events.records import to_record
 
@@ -19,15 +21,22 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel="Ship a model", help="Make a smaller copy of a model.")(quantize)
 
 
-@with_settings(("machine.", DeviceConfig), ("data.reading.", ReadingConfig))
+@with_settings(
+    ("quantize.", QuantizeConfig), ("machine.", DeviceConfig), ("data.reading.", ReadingConfig)
+)
 def quantize(
     model: Model = None,
-    bits: Annotated[int, typer.Option(metavar="8", help="Bits of a weight.")] = 8,
     out: NewModel = "",
     text: Annotated[
         list[str] | None,
         typer.Option(
             metavar="DATA", help="Measure on this text; else on the run's validation text."
+        ),
+    ] = None,
+    calib: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DATA", help="Text that gptq and awq let the model read; repeat for more."
         ),
     ] = None,
     json: Json = False,
@@ -36,12 +45,28 @@ def quantize(
 ) -> None:
     from tissu_core.runs.models.quantize import quantize as quantize_model
 
-    run = measure_settings(text or (), given)
+    run = resolve_settings(QuantizeRun, given)
+    measured, read = (
+        DataConfig(corpus=tuple(texts or ()), reading=run.data.reading) for texts in (text, calib)
+    )
     with StatusLine() as status:
-        events = quantize_model(model, bits=bits, out=out, data=run.data, machine=run.machine)
+        events = quantize_model(
+            model,
+            how=run.quantize,
+            out=out,
+            data=measured,
+            calibration=read,
+            machine=run.machine,
+        )
         for event in narrated(events, status):
             if isinstance(event, ModelQuantized):
                 print_json(to_record(event)) if json else _show(event)
+
+
+def _weights(event: ModelQuantized) -> str:
+    if event.group_size is None:
+        return f"{event.bits} bits, one scale for each row"
+    return f"{event.bits} bits by {event.method}, a scale and a minimum for {event.group_size}"
 
 
 def _show(event: ModelQuantized) -> None:
@@ -51,6 +76,7 @@ def _show(event: ModelQuantized) -> None:
     rows: list[tuple[str, object]] = [
         ("written", event.path),
         ("from", event.model),
+        ("weights", _weights(event)),
         ("size", f"{size(event.num_bytes)}, {share:.0%} of {size(event.bf16_bytes)} in bf16"),
     ]
     before, after = event.bits_per_byte_before, event.bits_per_byte_after

@@ -52,7 +52,7 @@ class DirectoryModel:
         tensors = {}
         for file in weight_files(self.path):
             for name, tensor in iter_tensors(file):
-                tensors[name] = widened(tensor)
+                tensors[name] = widened(name, tensor)
                 yield self.tensors[name].num_bytes
         return tensors
 

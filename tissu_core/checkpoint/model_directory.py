@@ -1,14 +1,14 @@
 """A model as a Hugging Face directory: written for other programs, read back by the same names."""
 
-import math
 from collections.abc import Collection, Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from tissu_core.checkpoint.directory_model import CONFIG_FILE, GENERATION_FILE, DirectoryModel
+from tissu_core.checkpoint.fill import fill, packing_table, refuse_packing, tied_names
 from tissu_core.checkpoint.gguf.header import is_gguf
 from tissu_core.checkpoint.gguf.model import GgufModel
 from tissu_core.checkpoint.npz import NpzModel
@@ -16,23 +16,19 @@ from tissu_core.checkpoint.stored_model import StoredModel, TensorFacts
 from tissu_core.checkpoint.tokenizer import load_tokenizer
 from tissu_core.checkpoint.weights import (
     WEIGHTS_FILE,
-    WHOLE,
     save_tensors,
-    widened,
 )
 from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError, InputError, ResourceError
 from tissu_core.events.shared import Noticed, StageAdvanced
+from tissu_core.layers.packed import is_packed
 from tissu_core.models.build import build_empty
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.families import TISSU, Family, UnreadableConfigError, family_for, family_of
-from tissu_core.models.int8 import is_int8, share_tied, use_int8_layers
+from tissu_core.models.packed import packing_of, unpacked
 from tissu_core.runtime.memory import free_bytes
 from tissu_core.storage import is_sealed, iter_verify, read_manifest, write_json
 from tissu_core.text.tokenizer import Tokenizer
-
-INT8 = {"bits": 8, "scale": "output"}
-"""How ``config.json`` tells that matrices are int8 with one scale for each output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +60,10 @@ def write_model_files(
 
     Without ``family`` it is the first that expresses the shape; ``end_ids`` end a reply beside
     those that the tokenizer tells. ``weights`` are by name, where the model holds a part of them;
-    those that are no whole numbers are written as ``dtype``.
+    those that do not belong to packed matrices are written as ``dtype``.
     """
-    family = TISSU if is_int8(model) else family or family_for(model.config)
+    packing = packing_table(model)
+    family = TISSU if packing else family or family_for(model.config)
     all_ends = sorted({*tokenizer.end_ids, *end_ids})
     ends = {
         "bos_token_id": tokenizer.start_id,
@@ -74,13 +71,13 @@ def write_model_files(
     }
     table = to_hugging_face(model.config, tokenizer.end_id, family)
     table |= {"bos_token_id": tokenizer.start_id, "dtype": str(dtype).removeprefix("torch.")}
-    write_json(directory / CONFIG_FILE, table | ({"quantization": INT8} if is_int8(model) else {}))
+    write_json(directory / CONFIG_FILE, table | ({"quantization": packing} if packing else {}))
     write_json(directory / GENERATION_FILE, {**ends, "do_sample": True, "temperature": 0.8})
-    tied = _tied_names(model)
+    tied = tied_names(model)
     whole = model.state_dict() if weights is None else weights
     written = {name: tensor for name, tensor in whole.items() if name not in tied}
     stored = {
-        name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+        name: tensor if is_packed(name, tensor) else tensor.to(dtype)
         for name, tensor in family.to_file(written).items()
     }
     save_tensors(directory / WEIGHTS_FILE, stored)
@@ -127,17 +124,35 @@ def iter_load_model(
         for done, total in iter_verify(path, read_manifest(path)["files"]):
             yield StageAdvanced(stage="checking", done=done, total=total, unit="bytes")
     config = from_hugging_face(stored.table, path)
-    model = build_layers(stored.table, config, path)
+    refuse_packing(stored.table, file_of(path, CONFIG_FILE))
+    model = build_empty(config)
     _require_room(stored.tensors.values(), path, device)
     tensors = yield from _iter_load(stored)
     family = family_of(stored.table)
-    _fill(model, family.from_file(tensors, config), path)
+    fill(model, family.from_file(tensors, config), path)
     tokenizer = load_tokenizer(path)
     _check_vocabulary(tokenizer, config.vocab_size, path)
     end_ids = tokenizer.end_ids | {*stored.end_ids()}
     model = model.to(device).eval()
     notices, written = stored.notices(), family.written or family
     return LoadedModel(model, tokenizer, path, end_ids, notices, written)
+
+
+def in_full(loaded: LoadedModel) -> LoadedModel:
+    """The model with matrices of fp32, where a GGUF has packed ones.
+
+    Raises:
+        InputError: If tissu rounded them, whose original is somewhere.
+    """
+    packing = packing_of(loaded.model)
+    if not packing:
+        return loaded
+    if not is_gguf(loaded.path):
+        raise InputError(
+            f"{loaded.path} is {packing} already, and what was rounded is gone",
+            hint="name the model it was made from",
+        )
+    return replace(loaded, model=unpacked(loaded.model))
 
 
 def _iter_load(
@@ -155,15 +170,12 @@ def _iter_load(
 
 
 def _require_room(tensors: Iterable[TensorFacts], path: Path, device: torch.device) -> None:
-    needed = sum(
-        stored.num_bytes if stored.dtype in WHOLE else 4 * math.prod(stored.shape)  # fp32
-        for stored in tensors
-    )
+    needed = sum(stored.num_loaded_bytes for stored in tensors)
     free = min(free_bytes(torch.device("cpu")), free_bytes(device))
     if needed > free:
         raise ResourceError(
             f"{path} needs {needed / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB free",
-            hint="use a smaller model, or one of int8 weights that tissu quantize made",
+            hint="use a smaller model, or one of packed weights that tissu quantize made",
         )
 
 
@@ -187,46 +199,6 @@ def refuse_pickles(path: Path) -> None:
             f"{found} is a pickle, which can run any code when it is read; tissu reads safetensors",
             hint="convert it where you trust it: transformers' save_pretrained writes safetensors",
         )
-
-
-def build_layers(table: dict[str, Any], config: ModelConfig, directory: Path) -> Decoder:
-    """An empty decoder with the layers that a ``config.json`` asks for.
-
-    Raises:
-        InputError: If the weights are packed in a way that this version does not read.
-    """
-    packing = table.get("quantization") or table.get("quantization_config")
-    if packing is None:
-        return build_empty(config)
-    if packing != INT8:
-        named = packing.get("quant_method", packing) if isinstance(packing, dict) else packing
-        raise InputError(
-            f"{file_of(directory, CONFIG_FILE)} has weights packed by {str(named)[:80]}; this "
-            "version reads its own int8 and the kinds of GGUF",
-            hint="use the model it was made from, or a GGUF of it",
-        )
-    return use_int8_layers(build_empty(config))
-
-
-def _tied_names(model: Decoder) -> set[str]:
-    """Names of the head's tensors where they are the embedding's."""
-    is_tied = model.config.tie_word_embeddings
-    return {name for name in model.state_dict() if is_tied and name.startswith("lm_head.")}
-
-
-def _fill(model: Decoder, tensors: dict[str, torch.Tensor], directory: Path) -> None:
-    """Give an empty model its weights, in fp32 but for whole numbers."""
-    tied = _tied_names(model)
-    tensors = {name: tensor for name, tensor in tensors.items() if name not in tied}
-    layers = {name: layer for name, layer in model.state_dict().items() if name not in tied}
-    _check_tensors(layers, tensors, directory)
-    weights = {
-        # Fused Adam on a CPU walks over a parameter's memory as if it were contiguous.
-        name: widened(tensor).contiguous()
-        for name, tensor in tensors.items()
-    }
-    model.load_state_dict(weights, strict=not tied, assign=True)
-    share_tied(model)
 
 
 def to_hugging_face(
@@ -273,29 +245,3 @@ def _check_vocabulary(tokenizer: Tokenizer, num_rows: int, path: Path) -> None:
             f"{tokenizer.vocab_size:,}",
             hint="put the tokenizer that the model was trained with beside it",
         )
-
-
-def _check_tensors(
-    layers: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor], directory: Path
-) -> None:
-    expected = {name: tuple(tensor.shape) for name, tensor in layers.items()}
-    for name, shape in expected.items():
-        if name not in tensors:
-            raise InputError(
-                f"{directory} lacks the tensor {name}", hint="use another copy of the model"
-            )
-        if tuple(tensors[name].shape) != shape:
-            raise InputError(
-                f"{directory}: {name} is {tuple(tensors[name].shape)}, "
-                f"the configuration says {shape}",
-                hint="use another copy of the model",
-            )
-        if tensors[name].is_floating_point() != layers[name].is_floating_point():
-            raise InputError(
-                f"{directory}: {name} is {tensors[name].dtype}, the configuration says "
-                f"{layers[name].dtype}",
-                hint="use another copy of the model",
-            )
-    extra = sorted(set(tensors) - set(expected))
-    if extra:
-        raise InputError(f"{directory} has a tensor too many: {extra[0]}", hint="use another copy")

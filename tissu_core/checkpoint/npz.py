@@ -33,8 +33,8 @@ from tissu_core.storage import refuse_pointer
 
 _CONFIG = "config"
 _SUFFIX = ".npy"
-_READ = ("f", "i")
-"""numpy's letters for kinds of numbers: floats, and the whole ones of int8 models."""
+_READ = ("f", "i", "u")
+"""numpy's letters for kinds of numbers: floats, and the whole ones of packed models."""
 _WIDEST = 8
 """Bytes of a number: numpy's long doubles have up to 16, and torch has none."""
 _DAMAGES = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -88,7 +88,7 @@ class NpzModel:
         """All arrays, under the family's names and layouts; yields the bytes of each."""
         tensors = {}
         for name, stored in self.tensors.items():
-            tensors[name] = widened(self.read(name))
+            tensors[name] = widened(name, self.read(name))
             yield stored.num_bytes
         is_tissus = "model.embed_tokens.weight" in tensors
         return family_of(self.table).to_file(tensors) if is_tissus else tensors

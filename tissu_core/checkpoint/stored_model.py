@@ -25,6 +25,10 @@ class TensorFacts(Protocol):
     def num_bytes(self) -> int:
         """Its size in the file."""
 
+    @property
+    def num_loaded_bytes(self) -> int:
+        """Its size in memory."""
+
 
 class StoredModel(Protocol):
     """A model of which is read what is asked for, by the names of its family at Hugging Face.
@@ -49,8 +53,9 @@ class StoredModel(Protocol):
         """One tensor, on the CPU."""
 
     def iter_load(self) -> Generator[int, None, dict[str, "Tensor"]]:
-        """All tensors that the model is built of, on the CPU, in fp32 but for whole numbers.
+        """All tensors that the model is built of, on the CPU, in fp32 but for packed matrices.
 
+        Beside ``NAME.weight`` of whole numbers stand ``NAME.weight_scale`` and ``weight_min``.
         Yields the number of bytes read since the last one.
         """
 

@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tissu_core.errors import InputError, ResourceError
+from tissu_core.layers.packed import BESIDE
 from tissu_core.storage import read_json, refuse_pointer
 
 WEIGHTS_FILE = "model.safetensors"
@@ -39,6 +40,11 @@ class StoredTensor:
         bits = re.search(r"\d+", self.dtype)  # BOOL has no number, and takes a byte
         return math.prod(self.shape) * (int(bits[0]) if bits else 8) // 8
 
+    @property
+    def num_loaded_bytes(self) -> int:
+        """Its size in memory."""
+        return self.num_bytes if self.dtype in WHOLE else 4 * math.prod(self.shape)
+
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write named tensors.
@@ -59,9 +65,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         raise OSError(int(found[2]), found[1].rpartition(": ")[2]) from error
 
 
-def widened(tensor: Tensor) -> Tensor:
-    """In the numbers it has in memory: fp32, or whole ones."""
-    return tensor.float() if tensor.is_floating_point() else tensor
+def widened(name: str, tensor: Tensor) -> Tensor:
+    """In the numbers it has in memory: fp32, or whole ones and their scales as they are."""
+    return tensor.float() if tensor.is_floating_point() and not name.endswith(BESIDE) else tensor
 
 
 def iter_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:

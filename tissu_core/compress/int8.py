@@ -3,25 +3,23 @@
 import torch
 from torch import Tensor, nn
 
-from tissu_core.layers.int8 import Int8Embedding, Int8Linear
+from tissu_core.layers.int8 import Int8Embedding
 from tissu_core.models.decoder import Decoder
-from tissu_core.models.int8 import share_tied, use_int8_layers
+from tissu_core.models.packed import projection, replace_layers
 
 
 @torch.no_grad()
 def quantize_int8(model: Decoder) -> Decoder:
     """Round a decoder's matrices in place, one after the other, so that none stands there twice."""
-    weights: dict[str, Tensor] = {
-        name: module.weight
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) or module is model.model.embed_tokens
-    }
-    use_int8_layers(model)
-    for name in list(weights):
-        layer = model.get_submodule(name)
-        assert isinstance(layer, Int8Linear | Int8Embedding)
-        layer.weight, layer.weight_scale = quantize_rows(weights.pop(name))
-    return share_tied(model)
+    return replace_layers(model, round_rows)
+
+
+def round_rows(_: str, layer: nn.Module) -> nn.Module:
+    """The int8 layer for a projection or an embedding; replaces it."""
+    assert isinstance(layer, nn.Linear | nn.Embedding)
+    made = Int8Embedding(*layer.weight.shape)
+    made.weight, made.weight_scale = quantize_rows(layer.weight)
+    return made if isinstance(layer, nn.Embedding) else projection(made, layer.bias)
 
 
 def quantize_rows(weight: Tensor) -> tuple[Tensor, Tensor]:

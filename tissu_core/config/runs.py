@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from tissu_core.config.compress import QuantizeConfig
 from tissu_core.config.data import DataConfig
 from tissu_core.config.fields import Settings, setting
 from tissu_core.config.machine import DeviceConfig, MachineConfig
@@ -43,5 +44,12 @@ class MeasureRun(Settings):
     machine: DeviceConfig = field(default_factory=DeviceConfig)
 
 
-RUNS: tuple[type[Settings], ...] = (TrainRun, UseRun, GenerateRun, ChatRun, MeasureRun)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizeRun(MeasureRun):
+    """Packing a model."""
+
+    quantize: QuantizeConfig = field(default_factory=QuantizeConfig)
+
+
+RUNS: tuple[type[Settings], ...] = (TrainRun, UseRun, GenerateRun, ChatRun, MeasureRun, QuantizeRun)
 """All that files and the environment can set something of."""

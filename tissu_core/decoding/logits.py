@@ -24,6 +24,9 @@ from tissu_core.decoding.penalties import (
 )
 from tissu_core.errors import ConfigError
 
+_FIRST = 512
+"""Of the likeliest, which nearly always reach what top-p asks for."""
+
 LogitsProcessor: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -127,11 +130,14 @@ def keep_top_p(logits: Tensor, history: Tensor, *, top_p: float) -> Tensor:
 
     Source: Holtzman et al. 2019, arXiv:1904.09751.
     """
-    ordered, order = logits.sort(descending=True)
-    probabilities = ordered.softmax(-1)
-    before = probabilities.cumsum(-1) - probabilities
-    dropped = order[before >= top_p]
-    return logits.index_fill(0, dropped, float("-inf"))
+    probabilities = logits.softmax(-1)
+    for count in (_FIRST, len(logits)):  # sorting 49,152 takes 1.9 ms, the first of them 0.1
+        largest, order = probabilities.topk(min(count, len(logits)))
+        before = largest.cumsum(-1) - largest
+        if before[-1] >= top_p:
+            break
+    kept = order[before < top_p]
+    return torch.full_like(logits, float("-inf")).index_copy_(0, kept, logits[kept])
 
 
 def keep_min_p(logits: Tensor, history: Tensor, *, min_p: float) -> Tensor:

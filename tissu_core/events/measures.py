@@ -22,6 +22,38 @@ class PerplexityMeasured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedPoint:
+    """How fast ``batch`` texts behind ``context`` tokens each are read and written together."""
+
+    batch: int
+    context: int
+    first_token_seconds: float
+    prefill_tokens_per_second: float
+    decode_tokens_per_second: float
+    bandwidth_share: float
+    """Of what the machine reads from memory in a second, what decoding reads of the weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedMeasured:
+    """The speed of a model on this machine."""
+
+    model: str
+    device: str
+    precision: str
+    num_parameters: int
+    load_seconds: float
+    """From files to ready, without the imports."""
+    weight_bytes: int
+    """Read for each step of decoding."""
+    peak_bytes: int
+    """The most memory that the process held on its device."""
+    memory_bandwidth: float
+    """Bytes a second."""
+    points: tuple[SpeedPoint, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TensorSummarized:
     """Statistics of one tensor's finite values; NaN and infinities are counted beside them.
 
@@ -61,6 +93,9 @@ class ModelQuantized:
     model: str
     path: str
     bits: int
+    group_size: int | None
+    """Weights that share a scale; None where all of a row do."""
+    method: str
     num_parameters: int
     bf16_bytes: int
     """Of the weights at two bytes each."""
@@ -68,6 +103,19 @@ class ModelQuantized:
     bits_per_byte_before: float | None
     bits_per_byte_after: float | None
     measured_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerRounded:
+    """What it costs to keep a layer, or all, in so many bits."""
+
+    layer: str
+    """Of a block its name; "all" of all together."""
+    bits: int
+    sqnr_db: float
+    """Decibels of the weights' power over that of what rounding changes."""
+    bits_per_byte: float | None
+    """Of the whole model with this layer rounded alone; None where no text is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +158,8 @@ class CheckFinished:
     hint: str = ""
 
 
+RoundingEvent: TypeAlias = LayerRounded | StageAdvanced | Noticed | FileSkipped
+SpeedEvent: TypeAlias = SpeedMeasured | StageAdvanced | Noticed
 EvaluateEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | PerplexityMeasured
 QuantizeEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | ModelQuantized
 ExportEvent: TypeAlias = StageAdvanced | Noticed | ModelExported

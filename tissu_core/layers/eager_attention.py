@@ -21,7 +21,10 @@ def eager_attention(
     (batch, heads), (kv_heads, seen) = queries.shape[:2], keys.shape[1:3]
     scale, wide = queries.shape[3] ** -0.5, torch.promote_types(queries.dtype, torch.float32)
     mixed = []
-    blocks = torch.split(queries, BLOCK, dim=2), torch.split(mask, BLOCK, dim=-2)
+    is_traced = not torch.compiler.is_compiling() and torch._C._is_tracing()
+    is_followed = is_traced or torch.compiler.is_exporting()
+    rows_at_once = queries.shape[2] if is_followed else BLOCK
+    blocks = torch.split(queries, rows_at_once, dim=2), torch.split(mask, rows_at_once, dim=-2)
     for rows, bias in zip(*blocks, strict=True):
         # The queries that read one key head are rows of one product.
         scores = rows.reshape(batch, kv_heads, -1, rows.shape[3]) @ keys.mT

@@ -20,10 +20,16 @@ class GLU(nn.Module):
         self.up_proj = Linear(hidden_size, intermediate_size, bias=bias)
         self.down_proj = Linear(intermediate_size, hidden_size, bias=bias)
         self.activation = GATES[activation]
+        self.gate_up_proj: nn.Module | None = None
+        """The first two in one, where a model is made to decode (``models/fuse.py``)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate, multiply, project back."""
-        down: Tensor = self.down_proj(self.activation(self.gate_proj(x)) * self.up_proj(x))
+        if self.gate_up_proj is None:
+            gate, up = self.gate_proj(x), self.up_proj(x)
+        else:
+            gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
+        down: Tensor = self.down_proj(self.activation(gate) * up)
         return down
 
 

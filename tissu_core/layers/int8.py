@@ -20,6 +20,7 @@ class Int8Linear(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, *, bias: bool) -> None:
         super().__init__()
+        self.in_features, self.out_features = inputs, outputs
         self.register_buffer("weight", torch.zeros(outputs, inputs, dtype=torch.int8))
         self.register_buffer("weight_scale", torch.ones(outputs))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
@@ -42,9 +43,14 @@ class Int8Embedding(nn.Module):
 
     def __init__(self, rows: int, size: int) -> None:
         super().__init__()
+        self.num_embeddings, self.embedding_dim = rows, size
         self.register_buffer("weight", torch.zeros(rows, size, dtype=torch.int8))
         self.register_buffer("weight_scale", torch.ones(rows))
 
     def forward(self, ids: Tensor) -> Tensor:
         """The rows, in fp32."""
         return self.weight[ids] * self.weight_scale[ids, None]
+
+    def dequantize(self) -> Tensor:
+        """All rows as fp32: (rows, C)."""
+        return self.weight * self.weight_scale[:, None]

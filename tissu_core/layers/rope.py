@@ -82,7 +82,10 @@ def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     if rotary_dim < x.shape[-1]:
         rotated = apply_rope(x[..., :rotary_dim], cos, sin)
         return torch.cat([rotated, x[..., rotary_dim:]], dim=-1)
-    return _Rotation.apply(x, cos.unsqueeze(-2), sin.unsqueeze(-2))  # type: ignore[no-any-return, no-untyped-call]
+    cos, sin = cos.unsqueeze(-2), sin.unsqueeze(-2)
+    if not torch.is_grad_enabled():
+        return _rotate(x, cos, sin)
+    return _Rotation.apply(x, cos, sin)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Rotation(torch.autograd.Function):
@@ -105,7 +108,8 @@ class _Rotation(torch.autograd.Function):
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     cos, sin = cos.to(x.dtype), sin.to(x.dtype)
     first, second = x.chunk(2, dim=-1)
-    if torch.compiler.is_compiling():  # the compiler fuses this better than writes into halves
+    # The compiler fuses this better than writes into halves, which tracing cannot follow.
+    if torch.compiler.is_compiling() or torch._C._is_tracing():
         return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
     out = torch.empty_like(x)
     half = first.shape[-1]

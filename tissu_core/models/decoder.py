@@ -4,6 +4,7 @@ Module names are those of Hugging Face's Qwen3, Llama and Mistral, so their weig
 without a map.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import cast
@@ -23,6 +24,7 @@ from tissu_core.layers.kv_cache import KVCache, LayerCache
 from tissu_core.layers.masks import number_documents
 from tissu_core.layers.moe import MixtureOfExperts
 from tissu_core.layers.norms import build_norm
+from tissu_core.layers.packed import PackedLinear
 from tissu_core.layers.position_tables import PositionTables
 from tissu_core.layers.soft_cap import soft_cap
 
@@ -113,7 +115,7 @@ class Stack(nn.Module):
         if self.config.position_embedding == "rope":
             tables = [table[rows] for table in self.tables.read(ids.device, end)]
             ropes = (tables[0], tables[1]), (tables[-2], tables[-1])
-        x = self._embed(ids, rows) if self.entered is None else self.entered
+        x = self.embed_rows(ids, rows) if self.entered is None else self.entered
         shown: dict[int | None, Shown] = {}
         for index, layer in enumerate(self.layers):
             attention = cast(Block, layer).self_attn
@@ -127,8 +129,13 @@ class Stack(nn.Module):
             x = layer(x, rope, known, padding, shown.get(window))
         return cast(Tensor, self.norm(x))
 
-    def _embed(self, ids: Tensor, rows: slice | Tensor) -> Tensor:
-        """What enters the first layer; ``rows`` are those of a table of positions."""
+    def embed_rows(
+        self, ids: Tensor, rows: slice | Tensor, tables: Sequence[Tensor] = ()
+    ) -> Tensor:
+        """What enters the first layer; ``rows`` are those of a table of positions.
+
+        ``tables`` are what was already read of the position tables there.
+        """
         x: Tensor = self.embed_tokens(ids)
         if self.training:
             x = add_noise(x, self.embed_noise, self.neftune)
@@ -138,7 +145,8 @@ class Stack(nn.Module):
             case "learned":
                 x = x + self.embed_positions.weight[rows]
             case "sinusoidal":
-                x = x + self.tables.read(ids.device)[0][rows].to(x.dtype)
+                read = tables[0] if tables else self.tables.read(ids.device)[0][rows]
+                x = x + read.to(x.dtype)
             case _:  # the others are told in attention
                 pass
         if torch.is_autocast_enabled(ids.device.type):
@@ -185,9 +193,11 @@ class Decoder(nn.Module):
         return next(self.parameters()).device
 
     def head_weight(self) -> Tensor:
-        """The matrix from hidden states to logits, (V, C), in fp32 where it is stored as int8."""
+        """The matrix from hidden states to logits, (V, C), in fp32 where it is packed."""
         head: nn.Module = self.lm_head
-        return head.dequantize() if isinstance(head, Int8Linear) else self.lm_head.weight
+        if isinstance(head, Int8Linear | PackedLinear):
+            return head.dequantize()
+        return self.lm_head.weight
 
     def set_dropout(self, dropout: float, attention_dropout: float = 0.0) -> None:
         """In training mode, drop these shares of what enters the stream, and of who is read."""

@@ -17,6 +17,8 @@ from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.model import ModelConfig
 from tissu_core.errors import InputError, IntegrityError
 from tissu_core.events.shared import StageAdvanced
+from tissu_core.models.fuse import fuse
+from tissu_core.models.kernels import use_kernels
 from tissu_core.runs.catalog import find_model, name_a_good_one
 from tissu_core.runtime.device import default_threads, resolve_device
 from tissu_core.storage import is_sealed, iter_verify, read_manifest
@@ -39,6 +41,22 @@ def load_for_use(model: str | None, machine: DeviceConfig) -> tuple[LoadedModel,
             except StopIteration as end:
                 loaded: LoadedModel = end.value
                 return loaded, loaded.model.device
+
+
+def load_to_decode(model: str | None, machine: DeviceConfig) -> LoadedModel:
+    """``load_for_use`` of a model that only reads and writes text.
+
+    Raises:
+        TissuError: As ``load_for_use``.
+    """
+    loaded, _ = load_for_use(model, machine)
+    return made_to_decode(loaded)
+
+
+def made_to_decode(loaded: LoadedModel) -> LoadedModel:
+    """The model in the form that this machine decodes fastest; it neither learns nor is saved."""
+    use_kernels(fuse(loaded.model))
+    return loaded
 
 
 def iter_load(

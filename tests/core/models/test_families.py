@@ -9,7 +9,8 @@ from gguf import GGUFWriter
 
 from tests.gguf_files import close
 from tests.samples import CPU
-from tissu_core.checkpoint.model_directory import build_layers, from_hugging_face, load_model
+from tissu_core.checkpoint.fill import refuse_packing
+from tissu_core.checkpoint.model_directory import from_hugging_face, load_model
 from tissu_core.errors import InputError
 
 LLAMA: dict[str, Any] = {
@@ -60,7 +61,8 @@ GEMMA3: dict[str, Any] = {
 
 
 def read(table: dict[str, Any]) -> None:
-    build_layers(table, from_hugging_face(table, Path("here")), Path("here"))
+    from_hugging_face(table, Path("here"))
+    refuse_packing(table, Path("here"))
 
 
 @pytest.mark.parametrize("table", [LLAMA, QWEN3, MPT, GPT2, GEMMA3], ids=lambda t: t["model_type"])

@@ -20,6 +20,30 @@ _IQ4_LEVELS = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 
 
 
 @dataclass(frozen=True, slots=True)
+class Runs:
+    """What packed blocks say of their values: each is ``(number - zero) * scale + low``.
+
+    Shapes: numbers (blocks, values); scale and low (blocks, runs), each for as many values.
+    """
+
+    scale: Floats
+    numbers: Bytes
+    zero: int = 0
+    low: Floats | None = None
+
+    def values(self) -> Floats:
+        """In fp32: (blocks, values)."""
+        whole: NDArray[np.integer] = self.numbers
+        if self.zero:
+            whole = (self.numbers - np.uint8(self.zero)).view(np.int8)
+        found = whole.reshape(*self.scale.shape, -1).astype(np.float32)
+        found *= self.scale[..., None]
+        if self.low is not None:
+            found += self.low[..., None]
+        return found.reshape(self.numbers.shape)
+
+
+@dataclass(frozen=True, slots=True)
 class BlockType:
     """One of GGUF's types of tensors."""
 
@@ -27,12 +51,25 @@ class BlockType:
     num_values: int
     """In a block, which lies within a row."""
     num_bytes: int
-    unpack: Callable[[Bytes], Floats]
-    """(blocks, num_bytes) to fp32 that can be reshaped to (blocks, num_values)."""
+    plain: Callable[[Bytes], Floats] | None = None
+    """The value of each block, where it is a number."""
+    runs: Callable[[Bytes], Runs] | None = None
+    """What a block holds, where it is packed."""
+    bits: int = 0
+    """That hold each number of its runs: 4 or 8."""
+    run: int = 32
+    """Values that share a scale."""
 
     def size(self, shape: Iterable[int]) -> int:
         """The bytes of a tensor of that shape."""
         return math.prod(shape) // self.num_values * self.num_bytes
+
+    def unpack(self, blocks: Bytes) -> Floats:
+        """(blocks, num_bytes) to fp32 that can be reshaped to (blocks, num_values)."""
+        if self.plain is not None:
+            return self.plain(blocks)
+        assert self.runs is not None
+        return self.runs(blocks).values()
 
 
 def dequantize(kind: BlockType, packed: Bytes) -> Floats:
@@ -48,6 +85,25 @@ def dequantize(kind: BlockType, packed: Bytes) -> Floats:
             part = slice(begin, begin + step)
             values[part] = kind.unpack(blocks[part]).reshape(-1, kind.num_values)
     return values.reshape(len(packed), -1)
+
+
+def packed_runs(kind: BlockType, packed: Bytes) -> tuple[Bytes, Floats, Floats]:
+    """The numbers of packed rows, and of each run the scale and what it adds, its minimum.
+
+    Shapes: packed (rows, bytes of a row); returns (rows, values) and twice (rows, runs).
+    """
+    assert kind.runs is not None
+    rows, blocks = len(packed), packed.reshape(-1, kind.num_bytes)
+    numbers = np.empty((len(blocks), kind.num_values), np.uint8)
+    scale, low = (np.empty((len(blocks), kind.num_values // kind.run), np.float32) for _ in "12")
+    step = max(1, _PART // kind.num_values)
+    with np.errstate(all="ignore"):
+        for begin in range(0, len(blocks), step):
+            part = slice(begin, begin + step)
+            found = kind.runs(blocks[part])
+            numbers[part], scale[part] = found.numbers, found.scale
+            low[part] = -found.zero * found.scale if found.low is None else found.low
+    return numbers.reshape(rows, -1), scale.reshape(rows, -1), low.reshape(rows, -1)
 
 
 def _split(blocks: Bytes, *sizes: int) -> list[Bytes]:
@@ -72,17 +128,6 @@ def _fifth(low: Bytes, high: Bytes) -> Bytes:
     return low | (high << np.uint8(4))
 
 
-def _signed(numbers: Bytes, zero: int) -> NDArray[np.int8]:
-    return numbers.view(np.int8) - np.int8(zero)
-
-
-def _scaled(scale: Floats, numbers: NDArray[np.integer]) -> Floats:
-    """Runs of a block times their scale each; as many runs as scales."""
-    runs = numbers.reshape(*scale.shape, -1).astype(np.float32)
-    runs *= scale[..., None]
-    return runs
-
-
 def _f32(blocks: Bytes) -> Floats:
     return blocks.view("<f4")
 
@@ -91,45 +136,44 @@ def _bf16(blocks: Bytes) -> Floats:
     return (blocks.view("<u2").astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
-def _q4_0(blocks: Bytes) -> Floats:
+def _q4_0(blocks: Bytes) -> Runs:
     scale, numbers = _split(blocks, 2)
-    return _scaled(_half(scale), _signed(_bits(numbers, 4, 16), 8))
+    return Runs(_half(scale), _bits(numbers, 4, 16), 8)
 
 
-def _q4_1(blocks: Bytes) -> Floats:
+def _q4_1(blocks: Bytes) -> Runs:
     scale, low, numbers = _split(blocks, 2, 2)
-    return _scaled(_half(scale), _bits(numbers, 4, 16)) + _half(low)[..., None]
+    return Runs(_half(scale), _bits(numbers, 4, 16), low=_half(low))
 
 
-def _q5_0(blocks: Bytes) -> Floats:
+def _q5_0(blocks: Bytes) -> Runs:
     scale, high, numbers = _split(blocks, 2, 4)
-    return _scaled(_half(scale), _signed(_fifth(_bits(numbers, 4, 16), _bits(high, 1, 1)), 16))
+    return Runs(_half(scale), _fifth(_bits(numbers, 4, 16), _bits(high, 1, 1)), 16)
 
 
-def _q5_1(blocks: Bytes) -> Floats:
+def _q5_1(blocks: Bytes) -> Runs:
     scale, low, high, numbers = _split(blocks, 2, 2, 4)
     whole = _fifth(_bits(numbers, 4, 16), _bits(high, 1, 1))
-    return _scaled(_half(scale), whole) + _half(low)[..., None]
+    return Runs(_half(scale), whole, low=_half(low))
 
 
-def _q8_0(blocks: Bytes) -> Floats:
+def _q8_0(blocks: Bytes) -> Runs:
     scale, numbers = _split(blocks, 2)
-    return _scaled(_half(scale), numbers.view(np.int8))
+    return Runs(_half(scale), numbers ^ np.uint8(128), 128)
 
 
-def _q2_k(blocks: Bytes) -> Floats:
+def _q2_k(blocks: Bytes) -> Runs:
     pairs, numbers, scale, low = _split(blocks, 16, 64, 2)
     scales = _half(scale) * (pairs & 15).astype(np.float32)
     lows = _half(low) * (pairs >> 4).astype(np.float32)
-    return _scaled(scales, _bits(numbers, 2, 32)) - lows[..., None]
+    return Runs(scales, _bits(numbers, 2, 32), low=-lows)
 
 
-def _q3_k(blocks: Bytes) -> Floats:
+def _q3_k(blocks: Bytes) -> Runs:
     high, numbers, low_scales, high_scales, scale = _split(blocks, 32, 64, 8, 4)
-    scales = _signed(_fifth(_bits(low_scales, 4, 8), _bits(high_scales, 2, 4)), 32)
+    scales = _fifth(_bits(low_scales, 4, 8), _bits(high_scales, 2, 4)).astype(np.float32) - 32
     lifted = _bits(high, 1, 32) << np.uint8(2)
-    whole = _signed(_bits(numbers, 2, 32) | lifted, 4)
-    return _scaled(_half(scale) * scales.astype(np.float32), whole)
+    return Runs(_half(scale) * scales, _bits(numbers, 2, 32) | lifted, 4)
 
 
 def _k_scales(blocks: Bytes) -> tuple[Floats, Floats, Bytes]:
@@ -141,45 +185,46 @@ def _k_scales(blocks: Bytes) -> tuple[Floats, Floats, Bytes]:
     scale, low, scales, lows, last, rest = _split(blocks, 2, 2, 4, 4, 4)
     scales = np.hstack([scales & 63, (last & 15) | ((scales >> 2) & 48)])
     lows = np.hstack([lows & 63, (last >> 4) | ((lows >> 2) & 48)])
-    return _half(scale) * scales.astype(np.float32), _half(low) * lows.astype(np.float32), rest
+    return _half(scale) * scales.astype(np.float32), _half(low) * -lows.astype(np.float32), rest
 
 
-def _q4_k(blocks: Bytes) -> Floats:
+def _q4_k(blocks: Bytes) -> Runs:
     scales, lows, numbers = _k_scales(blocks)
-    return _scaled(scales, _bits(numbers, 4, 32)) - lows[..., None]
+    return Runs(scales, _bits(numbers, 4, 32), low=lows)
 
 
-def _q5_k(blocks: Bytes) -> Floats:
+def _q5_k(blocks: Bytes) -> Runs:
     scales, lows, rest = _k_scales(blocks)
     high, numbers = _split(rest, 32)
-    return _scaled(scales, _fifth(_bits(numbers, 4, 32), _bits(high, 1, 32))) - lows[..., None]
+    return Runs(scales, _fifth(_bits(numbers, 4, 32), _bits(high, 1, 32)), low=lows)
 
 
-def _q6_k(blocks: Bytes) -> Floats:
+def _q6_k(blocks: Bytes) -> Runs:
     numbers, high, scales, scale = _split(blocks, 128, 64, 16)
-    whole = _signed(_fifth(_bits(numbers, 4, 64), _bits(high, 2, 32)), 32)
-    return _scaled(_half(scale) * scales.view(np.int8).astype(np.float32), whole)
+    whole = _fifth(_bits(numbers, 4, 64), _bits(high, 2, 32))
+    return Runs(_half(scale) * scales.view(np.int8).astype(np.float32), whole, 32)
 
 
-def _iq4_nl(blocks: Bytes) -> Floats:
+def _iq4_nl(blocks: Bytes) -> Runs:
     scale, numbers = _split(blocks, 2)
-    return _scaled(_half(scale), np.array(_IQ4_LEVELS, np.int8)[_bits(numbers, 4, 16)])
+    levels = (np.array(_IQ4_LEVELS, np.int16) + 128).astype(np.uint8)
+    return Runs(_half(scale), levels[_bits(numbers, 4, 16)], 128)
 
 
 BLOCK_TYPES: dict[int, BlockType] = {
     0: BlockType("F32", 1, 4, _f32),
     1: BlockType("F16", 1, 2, _half),
-    2: BlockType("Q4_0", 32, 18, _q4_0),
-    3: BlockType("Q4_1", 32, 20, _q4_1),
-    6: BlockType("Q5_0", 32, 22, _q5_0),
-    7: BlockType("Q5_1", 32, 24, _q5_1),
-    8: BlockType("Q8_0", 32, 34, _q8_0),
-    10: BlockType("Q2_K", 256, 84, _q2_k),
-    11: BlockType("Q3_K", 256, 110, _q3_k),
-    12: BlockType("Q4_K", 256, 144, _q4_k),
-    13: BlockType("Q5_K", 256, 176, _q5_k),
-    14: BlockType("Q6_K", 256, 210, _q6_k),
-    20: BlockType("IQ4_NL", 32, 18, _iq4_nl),
+    2: BlockType("Q4_0", 32, 18, runs=_q4_0, bits=4),
+    3: BlockType("Q4_1", 32, 20, runs=_q4_1, bits=4),
+    6: BlockType("Q5_0", 32, 22, runs=_q5_0, bits=8),
+    7: BlockType("Q5_1", 32, 24, runs=_q5_1, bits=8),
+    8: BlockType("Q8_0", 32, 34, runs=_q8_0, bits=8),
+    10: BlockType("Q2_K", 256, 84, runs=_q2_k, bits=4, run=16),
+    11: BlockType("Q3_K", 256, 110, runs=_q3_k, bits=4, run=16),
+    12: BlockType("Q4_K", 256, 144, runs=_q4_k, bits=4),
+    13: BlockType("Q5_K", 256, 176, runs=_q5_k, bits=8),
+    14: BlockType("Q6_K", 256, 210, runs=_q6_k, bits=8, run=16),
+    20: BlockType("IQ4_NL", 32, 18, runs=_iq4_nl, bits=8),
     30: BlockType("BF16", 1, 2, _bf16),
 }
 """What this version reads, by GGUF's number of the type."""

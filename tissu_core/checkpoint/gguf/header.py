@@ -50,6 +50,19 @@ class GgufTensor:
         """Its size in the file."""
         return self.kind.size(self.shape)
 
+    @property
+    def num_loaded_bytes(self) -> int:
+        """Its size in memory: of a packed matrix the numbers and two fp32 for each run."""
+        count = math.prod(self.shape)
+        if not self.is_packed_matrix:
+            return 4 * count
+        return count * self.kind.bits // 8 + 8 * count // self.kind.run
+
+    @property
+    def is_packed_matrix(self) -> bool:
+        """Whether it stays packed in memory."""
+        return self.kind.runs is not None and len(self.shape) == 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufFile:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tissu_core.checkpoint.gguf.architectures import ARCHITECTURES, Architecture
-from tissu_core.checkpoint.gguf.blocks import BlockType, dequantize
+from tissu_core.checkpoint.gguf.blocks import BlockType, dequantize, packed_runs
 from tissu_core.checkpoint.gguf.facts import Facts
 from tissu_core.checkpoint.gguf.header import GgufFile, GgufTensor, read_gguf
 from tissu_core.checkpoint.weights import widened
 from tissu_core.errors import InputError
 from tissu_core.events.shared import Noticed
+from tissu_core.layers.packed import pack
 from tissu_core.text.imported.gguf import unknown_split
 
 _PLAIN = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -73,21 +74,28 @@ class GgufModel:
     def read(self, name: str) -> Tensor:
         """One tensor as the family's file would have it; in fp32, if it is packed."""
         tensor = self.tensors[name]
-        packed = self._file.packed(tensor)
-        if self._architecture.is_interleaved and ".self_attn." in name:
-            packed = self._in_halves(name, packed)  # before they are unpacked, while they are small
-        values = _unpacked(tensor.kind, packed).reshape(tensor.shape)
+        values = _unpacked(tensor.kind, self._rows(name)).reshape(tensor.shape)
         if self._architecture.norm_offset and name.endswith("norm.weight"):
             values = values - self._architecture.norm_offset
         return values.T if self._architecture.turns(name, values.ndim) else values
 
     def iter_load(self) -> Generator[int, None, dict[str, Tensor]]:
         """All tensors; yields the bytes of each."""
-        tensors = {}
+        tensors: dict[str, Tensor] = {}
         for name, stored in self.tensors.items():
-            tensors[name] = widened(self.read(name))
+            if stored.is_packed_matrix:
+                tensors |= _numbers(name, stored, self._rows(name))
+            else:
+                tensors[name] = widened(name, self.read(name))
             yield stored.num_bytes
         return tensors
+
+    def _rows(self, name: str) -> NDArray[np.uint8]:
+        """A tensor's rows as they are packed, in the family's order."""
+        packed = self._file.packed(self.tensors[name])
+        if self._architecture.is_interleaved and ".self_attn." in name:
+            return self._in_halves(name, packed)  # before they are unpacked, while they are small
+        return packed
 
     def _in_halves(self, name: str, packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Rows of each head with its pairs' firsts before their seconds, as Hugging Face has them.
@@ -106,6 +114,17 @@ class GgufModel:
             )
         pairs = packed.reshape(count, -1, 2, packed.size // num_rows)
         return np.ascontiguousarray(pairs.swapaxes(1, 2)).reshape(packed.shape)
+
+
+def _numbers(name: str, stored: GgufTensor, rows: NDArray[np.uint8]) -> dict[str, Tensor]:
+    """A packed matrix as ``layers/packed.py`` holds it."""
+    kind, path = stored.kind, name.removesuffix(".weight")
+    numbers, scale, low = (torch.from_numpy(part) for part in packed_runs(kind, rows))
+    return {
+        f"{path}.weight": pack(numbers, kind.bits),
+        f"{path}.weight_scale": scale,
+        f"{path}.weight_min": low,
+    }
 
 
 def _unpacked(kind: BlockType, packed: NDArray[np.uint8]) -> Tensor:

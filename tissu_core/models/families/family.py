@@ -11,6 +11,7 @@ from torch import Tensor
 from tissu_core.config.model import ModelConfig, most_of
 from tissu_core.errors import ConfigError
 from tissu_core.events.shared import Noticed
+from tissu_core.layers.packed import is_packed
 
 Table = Mapping[str, Any]
 Tensors = dict[str, Tensor]
@@ -97,7 +98,7 @@ class Family:
     def _converted(self, name: str, tensor: Tensor, *, backwards: bool) -> Tensor:
         if self.norms_less_one and name.endswith("norm.weight"):
             return tensor.float() + 1 if backwards else tensor - 1
-        is_inner = ".layers." in name and tensor.ndim == 2
+        is_inner = ".layers." in name and tensor.ndim == 2 and not is_packed(name, tensor)
         return tensor.T if self.is_transposed and is_inner else tensor
 
     def _split(self, name: str, tensor: Tensor, config: ModelConfig) -> Tensors:

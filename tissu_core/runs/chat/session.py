@@ -98,10 +98,11 @@ class ChatSession:
         find_model(self.model)  # what is not there is said before torch is imported
         self.close()
         yield StageAdvanced(stage="importing torch", done=0, total=0, unit="")
-        from tissu_core.runs.loading import iter_load
+        from tissu_core.runs.loading import iter_load, made_to_decode
 
         with _enough_memory("to load the model", "a smaller model, or tissu quantize makes it so"):
             loaded = yield from iter_load(self.model, self.machine, self._leases)
+            loaded = made_to_decode(loaded)
         prompts = Prompts(loaded.tokenizer, loaded.model.config.max_position_embeddings)
         self._now = loaded, prompts
         if self.template is not None:
@@ -111,7 +112,7 @@ class ChatSession:
         yield self._facts
 
     def _describe(self) -> ModelLoaded:
-        from tissu_core.models.int8 import is_int8
+        from tissu_core.models.packed import packing_of
         from tissu_core.runtime.device import describe_device
 
         model, tokenizer = self._loaded.model, self._loaded.tokenizer
@@ -125,7 +126,7 @@ class ChatSession:
             num_parameters=num_parameters(model.config),
             context_tokens=model.config.max_position_embeddings,
             device=describe_device(model.device),
-            precision="int8" if is_int8(model) else "fp32",
+            precision=packing_of(model) or "fp32",
             has_template=has_template,
             templates=templates,
             step=step_of(self.path),

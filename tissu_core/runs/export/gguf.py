@@ -38,7 +38,7 @@ def export_gguf(model: str | None, *, kind: str, out: str) -> Iterator[ExportEve
 
     loaded, name = load_for_export(model)
     yield from loaded.notices
-    target = new_file(out or f"{name}-{kind}.gguf")
+    target = new_file(out or f"{name}-{kind}.gguf", "gguf")
     export = plan_export(
         loaded.model,
         loaded.tokenizer,

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.config.machine import DeviceConfig
-from tissu_core.errors import ConfigError, InputError, ResourceError
+from tissu_core.errors import ConfigError, ResourceError
 from tissu_core.runs.models.store import name_of
 from tissu_core.runs.run_directory import run_of
-from tissu_core.storage import free_bytes, guard_write
+from tissu_core.storage import free_bytes, guard_write, remove_directory
 from tissu_core.storage.files import TEMPORARY, sync_directory, sync_file
 
 if TYPE_CHECKING:
@@ -23,15 +23,11 @@ def load_for_export(model: str | None) -> "tuple[LoadedModel, str]":
     Raises:
         InputError: If it cannot be read, or its weights are packed already.
     """
-    from tissu_core.models.int8 import is_int8
+    from tissu_core.checkpoint.model_directory import in_full
     from tissu_core.runs.loading import load_for_use
 
     loaded, _ = load_for_use(model, DeviceConfig(device="cpu"))
-    if is_int8(loaded.model):
-        raise InputError(
-            f"{loaded.path} is int8 already, and rounding twice loses more",
-            hint="name the model it was made from",
-        )
+    loaded = in_full(loaded)
     run = run_of(loaded.path)
     return loaded, name_of(loaded.path) if run is None else run.name
 
@@ -49,7 +45,7 @@ def check_type(kind: str, known: tuple[str, ...]) -> str:
     return kind.lower()
 
 
-def new_file(out: str | Path) -> Path:
+def new_file(out: str | Path, suffix: str) -> Path:
     """A path where nothing is.
 
     Raises:
@@ -58,7 +54,7 @@ def new_file(out: str | Path) -> Path:
     target = Path(out).expanduser()
     if target.is_dir():
         raise ConfigError(
-            f"{target} is a directory", field="out", hint=f"-o {target / 'model.gguf'}"
+            f"{target} is a directory", field="out", hint=f"-o {target / 'model'}.{suffix}"
         )
     if target.exists():
         other = target.with_stem(f"{target.stem}-2")
@@ -99,3 +95,24 @@ def whole_file(target: Path) -> Iterator[Path]:
             sync_directory(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_files(target: Path) -> Iterator[Path]:
+    """A path of the same name in a temporary folder; all that is there in the end comes beside.
+
+    Raises:
+        ResourceError: If the disk is full, read-only or failing.
+    """
+    folder = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.stem}")
+    with guard_write(target):
+        folder.mkdir(parents=True)
+        try:
+            yield folder / target.name
+            for path in sorted(folder.iterdir(), reverse=True):  # the target itself comes last
+                with path.open("rb") as file:
+                    sync_file(file.fileno())
+                path.replace(target.with_name(path.name))
+            sync_directory(target.parent)
+        finally:
+            remove_directory(folder)

@@ -1,83 +1,85 @@
 """The verb quantize: a model in fewer bits, and what that costs."""
 
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tissu_core import __version__
+from tissu_core.config.compress import GROUPS, QuantizeConfig
 from tissu_core.config.data import DataConfig
 from tissu_core.config.machine import DeviceConfig
-from tissu_core.data.corpus import read_corpus
-from tissu_core.data.shards import TokenShards
-from tissu_core.errors import ConfigError, InputError
+from tissu_core.config.model import ModelConfig
+from tissu_core.errors import ConfigError
 from tissu_core.events.measures import ModelQuantized, QuantizeEvent
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.models.count import num_parameters
 from tissu_core.runs.catalog import find_model
-from tissu_core.runs.home import cache_directory
+from tissu_core.runs.models.calibration import read_calibration, tell_of_strange_text
+from tissu_core.runs.models.measured import measure
 from tissu_core.runs.new_directory import new_model_directory
-from tissu_core.runs.run_directory import run_of
-from tissu_core.runs.train.stored_run import read_run
-from tissu_core.storage import is_sealed, remove_leftovers, sealed_directory, sha256_file
+from tissu_core.storage import remove_leftovers, sealed_directory, sha256_file
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tissu_core.checkpoint.model_directory import LoadedModel
-    from tissu_core.models.score import Score
 
 
 def quantize(
-    model: str | None, *, bits: int, out: str, data: DataConfig, machine: DeviceConfig
+    model: str | None,
+    *,
+    how: QuantizeConfig,
+    out: str,
+    data: DataConfig,
+    calibration: DataConfig,
+    machine: DeviceConfig,
 ) -> Iterator[QuantizeEvent]:
-    """Write a model with int8 weights; the last event has size and bits per byte of both.
+    """Write a model with packed weights; the last event has size and bits per byte of both.
 
     They are measured on the corpus of ``data``, else on the validation text of the model's run.
 
     Raises:
-        ConfigError: If the bits are not 8, or ``out`` holds something.
-        InputError: If the model cannot be read or is quantized already.
+        ConfigError: If ``out`` holds something, the group fits no layer, or a text is missing.
+        InputError: If the model cannot be read, is packed already, or holds NaN.
     """
-    if bits != 8:
-        raise ConfigError(
-            f"--bits is {bits}, and this version packs 8", field="bits", hint="--bits 8"
-        )
     path = find_model(model)
-    target = new_model_directory(out, path, "int8")
-    from tissu_core.checkpoint.model_directory import write_model_files
+    target = new_model_directory(out, path, f"int{how.bits}")
+    from tissu_core.checkpoint.model_directory import in_full
     from tissu_core.checkpoint.weights import WEIGHTS_FILE
-    from tissu_core.compress.int8 import quantize_int8
-    from tissu_core.models.int8 import is_int8
+    from tissu_core.compress.finite import require_finite
     from tissu_core.runs.loading import load_for_use
 
-    loaded, _ = load_for_use(model, machine)
+    loaded = in_full(load_for_use(model, machine)[0])
     path = loaded.path
-    if is_int8(loaded.model):
-        raise InputError(f"{path} is int8 already", hint="name the model it was made from")
     yield from loaded.notices
-    before = yield from _measure(loaded, data)
+    group = choose_group(loaded.model.config, how)
+    require_finite(loaded.model)
+    rows: list[Tensor] = []
+    if how.method != "rtn":
+        rows = yield from read_calibration(loaded, calibration, how.method)
+    before = yield from measure(loaded, data)
     if before is None:
         yield Noticed(
             level="warning",
             text="there is no text to measure on: the model has no run whose tokens are at hand; "
             "--text DATA names some",
         )
-    yield StageAdvanced(stage="rounding", done=0, total=0, unit="bits")
-    quantize_int8(loaded.model)
-    after = yield from _measure(loaded, data)
-    facts = _facts(path)
+    yield from tell_of_strange_text(loaded, rows, before)
+    yield from _round(loaded, how, group, rows)
+    after = yield from measure(loaded, data)
+    facts = _facts(path, how, group)
     # Beside the scores of runs stand only scores of the same text.
     score = {} if after is None or data.corpus else {"bits_per_byte": after.bits_per_byte}
-    remove_leftovers(target.parent)
-    with sealed_directory(target, facts | score) as temporary:
-        write_model_files(temporary, loaded.model, loaded.tokenizer, end_ids=loaded.end_ids)
-        for kept in ("generation_config.json", "chat_template.jinja"):
-            if (path / kept).is_file():
-                shutil.copyfile(path / kept, temporary / kept)
+    _write(loaded, target, facts | score)
     parameters = num_parameters(loaded.model.config)
     yield ModelQuantized(
         model=str(path),
         path=str(target),
-        bits=bits,
+        bits=how.bits,
+        group_size=group,
+        method=how.method,
         num_parameters=parameters,
         bf16_bytes=2 * parameters,
         num_bytes=(target / WEIGHTS_FILE).stat().st_size,
@@ -87,48 +89,65 @@ def quantize(
     )
 
 
-def _facts(path: Path) -> dict[str, object]:
+def _write(loaded: "LoadedModel", target: Path, facts: dict[str, Any]) -> None:
+    from tissu_core.checkpoint.model_directory import write_model_files
+
+    remove_leftovers(target.parent)
+    with sealed_directory(target, facts) as temporary:
+        write_model_files(temporary, loaded.model, loaded.tokenizer, end_ids=loaded.end_ids)
+        for kept in ("generation_config.json", "chat_template.jinja"):
+            if (loaded.path / kept).is_file():
+                shutil.copyfile(loaded.path / kept, temporary / kept)
+
+
+def choose_group(config: ModelConfig, how: QuantizeConfig) -> int | None:
+    """The weights that share a scale; None of 8 bits.
+
+    Raises:
+        ConfigError: If that number divides no width of a layer, or one was named and leaves some.
+    """
+    if how.bits == 8:
+        return None
+    heads = config.num_attention_heads * config.head_dim
+    widths = {config.hidden_size, config.intermediate_size, heads}
+    fitting = [group for group in GROUPS if all(width % group == 0 for width in widths)]
+    if how.group is None:
+        return max((group for group in fitting if group <= 64), default=GROUPS[0])
+    if how.group not in fitting:
+        odd = min(width for width in widths if width % how.group)
+        raise ConfigError(
+            f"--group {how.group} does not divide {odd}, the width of layers of this model",
+            field="group",
+            hint=f"--group {fitting[-1]}" if fitting else "--bits 8",
+        )
+    return how.group
+
+
+def _round(
+    loaded: "LoadedModel", how: QuantizeConfig, group: int | None, rows: Sequence["Tensor"]
+) -> Iterator[StageAdvanced]:
+    from tissu_core.compress.awq import quantize_awq
+    from tissu_core.compress.gptq import quantize_gptq
+    from tissu_core.compress.int4 import quantize_int4
+    from tissu_core.compress.int8 import quantize_int8
+
+    total = loaded.model.config.num_hidden_layers
+    tell = partial(StageAdvanced, stage="rounding", total=total, unit="layers")
+    yield tell(done=0)
+    if group is None:
+        quantize_int8(loaded.model)
+    elif how.method == "rtn":
+        quantize_int4(loaded.model, group)
+    else:
+        method = quantize_gptq if how.method == "gptq" else quantize_awq
+        for done in method(loaded.model, rows, group):
+            yield tell(done=done)
+
+
+def _facts(path: Path, how: QuantizeConfig, group: int | None) -> dict[str, Any]:
     from tissu_core.checkpoint.weights import weight_files
 
     files = [path] if path.is_file() else weight_files(path)
     source = {"path": str(path), "sha256": {f.name: sha256_file(f) for f in files}}
-    return {"tissu": __version__, "kind": "model", "method": "int8", "lineage": [source]}
-
-
-def _measure(
-    loaded: "LoadedModel", data: DataConfig
-) -> Generator[QuantizeEvent, None, "Score | None"]:
-    """The score on the corpus, else on the run's validation text; None where there is none."""
-    if data.corpus:
-        from tissu_core.runs.evaluate import score_files
-
-        files = yield from read_corpus(data, cache_directory())
-        context = loaded.model.config.max_position_embeddings
-        score, _ = yield from score_files(loaded, files, context)
-        return score
-    run = run_of(loaded.path)
-    if run is None:
-        return None
-    stored = read_run(run)
-    tokens = cache_directory() / "tokens" / stored.tokens_key
-    if not is_sealed(tokens):
-        return None
-    from tissu_core.evals.validation import iter_score, validation_windows
-    from tissu_core.models.score import Score
-
-    shards = TokenShards(tokens)
-    _, spans = shards.split(stored.run.data.validation_fraction)
-    batches = validation_windows(
-        shards,
-        spans,
-        context=stored.run.model.context_tokens or 0,
-        max_tokens=spans.num_tokens,
-        batch_sequences=stored.run.training.micro_batch or 1,
-    )
-    for found in iter_score(
-        loaded.model, loaded.tokenizer, batches, num_tokens=spans.num_tokens, precision="fp32"
-    ):
-        if isinstance(found, Score):
-            return found
-        yield found
-    return None
+    method = "int8" if group is None else f"int{how.bits} {how.method}, groups of {group}"
+    return {"tissu": __version__, "kind": "model", "method": method, "lineage": [source]}

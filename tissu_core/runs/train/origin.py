@@ -6,11 +6,10 @@ from pathlib import Path
 
 import torch
 
-from tissu_core.checkpoint.model_directory import LoadedModel, load_model
+from tissu_core.checkpoint.model_directory import LoadedModel, in_full, load_model
 from tissu_core.config.runs import TrainRun
 from tissu_core.data.vocabulary import Vocabulary
-from tissu_core.errors import ConfigError, InputError, IntegrityError
-from tissu_core.models.int8 import is_int8
+from tissu_core.errors import ConfigError, IntegrityError
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.train.inherited_shape import inherit_shape
 from tissu_core.storage import sha256_file
@@ -40,11 +39,7 @@ def open_origin(run: TrainRun) -> Origin:
         ConfigError: If a longer context is asked for than its positions allow.
     """
     path = find_model(run.tuning.origin)
-    loaded = load_model(path, torch.device("cpu"))
-    if is_int8(loaded.model):
-        raise InputError(
-            f"{path} has int8 weights, which do not learn", hint="name the model it was made from"
-        )
+    loaded = in_full(load_model(path, torch.device("cpu")))
     found, expected = _hash_weights(path), run.tuning.origin_sha256
     if expected not in ("", found):
         raise IntegrityError(

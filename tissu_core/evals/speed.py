@@ -1,0 +1,108 @@
+"""How fast a model reads and writes on this machine."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+import torch
+
+from tissu_core.config.decoding import DecodingConfig
+from tissu_core.decoding.batch import Batch
+from tissu_core.decoding.row import Row
+from tissu_core.models.decoder import Decoder
+from tissu_core.runtime.device import synchronize
+
+ROUNDS = 3
+"""Of which the middle one counts."""
+_GREEDY = DecodingConfig(greedy=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """Of so many texts at once, behind so many tokens each."""
+
+    batch: int
+    context: int
+    first_token_seconds: float
+    decode_tokens_per_second: float
+    """Of all texts together."""
+
+    @property
+    def prefill_tokens_per_second(self) -> float:
+        """Of all texts together."""
+        return self.batch * self.context / self.first_token_seconds
+
+
+def measure_speed(model: Decoder, batch: int, context: int, new_tokens: int) -> Speed:
+    """Read ``batch`` texts of ``context`` tokens and write ``new_tokens`` behind each.
+
+    The texts are random ids, the same ones each time; what is written is always the likeliest. The
+    first token is written by the reading, and counts with it.
+    """
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(model.config.vocab_size, (batch, context), generator=generator).tolist()
+    _measure(model, ids, 2)
+    rounds = [_measure(model, ids, new_tokens) for _ in range(ROUNDS)]
+    first, following = (statistics.median(column) for column in zip(*rounds, strict=True))
+    return Speed(
+        batch=batch,
+        context=context,
+        first_token_seconds=first,
+        decode_tokens_per_second=batch / following,
+    )
+
+
+@torch.inference_mode()
+def _measure(model: Decoder, ids: list[list[int]], new_tokens: int) -> tuple[float, float]:
+    """Seconds to the first token, and in the middle from one to the next."""
+    rows = [Row(row, _GREEDY, new_tokens + 1) for row in ids]
+    batch = Batch[Row](model)
+    began = time.perf_counter()
+    batch.join(rows)
+    times = [time.perf_counter()]
+    for _ in range(new_tokens):
+        for row, logits in zip(batch.rows, batch.logits, strict=True):
+            row.choose(logits)
+        batch.step()
+        synchronize(model.device)
+        times.append(time.perf_counter())
+    steps = [later - earlier for earlier, later in pairwise(times)]
+    return times[0] - began, statistics.median(steps)
+
+
+def weight_bytes(model: Decoder) -> int:
+    """Bytes of weights that each token is computed with, so that all are read for it."""
+    tokens = model.model.embed_tokens
+    looked_up = 0 if model.config.tie_word_embeddings else _size(tokens)
+    return _size(model) - looked_up
+
+
+def _size(module: torch.nn.Module) -> int:
+    seen = {t.data_ptr(): t.nbytes for t in (*module.parameters(), *module.buffers())}
+    return sum(seen.values())
+
+
+@cache
+def memory_bandwidth(device: torch.device, threads: int) -> float:
+    """Bytes a second that the device reads from its memory, by summing 256 MB; measured once."""
+    numbers = torch.ones(64 << 20, device=device)
+    best = float("inf")
+    for _ in range(5):
+        synchronize(device)
+        began = time.perf_counter()
+        numbers.sum()
+        synchronize(device)
+        best = min(best, time.perf_counter() - began)
+    return numbers.nbytes / best
+
+
+def iter_grid(
+    model: Decoder, batches: tuple[int, ...], contexts: tuple[int, ...], new_tokens: int
+) -> Iterator[Speed]:
+    """``measure_speed`` of each pair, the smaller ones first."""
+    for context in sorted({*contexts}):
+        for batch in sorted({*batches}):
+            yield measure_speed(model, batch, context, new_tokens)

@@ -1,0 +1,85 @@
+"""Layers whose weights are whole numbers of 4 or 8 bits with a scale and a minimum for each group.
+
+A weight is ``number * scale + minimum``, where scale and minimum are those of its group of
+neighbouring inputs. Most of GGUF's types are of this form, so they are held as they are stored.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+BESIDE = (".weight_scale", ".weight_min")
+"""Ends of the names of what stands beside whole numbers, in the format it is stored in."""
+
+
+class Packed(nn.Module):
+    """Packed rows of weights.
+
+    Shapes: weight (rows, size x bits / 8) uint8, as ``pack`` makes it; weight_scale and weight_min
+    (rows, size / group) floats.
+    """
+
+    weight: Tensor
+    weight_scale: Tensor
+    weight_min: Tensor
+
+    def __init__(self, rows: int, size: int, bits: int, group: int) -> None:
+        super().__init__()
+        self.bits, self.group = bits, group
+        self.register_buffer("weight", torch.zeros(rows, size * bits // 8, dtype=torch.uint8))
+        for name in ("weight_scale", "weight_min"):
+            self.register_buffer(name, torch.zeros(rows, size // group))
+
+    def dequantize(self, rows: slice | Tensor = slice(None)) -> Tensor:
+        """The weights of these rows as fp32: (rows, size)."""
+        scale, low = self.weight_scale[rows].float(), self.weight_min[rows].float()
+        numbers = unpack(self.weight[rows], self.bits).view(*scale.shape, self.group)
+        return torch.addcmul(low[..., None], numbers, scale[..., None]).flatten(1)
+
+
+class PackedLinear(Packed):
+    """x W^T + bias, on any device and in any dtype: the weights are unpacked for each product."""
+
+    def __init__(self, inputs: int, outputs: int, bits: int, group: int, *, bias: bool) -> None:
+        super().__init__(outputs, inputs, bits, group)
+        self.in_features, self.out_features = inputs, outputs
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Unpack and multiply: (..., inputs) to (..., outputs)."""
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return F.linear(x, self.dequantize().to(x.dtype), bias)
+
+
+class PackedEmbedding(Packed):
+    """Rows by number, in ``dtype``."""
+
+    dtype = torch.float32
+
+    def __init__(self, rows: int, size: int, bits: int, group: int) -> None:
+        super().__init__(rows, size, bits, group)
+        self.num_embeddings, self.embedding_dim = rows, size
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Unpack the rows that are asked for: (...) to (..., size)."""
+        return self.dequantize(ids.reshape(-1)).to(self.dtype).view(*ids.shape, -1)
+
+
+def is_packed(name: str, tensor: Tensor) -> bool:
+    """Whether it belongs to a packed matrix, whose rows are outputs in every file."""
+    return not tensor.is_floating_point() or name.endswith(BESIDE)
+
+
+def pack(numbers: Tensor, bits: int) -> Tensor:
+    """Numbers below 2^bits as bytes, of 4 bits two in each, the first in the low half.
+
+    Shapes: numbers (rows, size) uint8; returns (rows, size x bits / 8) uint8.
+    """
+    return numbers if bits == 8 else numbers[:, ::2] | (numbers[:, 1::2] << 4)
+
+
+def unpack(packed: Tensor, bits: int) -> Tensor:
+    """What ``pack`` was given."""
+    if bits == 8:
+        return packed
+    return torch.stack([packed & 15, packed >> 4], dim=-1).flatten(1)

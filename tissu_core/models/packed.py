@@ -1,0 +1,112 @@
+"""A decoder with packed layers in place of its matrices, and back."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from tissu_core.layers.int8 import Int8Embedding, Int8Linear
+from tissu_core.layers.packed import BESIDE, Packed, PackedEmbedding, PackedLinear
+from tissu_core.models.build import build_empty
+from tissu_core.models.decoder import Decoder
+
+PackedLayer = Int8Linear | Int8Embedding | Packed
+
+
+def replace_layers(model: Decoder, make: Callable[[str, nn.Module], nn.Module | None]) -> Decoder:
+    """Put what ``make`` gives for the name of a projection, the head or the token embedding there.
+
+    Layers stay for which it gives None, as do norms, biases and learned positions, a thousandth of
+    the weights; a tied head becomes what the embedding does.
+    """
+    head, tokens = model.lm_head, model.model.embed_tokens
+    for path, parent in list(model.named_modules()):
+        for name, child in list(parent.named_children()):
+            is_matrix = isinstance(child, nn.Linear | PackedLayer) or child is tokens
+            if not is_matrix or (child is head and model.config.tie_word_embeddings):
+                continue
+            made = make(f"{path}.{name}".lstrip("."), child)
+            if made is not None:
+                setattr(parent, name, made)
+    return share_tied(model)
+
+
+def use_stored_layers(model: Decoder, tensors: Mapping[str, Tensor]) -> Decoder:
+    """Give an empty decoder the layers that a file's tensors are of; they are not filled yet."""
+
+    def make(name: str, layer: nn.Module) -> nn.Module | None:
+        weight, scale = (tensors.get(f"{name}.{end}") for end in ("weight", "weight_scale"))
+        assert isinstance(layer, nn.Linear | nn.Embedding)
+        if weight is None or scale is None:
+            return None
+        rows = _empty_rows(layer, weight, scale)
+        if rows is None or isinstance(layer, nn.Embedding):
+            return rows
+        return projection(rows, layer.bias)
+
+    return replace_layers(model, make)
+
+
+def _empty_rows(
+    layer: nn.Linear | nn.Embedding, weight: Tensor, scale: Tensor
+) -> Int8Embedding | PackedEmbedding | None:
+    """Rows of the kind of these tensors; None if there is none such."""
+    rows, size = layer.weight.shape
+    with torch.device(layer.weight.device):
+        if weight.dtype == torch.int8:
+            return Int8Embedding(rows, size)
+        if weight.dtype != torch.uint8 or scale.ndim != 2 or not scale.shape[1]:
+            return None
+        bits, group = 8 * weight.shape[-1] // size, size // scale.shape[1]
+        return PackedEmbedding(rows, size, bits, group) if bits in (4, 8) and group else None
+
+
+def unpacked(model: Decoder) -> Decoder:
+    """A decoder with matrices of fp32 in place of packed ones."""
+    plain = build_empty(model.config)
+    weights = {
+        f"{name}.weight": layer.dequantize()
+        for name, layer in model.named_modules()
+        if isinstance(layer, PackedLayer)
+    }
+    others = {name: tensor for name, tensor in model.state_dict().items() if name not in weights}
+    kept = {name: tensor for name, tensor in others.items() if not name.endswith(BESIDE)}
+    plain.load_state_dict(weights | kept, assign=True)
+    return share_tied(plain).train(model.training)
+
+
+def share_tied(model: Decoder) -> Decoder:
+    """Let a tied head read the embedding's numbers, of whatever kind they are."""
+    if model.config.tie_word_embeddings:
+        tokens = model.model.embed_tokens
+        if isinstance(tokens, nn.Embedding):
+            model.lm_head.weight = tokens.weight
+        else:
+            model.lm_head = projection(tokens)
+    return model
+
+
+def projection(
+    rows: Int8Embedding | PackedEmbedding, bias: nn.Parameter | None = None
+) -> Int8Linear | PackedLinear:
+    """The layer that multiplies by an embedding's matrix, which stands once in memory."""
+    outputs, inputs = rows.num_embeddings, rows.embedding_dim
+    made: Int8Linear | PackedLinear
+    with torch.device("meta"):
+        if isinstance(rows, Int8Embedding):
+            made = Int8Linear(inputs, outputs, bias=False)
+        else:
+            made = PackedLinear(inputs, outputs, rows.bits, rows.group, bias=False)
+    for name, numbers in rows.named_buffers():
+        setattr(made, name, numbers)
+    made.bias = bias
+    return made
+
+
+def packing_of(model: Decoder) -> str:
+    """int4 or int8, by the fewest bits that a matrix has; nothing of a plain model."""
+    layers = [layer for layer in model.modules() if isinstance(layer, PackedLayer)]
+    if not layers:
+        return ""
+    bits = min(layer.bits if isinstance(layer, Packed) else 8 for layer in layers)
+    return f"int{bits}"

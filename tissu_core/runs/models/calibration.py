@@ -1,0 +1,100 @@
+"""The text on which a model's weights are rounded."""
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from tissu_core.config.data import DataConfig
+from tissu_core.data.corpus import BadLines, iter_corpus, read_corpus
+from tissu_core.errors import ConfigError, InputError
+from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
+from tissu_core.runs.home import cache_directory
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tissu_core.checkpoint.model_directory import LoadedModel
+    from tissu_core.models.score import Score
+
+TOKENS = 16_384
+"""Read for calibration; from the 128 times 2,048 of the GPTQ paper a small model gains no more."""
+WINDOW = 512
+LEAST = 4
+"""Windows below which nothing is learned of a layer's inputs."""
+_STRANGE = 1.5
+"""How many times the bits of the measured text tell of another kind of text."""
+
+
+def read_calibration(
+    loaded: "LoadedModel", data: DataConfig, method: str
+) -> Generator[StageAdvanced | Noticed | FileSkipped, None, list["Tensor"]]:
+    """Rows of ids (1, T), spread over the corpus of ``data``.
+
+    Raises:
+        ConfigError: If no corpus is named.
+        InputError: If it cannot be read, or is too short.
+    """
+    if not data.corpus:
+        raise ConfigError(
+            f"--method {method} looks at what layers are given while they read, and there is no "
+            "text to read",
+            field="calib",
+            hint="--calib DATA, some text like that the model is for, or --method rtn",
+        )
+    window = min(WINDOW, loaded.model.config.max_position_embeddings)
+    rows, num_found = yield from read_windows(loaded, data, window, TOKENS // window)
+    if len(rows) < LEAST:
+        raise InputError(
+            f"the calibration text has {len(rows)} windows of {window} tokens, and the fewest are "
+            f"{LEAST}",
+            hint="--calib with more text, or --method rtn",
+        )
+    if num_found < TOKENS // 2:
+        yield Noticed(
+            level="warning",
+            text=f"the calibration text has {num_found:,} tokens; {TOKENS:,} are better",
+        )
+    return rows
+
+
+def read_windows(
+    loaded: "LoadedModel", data: DataConfig, window: int, count: int
+) -> Generator[StageAdvanced | Noticed | FileSkipped, None, tuple[list["Tensor"], int]]:
+    """Up to ``count`` whole windows of ids (1, T), spread over a corpus, and its tokens in such.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    import torch
+
+    files = yield from read_corpus(data, cache_directory())
+    rows: list[Tensor] = []
+    bad_lines, num_documents = BadLines(), 0
+    tokenizer = loaded.tokenizer
+    for text, _ in iter_corpus(files, bad_lines):
+        num_documents += 1
+        ids = torch.tensor([tokenizer.start_id, *tokenizer.encode(text)])
+        rows += [part[None] for part in torch.split(ids, window) if len(part) == window]
+    yield from bad_lines.judge(num_documents)
+    chosen = rows[:: max(1, len(rows) // count)][:count]
+    return [row.to(loaded.model.device) for row in chosen], len(rows) * window
+
+
+def tell_of_strange_text(
+    loaded: "LoadedModel", rows: Sequence["Tensor"], measured: "Score | None"
+) -> Iterator[Noticed]:
+    """A word where the model knows the calibration text much less than what it is measured on."""
+    if not rows or measured is None:
+        return
+    import torch
+
+    from tissu_core.models.score import Score, score_windows
+
+    token_bytes = torch.tensor(loaded.tokenizer.token_bytes(), device=loaded.model.device)
+    parts = [score_windows(loaded.model, row, token_bytes) for row in rows[:LEAST]]
+    bits, expected = sum(parts, Score()).bits_per_byte, measured.bits_per_byte
+    if bits > _STRANGE * expected:
+        yield Noticed(
+            level="warning",
+            text=f"the calibration text costs the model {bits:.2f} bits per byte, and what it is "
+            f"measured on {expected:.2f}: is it another language, or another kind of text?",
+        )

@@ -1,0 +1,126 @@
+"""The verb eval speed: how fast a model reads and writes here, and whether it was faster before."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tissu_core.config.machine import DeviceConfig
+from tissu_core.errors import ConfigError, InputError
+from tissu_core.events.measures import SpeedEvent, SpeedMeasured, SpeedPoint
+from tissu_core.events.records import build_event
+from tissu_core.events.shared import Noticed, StageAdvanced
+from tissu_core.models.count import num_parameters
+from tissu_core.runs.catalog import find_model
+from tissu_core.storage import read_json
+
+BATCHES, CONTEXTS, NEW_TOKENS = (1, 8), (64, 512, 2000), 32
+TOLERANCE = 0.1
+"""A figure that is smaller by less than this share is the machine's noise."""
+
+
+def measure_speed(
+    model: str | None,
+    machine: DeviceConfig,
+    *,
+    batches: Sequence[int] = (),
+    contexts: Sequence[int] = (),
+    new_tokens: int = NEW_TOKENS,
+) -> Iterator[SpeedEvent]:
+    """Measure each batch behind each context; the last event is the result.
+
+    Raises:
+        ConfigError: If the model cannot read as much as is asked for.
+        InputError: If it cannot be read.
+    """
+    find_model(model)
+    from tissu_core.evals.speed import iter_grid, memory_bandwidth, weight_bytes
+    from tissu_core.models.packed import packing_of
+    from tissu_core.runs.loading import load_to_decode
+    from tissu_core.runtime.device import default_threads, describe_device
+    from tissu_core.runtime.memory import peak_bytes
+
+    began = time.perf_counter()
+    loaded = load_to_decode(model, machine)
+    seconds = time.perf_counter() - began
+    yield from loaded.notices
+    most = loaded.model.config.max_position_embeddings - new_tokens - 1
+    asked = _fitting(contexts, most)
+    if not contexts and len(asked) < len(CONTEXTS):
+        yield Noticed(level="info", text=f"longer contexts than {most:,} do not fit this model")
+    device, threads = loaded.model.device, machine.threads or default_threads()
+    bandwidth, size = memory_bandwidth(device, threads), weight_bytes(loaded.model)
+    total = len({*asked}) * len({*(batches or BATCHES)})
+    points: list[SpeedPoint] = []
+    yield StageAdvanced(stage="measuring", done=0, total=total, unit="pairs")
+    for speed in iter_grid(loaded.model, (*(batches or BATCHES),), asked, new_tokens):
+        points.append(
+            SpeedPoint(
+                batch=speed.batch,
+                context=speed.context,
+                first_token_seconds=speed.first_token_seconds,
+                prefill_tokens_per_second=speed.prefill_tokens_per_second,
+                decode_tokens_per_second=speed.decode_tokens_per_second,
+                bandwidth_share=speed.decode_tokens_per_second / speed.batch * size / bandwidth,
+            )
+        )
+        yield StageAdvanced(stage="measuring", done=len(points), total=total, unit="pairs")
+    yield SpeedMeasured(
+        model=str(loaded.path),
+        device=describe_device(device),
+        precision=packing_of(loaded.model) or "fp32",
+        num_parameters=num_parameters(loaded.model.config),
+        load_seconds=seconds,
+        weight_bytes=size,
+        peak_bytes=peak_bytes(device),
+        memory_bandwidth=bandwidth,
+        points=tuple(points),
+    )
+
+
+def _fitting(contexts: Sequence[int], most: int) -> tuple[int, ...]:
+    """The contexts asked for, or of the usual ones those that the model reads.
+
+    Raises:
+        ConfigError: If one that was asked for is too long.
+    """
+    if contexts and max(contexts) > most:
+        raise ConfigError(
+            f"--context is {max(contexts):,}, and the model reads {most:,} with what is written "
+            "behind it",
+            field="context",
+            hint=f"--context {most}",
+        )
+    return (*contexts,) or tuple(context for context in CONTEXTS if context <= most) or (most,)
+
+
+def read_speed(path: Path) -> SpeedMeasured:
+    """What ``tissu eval speed --json`` wrote before.
+
+    Raises:
+        InputError: If it is no such file.
+    """
+    record = read_json(path)
+    event = build_event(SpeedMeasured, record) if record.get("event") == "SpeedMeasured" else None
+    if event is None:
+        raise InputError(
+            f"{path} holds no measurement of speed", hint="tissu eval speed --json > speed.json"
+        )
+    found: SpeedMeasured = event
+    return found
+
+
+def slower_than(before: SpeedMeasured, now: SpeedMeasured) -> Iterator[str]:
+    """Each figure that is smaller by more than the machine's noise, in words."""
+    known = {(point.batch, point.context): point for point in before.points}
+    for point in now.points:
+        old = known.get((point.batch, point.context))
+        if old is None:
+            continue
+        for name in ("prefill_tokens_per_second", "decode_tokens_per_second"):
+            was, is_now = getattr(old, name), getattr(point, name)
+            if is_now < (1 - TOLERANCE) * was:
+                what = name.partition("_")[0]
+                yield (
+                    f"{what} of {point.batch} x {point.context:,} tokens: {is_now:,.0f} tokens/s, "
+                    f"{1 - is_now / was:.0%} less than {was:,.0f}"
+                )
