@@ -8,6 +8,7 @@ from tissu_core.errors import TissuError
 
 _ENVIRONMENT = (
     ("TISSU_HOME", "Where runs, models and caches live."),
+    ("TISSU_NATIVE", "A folder for the compiled step of decoding; off: torch computes it."),
     ("TISSU_FAMILY__SETTING", "A setting: TISSU_TRAINING__STEPS=500."),
     ("TISSU_DEBUG", "As --debug."),
     ("TISSU_QUIET", "As --quiet."),

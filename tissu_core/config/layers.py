@@ -28,7 +28,7 @@ from tissu_core.errors import ConfigError
 Config = TypeVar("Config")
 PROJECT_FILE = "tissu.toml"
 VARIABLE = "TISSU_"
-NO_SETTINGS = ("TISSU_HOME", "TISSU_DEBUG", "TISSU_QUIET")
+NO_SETTINGS = ("TISSU_HOME", "TISSU_NATIVE", "TISSU_DEBUG", "TISSU_QUIET")
 """Variables of other meaning."""
 STORED_FACTS = ("planned_steps", "tokens_key", "data_seam")
 """What a run's config.toml holds beside settings; read as a settings file, it is passed over."""

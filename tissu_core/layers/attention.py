@@ -85,7 +85,7 @@ class Attention(nn.Module):
         projected = self._project(x, rope if self.has_rope else None)
         queries, keys, values = (heads.transpose(1, 2) for heads in projected)
         if cache is not None:
-            keys, values = cache.append(keys, values)
+            keys, values = (kept.to(queries.dtype) for kept in cache.append(keys, values))
             if padding is not None:  # of the keys that a window has left
                 padding = padding - (cache.length - keys.shape[2])
         mixed = self._attend(queries, keys, values, padding, shown)

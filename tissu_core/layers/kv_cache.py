@@ -1,10 +1,24 @@
 """Keys and values of what was read, so that each new token costs one token."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+class Slot(NamedTuple):
+    """Where the keys and values of a new position go, and what it sees."""
+
+    keys: Tensor
+    values: Tensor
+    first: int
+    """Of the positions that are held, the first that it sees."""
+    place: int
+    """Its own."""
+    dropped: int
+    """Positions read before those that are held."""
 
 
 class LayerCache:
@@ -13,15 +27,18 @@ class LayerCache:
     With a window only the last ``window`` positions stay: they move to the front when the room for
     twice as many is full, so memory is flat and a position is copied about once.
 
+    They are kept as ``dtype``, or as they come.
     Shapes: keys and values (B, K, S, D).
     """
 
-    def __init__(self, capacity: int, window: int | None = None) -> None:
+    def __init__(
+        self, capacity: int, window: int | None = None, dtype: torch.dtype | None = None
+    ) -> None:
         self.capacity = capacity
         self.length = 0
         """Positions read so far, of which the last ``window`` are held."""
         self._room = capacity if window is None else min(capacity, 2 * window)
-        self._window = window
+        self._window, self._dtype = window, dtype
         self._held = 0
         self._keys: Tensor | None = None
         self._values: Tensor | None = None
@@ -43,6 +60,23 @@ class LayerCache:
         self._held = end
         first = 0 if self._window is None else max(0, end - (self._window + time - 1))
         return self._keys[:, :, first:end], self._values[:, :, first:end]
+
+    def reserve(self) -> Slot:
+        """Room for one more position, for whoever puts it there; some must be there already."""
+        assert self._keys is not None
+        assert self._values is not None
+        if self._held + 1 > self._room:
+            assert self._window is not None
+            kept = slice(self._held - (self._window - 1), self._held)
+            self._held = self._window - 1
+            for numbers in (self._keys, self._values):
+                numbers[:, :, : self._held] = numbers[:, :, kept].clone()
+        if self._keys.shape[2] <= self._held:
+            self._grow(min(self._room, 2 * (self._held + 1)), self._keys)
+        place, dropped = self._held, self.length - self._held
+        self.length, self._held = self.length + 1, place + 1
+        first = 0 if self._window is None else max(0, self._held - self._window)
+        return Slot(self._keys, self._values, first, place, dropped)
 
     def keep(self, rows: Sequence[int], length: int) -> None:
         """Let the other rows go, and of these all but the last ``length`` positions."""
@@ -87,9 +121,9 @@ class LayerCache:
     def _grow(self, size: int, like: Tensor) -> None:
         if self._keys is not None and self._keys.shape[2] == size:
             return
-        batch, heads, _, head_dim = like.shape
+        (batch, heads, _, head_dim), dtype = like.shape, self._dtype or like.dtype
         grown = [
-            torch.empty(batch, heads, size, head_dim, dtype=like.dtype, device=like.device)
+            torch.empty(batch, heads, size, head_dim, dtype=dtype, device=like.device)
             for _ in range(2)
         ]
         if self._keys is not None and self._values is not None:
@@ -101,8 +135,10 @@ class LayerCache:
 class KVCache:
     """A cache for each layer's window; ``length`` is how many positions were read."""
 
-    def __init__(self, windows: Sequence[int | None], capacity: int) -> None:
-        self.layers = [LayerCache(capacity, window) for window in windows]
+    def __init__(
+        self, windows: Sequence[int | None], capacity: int, dtype: torch.dtype | None = None
+    ) -> None:
+        self.layers = [LayerCache(capacity, window, dtype) for window in windows]
 
     @property
     def length(self) -> int:

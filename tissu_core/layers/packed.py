@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+RUN = 32
+"""Numbers that are packed together; a multiple of it are in a row."""
 BESIDE = (".weight_scale", ".weight_min")
 """Ends of the names of what stands beside whole numbers, in the format it is stored in."""
 
@@ -71,15 +73,21 @@ def is_packed(name: str, tensor: Tensor) -> bool:
 
 
 def pack(numbers: Tensor, bits: int) -> Tensor:
-    """Numbers below 2^bits as bytes, of 4 bits two in each, the first in the low half.
+    """Numbers below 2^bits as bytes; of 4 bits low halves of 16 bytes are a run's first numbers.
+
+    The high halves are the 16 after them, so that a run of 32 is unpacked by one shift.
 
     Shapes: numbers (rows, size) uint8; returns (rows, size x bits / 8) uint8.
     """
-    return numbers if bits == 8 else numbers[:, ::2] | (numbers[:, 1::2] << 4)
+    if bits == 8:
+        return numbers
+    runs = numbers.view(len(numbers), -1, 2, RUN // 2)
+    return (runs[:, :, 0] | (runs[:, :, 1] << 4)).flatten(1)
 
 
 def unpack(packed: Tensor, bits: int) -> Tensor:
     """What ``pack`` was given."""
     if bits == 8:
         return packed
-    return torch.stack([packed & 15, packed >> 4], dim=-1).flatten(1)
+    runs = packed.view(len(packed), -1, RUN // 2)
+    return torch.stack([runs & 15, runs >> 4], dim=2).flatten(1)

@@ -4,7 +4,7 @@ Module names are those of Hugging Face's Qwen3, Llama and Mistral, so their weig
 without a map.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import cast
@@ -30,6 +30,10 @@ from tissu_core.layers.soft_cap import soft_cap
 
 again = partial(checkpoint, use_reentrant=False)
 """Calls a function whose activations are not kept but computed again, with the same dropout."""
+
+
+Step = Callable[[Tensor, KVCache, Tensor | None], Tensor]
+"""Ids (B, 1), a cache that holds something, and padding, as ``Decoder`` has them, to logits."""
 
 
 class Block(nn.Module):
@@ -168,6 +172,10 @@ class Decoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.step: Step | None = None
+        """What reads one more token of each row in place of this, where a model only decodes."""
+        self.cache_dtype: torch.dtype | None = None
+        """How keys and values are kept, if not as they come."""
         self.model = Stack(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tie_word_embeddings:
@@ -182,6 +190,8 @@ class Decoder(nn.Module):
         padding: Tensor | None = None,
     ) -> Tensor:
         """Logits of the token after each id, or after the last alone."""
+        if self.step is not None and cache is not None and cache.length and ids.shape[1] == 1:
+            return self.step(ids, cache, padding)
         hidden = self.model(ids, cache, padding)
         logits: Tensor = self.lm_head(hidden[:, -1:] if last_only else hidden)
         cap = self.config.final_logit_softcapping
@@ -260,4 +270,4 @@ class Decoder(nn.Module):
     def new_cache(self) -> KVCache:
         """An empty cache for the model's whole context."""
         windows = [kind.window for kind in self.config.layer_kinds]
-        return KVCache(windows, self.config.max_position_embeddings)
+        return KVCache(windows, self.config.max_position_embeddings, self.cache_dtype)

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from tissu_core.layers.int8 import Int8Embedding, Int8Linear
-from tissu_core.layers.packed import BESIDE, Packed, PackedEmbedding, PackedLinear
+from tissu_core.layers.packed import BESIDE, RUN, Packed, PackedEmbedding, PackedLinear
 from tissu_core.models.build import build_empty
 from tissu_core.models.decoder import Decoder
 
+_ROWS = 4096
+"""Rounded anew at once, so that what they are in fp32 stays small."""
 PackedLayer = Int8Linear | Int8Embedding | Packed
 
 
@@ -73,6 +75,48 @@ def unpacked(model: Decoder) -> Decoder:
     kept = {name: tensor for name, tensor in others.items() if not name.endswith(BESIDE)}
     plain.load_state_dict(weights | kept, assign=True)
     return share_tied(plain).train(model.training)
+
+
+@torch.no_grad()
+def pack_for_products(model: Decoder) -> Decoder:
+    """Let packed matrices be of the one kind that products take: runs of 32 or more share a scale.
+
+    Int8 rows are that with a minimum; groups of 16 are rounded anew, to 8 bits by 32, which moves
+    a weight by at most a 510th of its group's range.
+    """
+
+    def made(_: str, layer: nn.Module) -> nn.Module | None:
+        rows: PackedEmbedding
+        if isinstance(layer, Int8Linear | Int8Embedding) and layer.weight.shape[1] % RUN == 0:
+            rows = PackedEmbedding(
+                layer.weight.shape[0], layer.weight.shape[1], 8, layer.weight.shape[1]
+            )
+            rows.weight = layer.weight.view(torch.uint8) ^ 128
+            rows.weight_scale = layer.weight_scale[:, None]
+            rows.weight_min = -128 * rows.weight_scale
+        elif isinstance(layer, Packed) and layer.group < RUN:
+            rows = _regrouped(layer)
+        else:
+            return None
+        is_embedding = isinstance(layer, Int8Embedding | PackedEmbedding)
+        return rows if is_embedding else projection(rows, layer.bias)  # type: ignore[arg-type]
+
+    return replace_layers(model, made)
+
+
+def _regrouped(layer: Packed) -> PackedEmbedding:
+    parts = []
+    count = len(layer.weight)
+    for begin in range(0, count, _ROWS):
+        values = layer.dequantize(slice(begin, begin + _ROWS))
+        grouped = values.view(len(values), -1, RUN)
+        low, most = grouped.amin(-1), grouped.amax(-1)
+        scale = (most - low) / 255
+        levels = (grouped - low[..., None]) / scale.clamp(min=1e-12)[..., None]
+        parts.append((levels.round().to(torch.uint8).flatten(1), scale, low))
+    rows = PackedEmbedding(count, parts[0][0].shape[1], 8, RUN)
+    rows.weight, rows.weight_scale, rows.weight_min = map(torch.cat, zip(*parts, strict=True))
+    return rows
 
 
 def share_tied(model: Decoder) -> Decoder:

@@ -44,6 +44,14 @@ def cache_directory() -> Path:
     return Path(platformdirs.user_cache_dir("tissu", appauthor=False))
 
 
+def native_directory() -> Path | None:
+    """Where the compiled step of decoding lies; None if it is not wanted."""
+    given = os.environ.get("TISSU_NATIVE")
+    if given:
+        return None if given == "off" else Path(given)
+    return cache_directory() / "native"
+
+
 def user_config_file() -> Path:
     """The person's own settings, for every project."""
     if os.environ.get("TISSU_HOME"):

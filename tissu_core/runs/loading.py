@@ -15,11 +15,11 @@ from tissu_core.checkpoint.model_directory import (
 )
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.model import ModelConfig
+from tissu_core.decoding.fastest import make_fast
 from tissu_core.errors import InputError, IntegrityError
 from tissu_core.events.shared import StageAdvanced
-from tissu_core.models.fuse import fuse
-from tissu_core.models.kernels import use_kernels
 from tissu_core.runs.catalog import find_model, name_a_good_one
+from tissu_core.runs.home import native_directory
 from tissu_core.runtime.device import default_threads, resolve_device
 from tissu_core.storage import is_sealed, iter_verify, read_manifest
 
@@ -55,7 +55,7 @@ def load_to_decode(model: str | None, machine: DeviceConfig) -> LoadedModel:
 
 def made_to_decode(loaded: LoadedModel) -> LoadedModel:
     """The model in the form that this machine decodes fastest; it neither learns nor is saved."""
-    use_kernels(fuse(loaded.model))
+    make_fast(loaded.model, native_directory())
     return loaded
 
 

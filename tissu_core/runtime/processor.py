@@ -32,3 +32,12 @@ def processor_name() -> str:
 def instruction_sets() -> tuple[str, ...]:
     """The vector and matrix instructions that torch knows and finds here."""
     return tuple(name for name, probe in _PROBES.items() if getattr(torch.cpu, probe, bool)())
+
+
+def processor_flags() -> str:
+    """All that the processor says it can do, as the system spells it; "" where it does not."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith(("flags", "Features")):
+                return line.partition(":")[2].strip()
+    return " ".join(instruction_sets())

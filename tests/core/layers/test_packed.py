@@ -7,9 +7,9 @@ from tissu_core.layers.packed import PackedEmbedding, PackedLinear, pack, unpack
 
 @pytest.mark.parametrize("bits", [4, 8])
 def test_packed_numbers_come_back(bits: int) -> None:
-    numbers = torch.randint(0, 2**bits, (5, 48), dtype=torch.uint8)
+    numbers = torch.randint(0, 2**bits, (5, 96), dtype=torch.uint8)
     packed = pack(numbers, bits)
-    assert packed.shape == (5, 48 * bits // 8)
+    assert packed.shape == (5, 96 * bits // 8)
     assert torch.equal(unpack(packed, bits), numbers)
 
 

@@ -1,0 +1,92 @@
+"""The compiled step computes what torch does, for every architecture that it takes."""
+
+import ctypes
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.parity.test_architectures import ROWS, config_of
+from tests.samples import make_config, make_model, random_ids
+from tissu_core.compress.int4 import quantize_int4
+from tissu_core.compress.int8 import quantize_int8
+from tissu_core.decoding.native_step import NativeStep, suits_library
+from tissu_core.models.decoder import Decoder
+from tissu_core.models.packed import pack_for_products
+from tissu_core.native.library import compile_library, find_compiler, find_library
+
+pytestmark = pytest.mark.skipif(find_compiler() is None, reason="there is no C compiler")
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    directory = tmp_path_factory.mktemp("native")
+    assert find_library(directory) is None
+    made = compile_library(directory)
+    assert made is not None
+    assert find_library(directory) is not None
+    return made
+
+
+@pytest.fixture(autouse=True)
+def several_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def found_and_expected(
+    model: Decoder, library: ctypes.CDLL, padding: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits of twenty steps behind nine tokens, by the library and by torch."""
+    assert suits_library(model)
+    step, ids = NativeStep(model, library), random_ids(2, 29)
+    logits = []
+    with torch.no_grad():
+        for compute in (step, model):
+            cache = model.new_cache()
+            model(ids[:, :9], cache, padding=padding)
+            parts = [compute(ids[:, at : at + 1], cache, padding=padding) for at in range(9, 29)]
+            logits.append(torch.cat(parts, 1))
+    return logits[0], logits[1]
+
+
+PLAIN = [row for row in ROWS if not row["num_local_experts"]]
+
+
+@pytest.mark.parametrize("row", PLAIN, ids=lambda row: "-".join(map(str, row.values())))
+@pytest.mark.parametrize("is_padded", [False, True])
+def test_a_plain_model_has_the_same_logits(
+    row: dict[str, object], is_padded: bool, library: ctypes.CDLL
+) -> None:
+    padding = torch.tensor([4, 0]) if is_padded else None
+    found, expected = found_and_expected(make_model(config_of(row)), library, padding)
+    torch.testing.assert_close(found, expected, atol=5e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("changes", [{}, {"sliding_window": 8}, {"tie_word_embeddings": True}])
+def test_a_packed_model_differs_by_the_rounding_of_activations(
+    bits: int, changes: dict[str, object], library: ctypes.CDLL
+) -> None:
+    config = make_config(hidden_size=64, intermediate_size=128, head_dim=16, **changes)
+    model = make_model(config)
+    model = quantize_int4(model, 32) if bits == 4 else quantize_int8(model)
+    model = pack_for_products(model)
+    model.cache_dtype = torch.float16
+    found, expected = found_and_expected(model, library)
+    assert (found - expected).square().mean() < 2e-3 * expected.square().mean()
+
+
+def test_mixtures_of_experts_are_left_to_torch() -> None:
+    assert not suits_library(make_model(make_config(num_local_experts=4, num_experts_per_tok=2)))
+
+
+def test_a_broken_compiler_leaves_it_to_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "false")
+    assert compile_library(tmp_path) is None
+    assert find_library(tmp_path) is None

@@ -1,0 +1,38 @@
+"""A model made to decode as fast as this machine can."""
+
+import threading
+from pathlib import Path
+
+import torch
+
+from tissu_core.decoding.native_step import NativeStep, suits_library
+from tissu_core.models.decoder import Decoder
+from tissu_core.models.fuse import fuse
+from tissu_core.models.packed import pack_for_products, packing_of
+from tissu_core.native.library import compile_library, find_compiler, find_library
+
+
+def make_fast(model: Decoder, directory: Path | None) -> Decoder:
+    """Let the model decode by the library in ``directory``, or by torch with fused matrices.
+
+    The first time, the library is compiled meanwhile: the first replies are torch's.
+    """
+    if packing_of(model) and model.device.type == "cpu":
+        pack_for_products(model)
+        model.cache_dtype = torch.float16
+    if directory is None or not suits_library(model):
+        return fuse(model)
+    library = find_library(directory)
+    if library is not None:
+        model.step = NativeStep(model, library)
+    elif find_compiler() is None:
+        return fuse(model)
+    else:
+        threading.Thread(target=_compile, args=(model, directory), daemon=True).start()
+    return model
+
+
+def _compile(model: Decoder, directory: Path) -> None:
+    library = compile_library(directory)
+    if library is not None:
+        model.step = NativeStep(model, library)

@@ -1,0 +1,1 @@
+"""Decoding in C, compiled at first use where a compiler is; what it computes, torch does too."""
