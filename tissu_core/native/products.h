@@ -26,6 +26,7 @@ typedef struct {  // a row of activations, as it is and rounded
     const float *x;
     int8_t *number, *paired;  // as they come; by pairs of runs, both first halves, both second
     float *scale, *sum;  // of each run, and eight more; the sum of what its numbers stand for
+    float *spread;       // each scale four times
 } row;
 
 static inline float half_to_float(uint16_t half) {
@@ -75,6 +76,7 @@ static void round_row(row *in, int cols) {
         memcpy(to + RUN, from + RUN / 2, RUN / 2);
         memcpy(to + RUN + RUN / 2, from + RUN + RUN / 2, RUN / 2);
     }
+    for (int i = 0; i < cols / RUN * 4; i++) in->spread[i] = in->scale[i / 4];
 #endif
     for (int i = 0; i < 8; i++) in->scale[cols / RUN + i] = in->sum[cols / RUN + i] = 0;
 }
@@ -95,57 +97,6 @@ static inline __m256i sum_products(__m256i unsigned_, __m256i signed_) {
 }
 #endif
 
-// The numbers of a run times those of a run of activations: eight sums of four, or one of all.
-#ifdef HAS_AVX2
-static inline __m256 run_4(const uint8_t *packed, const int8_t *x) {
-    __m128i both = _mm_loadu_si128((const __m128i *)packed);
-    __m256i number = _mm256_and_si256(
-        _mm256_set_m128i(_mm_srli_epi16(both, 4), both), _mm256_set1_epi8(15));
-    return _mm256_cvtepi32_ps(
-        sum_products(number, _mm256_loadu_si256((const __m256i *)x)));
-}
-
-// Two runs at once: four sums of the first, four of the second; x is paired.
-static inline __m256 runs_4(const uint8_t *packed, const int8_t *x) {
-    __m256i both = _mm256_loadu_si256((const __m256i *)packed), mask = _mm256_set1_epi8(15);
-    __m256i first = _mm256_and_si256(both, mask);
-    __m256i second = _mm256_and_si256(_mm256_srli_epi16(both, 4), mask);
-    __m256i low = _mm256_loadu_si256((const __m256i *)x);
-    __m256i high = _mm256_loadu_si256((const __m256i *)(x + RUN));
-#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
-    __m256i sum = _mm256_dpbusd_epi32(
-        _mm256_dpbusd_epi32(_mm256_setzero_si256(), first, low), second, high);
-#else
-    __m256i sum = _mm256_madd_epi16(
-        _mm256_add_epi16(_mm256_maddubs_epi16(first, low), _mm256_maddubs_epi16(second, high)),
-        _mm256_set1_epi16(1));
-#endif
-    return _mm256_cvtepi32_ps(sum);
-}
-
-static inline __m256 run_8(const uint8_t *packed, const int8_t *x) {
-    __m256i number = _mm256_xor_si256(
-        _mm256_loadu_si256((const __m256i *)packed), _mm256_set1_epi8((char)0x80));
-    __m256i other = _mm256_loadu_si256((const __m256i *)x);
-    return _mm256_cvtepi32_ps(
-        sum_products(_mm256_abs_epi8(number), _mm256_sign_epi8(other, number)));
-}
-#else
-static inline float run_4(const uint8_t *packed, const int8_t *x) {
-    int32_t sum = 0;
-    for (int i = 0; i < RUN / 2; i++) {
-        sum += (packed[i] & 15) * x[i] + (packed[i] >> 4) * x[i + RUN / 2];
-    }
-    return (float)sum;
-}
-
-static inline float run_8(const uint8_t *packed, const int8_t *x) {
-    int32_t sum = 0;
-    for (int i = 0; i < RUN; i++) sum += ((int32_t)packed[i] - 128) * x[i];
-    return (float)sum;
-}
-#endif
-
 #ifdef HAS_AVX2
 // The scales or minima of eight runs. Beyond a row's last they are the next row's, or what was put
 // behind them all: finite, and multiplied by 0.
@@ -161,53 +112,109 @@ static inline __m256 eight_of(const uint16_t *stored, int run, int each) {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)eight));
 }
 
-static inline float dot_packed(const matrix *w, const row *in, int at) {
+// Two runs of 4 bits with the same two of each row, unpacked once.
+static inline __attribute__((always_inline)) void pair_4(
+    const uint8_t *packed, const float *scales, const row *in, const int count, int run,
+    __m256 *sums) {
+    __m256i both = _mm256_loadu_si256((const __m256i *)packed), mask = _mm256_set1_epi8(15);
+    __m256i first = _mm256_and_si256(both, mask);
+    __m256i second = _mm256_and_si256(_mm256_srli_epi16(both, 4), mask);
+    __m256 scale = _mm256_set_m128(_mm_broadcast_ss(scales + 1), _mm_broadcast_ss(scales));
+    for (int r = 0; r < count; r++) {
+        const int8_t *x = in[r].paired + run * RUN;
+        __m256i low = _mm256_loadu_si256((const __m256i *)x);
+        __m256i high = _mm256_loadu_si256((const __m256i *)(x + RUN));
+#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
+        __m256i sum = _mm256_dpbusd_epi32(
+            _mm256_dpbusd_epi32(_mm256_setzero_si256(), first, low), second, high);
+#else
+        __m256i sum = _mm256_madd_epi16(
+            _mm256_add_epi16(_mm256_maddubs_epi16(first, low), _mm256_maddubs_epi16(second, high)),
+            _mm256_set1_epi16(1));
+#endif
+        __m256 by = _mm256_mul_ps(scale, _mm256_loadu_ps(in[r].spread + run * 4));
+        sums[r] = _mm256_fmadd_ps(by, _mm256_cvtepi32_ps(sum), sums[r]);
+    }
+}
+
+// One run, of 4 bits or 8, with the same one of each row.
+static inline __attribute__((always_inline)) void one_run(
+    const uint8_t *packed, int bits, float scale, const row *in, const int count, int run,
+    __m256 *sums) {
+    __m256i number;
+    if (bits == 4) {
+        __m128i both = _mm_loadu_si128((const __m128i *)packed);
+        number = _mm256_and_si256(
+            _mm256_set_m128i(_mm_srli_epi16(both, 4), both), _mm256_set1_epi8(15));
+    } else {
+        number = _mm256_xor_si256(
+            _mm256_loadu_si256((const __m256i *)packed), _mm256_set1_epi8((char)0x80));
+    }
+    __m256i size = _mm256_abs_epi8(number);
+    for (int r = 0; r < count; r++) {
+        __m256i x = _mm256_loadu_si256((const __m256i *)(in[r].number + run * RUN));
+        __m256i sum = sum_products(size, _mm256_sign_epi8(x, number));
+        __m256 by = _mm256_set1_ps(scale * in[r].scale[run]);
+        sums[r] = _mm256_fmadd_ps(by, _mm256_cvtepi32_ps(sum), sums[r]);
+    }
+}
+
+static inline __attribute__((always_inline)) void some_packed(
+    const matrix *w, const row *in, const int count, int at, float *out) {
     int runs = w->cols / RUN, each = w->group / RUN, bytes = RUN * w->bits / 8;
     const uint8_t *number = (const uint8_t *)w->numbers + (size_t)at * runs * bytes;
     const uint16_t *scale = w->scale + (size_t)at * (w->cols / w->group);
     const uint16_t *low = w->low + (size_t)at * (w->cols / w->group);
-    __m256 sum = _mm256_setzero_ps(), rest = _mm256_setzero_ps();
+    __m256 sums[4], rest[4];
+    for (int r = 0; r < count; r++) sums[r] = rest[r] = _mm256_setzero_ps();
     for (int begin = 0; begin < runs; begin += 8) {
-        int count = runs - begin < 8 ? runs - begin : 8;
+        int end = runs - begin < 8 ? runs : begin + 8, run = begin;
         float scales[8];
-        _mm256_storeu_ps(scales, _mm256_mul_ps(eight_of(scale, begin, each),
-                                               _mm256_loadu_ps(in->scale + begin)));
-        rest = _mm256_fmadd_ps(
-            eight_of(low, begin, each), _mm256_loadu_ps(in->sum + begin), rest);
-        const int8_t *x = in->number + begin * RUN, *paired = in->paired + begin * RUN;
-        if (w->bits == 4) {
-            int i = 0;
-            for (; i + 1 < count; i += 2, number += RUN) {
-                __m256 both = _mm256_set_m128(
-                    _mm_broadcast_ss(scales + i + 1), _mm_broadcast_ss(scales + i));
-                sum = _mm256_fmadd_ps(both, runs_4(number, paired + i * RUN), sum);
-            }
-            if (i < count) {
-                __m256 one = _mm256_broadcast_ss(scales + i);
-                sum = _mm256_fmadd_ps(one, run_4(number, x + i * RUN), sum);
-            }
-        } else {
-            for (int i = 0; i < count; i++, x += RUN, number += RUN) {
-                sum = _mm256_fmadd_ps(_mm256_broadcast_ss(scales + i), run_8(number, x), sum);
-            }
+        _mm256_storeu_ps(scales, eight_of(scale, begin, each));
+        __m256 lows = eight_of(low, begin, each);
+        for (int r = 0; r < count; r++) {
+            rest[r] = _mm256_fmadd_ps(lows, _mm256_loadu_ps(in[r].sum + begin), rest[r]);
+        }
+        for (; w->bits == 4 && run + 1 < end; run += 2, number += RUN) {
+            pair_4(number, scales + run - begin, in, count, run, sums);
+        }
+        for (; run < end; run++, number += bytes) {
+            one_run(number, w->bits, scales[run - begin], in, count, run, sums);
         }
     }
-    return add_up(_mm256_add_ps(sum, rest));
+    for (int r = 0; r < count; r++) out[r] = add_up(_mm256_add_ps(sums[r], rest[r]));
+}
+
+static void dot_packed(const matrix *w, const row *in, int count, int at, float *out) {
+    switch (count) {  // a number that the compiler knows keeps the sums in registers
+    case 1: some_packed(w, in, 1, at, out); break;
+    case 2: some_packed(w, in, 2, at, out); break;
+    case 3: some_packed(w, in, 3, at, out); break;
+    default: some_packed(w, in, 4, at, out); break;
+    }
 }
 #else
-static inline float dot_packed(const matrix *w, const row *in, int at) {
+static void dot_packed(const matrix *w, const row *in, int count, int at, float *out) {
     int runs = w->cols / RUN, each = w->group / RUN, bytes = RUN * w->bits / 8;
-    const uint8_t *number = (const uint8_t *)w->numbers + (size_t)at * runs * bytes;
+    const uint8_t *numbers = (const uint8_t *)w->numbers + (size_t)at * runs * bytes;
     const uint16_t *scale = w->scale + (size_t)at * (w->cols / w->group);
     const uint16_t *low = w->low + (size_t)at * (w->cols / w->group);
-    float sum = 0;
-    for (int run = 0; run < runs; run++, number += bytes) {
-        const int8_t *x = in->number + run * RUN;
-        float part = w->bits == 4 ? run_4(number, x) : run_8(number, x);
-        sum += half_to_float(scale[run / each]) * in->scale[run] * part;
-        sum += half_to_float(low[run / each]) * in->sum[run];
+    for (int r = 0; r < count; r++) {
+        out[r] = 0;
+        for (int run = 0; run < runs; run++) {
+            const uint8_t *packed = numbers + (size_t)run * bytes;
+            const int8_t *x = in[r].number + run * RUN;
+            int32_t sum = 0;
+            for (int i = 0; i < RUN / 2; i++) {
+                sum += w->bits == 4
+                    ? (packed[i] & 15) * x[i] + (packed[i] >> 4) * x[i + RUN / 2]
+                    : ((int32_t)packed[i] - 128) * x[i] +
+                      ((int32_t)packed[i + RUN / 2] - 128) * x[i + RUN / 2];
+            }
+            out[r] += half_to_float(scale[run / each]) * in[r].scale[run] * (float)sum;
+            out[r] += half_to_float(low[run / each]) * in[r].sum[run];
+        }
     }
-    return sum;
 }
 #endif
 
@@ -223,10 +230,14 @@ static inline float dot_plain(const matrix *w, const row *in, int at) {
     return sum;
 }
 
-// One output of a row.
-static inline float product(const matrix *w, const row *in, int at) {
-    float sum = w->bits <= 8 ? dot_packed(w, in, at) : dot_plain(w, in, at);
-    return w->bias ? sum + w->bias[at] : sum;
+// One output of up to four rows.
+static inline void product(const matrix *w, const row *in, int count, int at, float *out) {
+    if (w->bits <= 8) {
+        dot_packed(w, in, count, at, out);
+    } else {
+        for (int r = 0; r < count; r++) out[r] = dot_plain(w, in + r, at);
+    }
+    for (int r = 0; r < count && w->bias; r++) out[r] += w->bias[at];
 }
 
 // The rows of a matrix that one of several threads computes.

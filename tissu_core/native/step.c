@@ -9,6 +9,7 @@
 #include "products.h"
 #include "attention.h"
 
+enum { SOME = 4 };  // rows that share what is unpacked of a matrix
 enum { SILU, GELU_TANH, GELU, RELU, RELU2 };
 
 typedef struct {
@@ -34,7 +35,7 @@ typedef struct {
 typedef struct {  // of a thread: what it multiplies, and room for scores
     float *x, *queries, *scores;
     int8_t *numbers, *paired;
-    float *scales, *sums;
+    float *scales, *sums, *spread;
     row *rows;
 } own;
 
@@ -87,7 +88,12 @@ static void multiply(
     int from, to;
     share(w->rows, thread, threads, &from, &to);
     for (int at = from; at < to; at++) {
-        for (int b = 0; b < batch; b++) out[(int64_t)b * stride + at] = product(w, mine->rows + b, at);
+        for (int b = 0; b < batch; b += SOME) {
+            float found[SOME];
+            int count = batch - b < SOME ? batch - b : SOME;
+            product(w, mine->rows + b, count, at, found);
+            for (int r = 0; r < count; r++) out[(int64_t)(b + r) * stride + at] = found[r];
+        }
     }
 }
 
@@ -100,6 +106,7 @@ static void enter(own *mine, int batch, const float *x, int count) {
         in->paired = mine->paired + (int64_t)b * count;
         in->scale = mine->scales + (int64_t)b * (count / RUN + 8);
         in->sum = mine->sums + (int64_t)b * (count / RUN + 8);
+        in->spread = mine->spread + (int64_t)b * (count / RUN * 4);
         if (count % RUN == 0) round_row(in, count);
     }
 }
@@ -137,9 +144,10 @@ static int make_room(own *mine, const decoder *d, int batch, int seen) {
     mine->paired = malloc((size_t)batch * widest);
     mine->scales = malloc(sizeof(float) * runs);
     mine->sums = malloc(sizeof(float) * runs);
+    mine->spread = malloc(sizeof(float) * runs * 4);
     mine->rows = malloc(sizeof(row) * batch);
     return mine->x && mine->queries && mine->scores && mine->numbers && mine->paired &&
-           mine->scales && mine->sums && mine->rows;
+           mine->scales && mine->sums && mine->spread && mine->rows;
 }
 
 static void give_back(own *mine) {
@@ -150,6 +158,7 @@ static void give_back(own *mine) {
     free(mine->paired);
     free(mine->scales);
     free(mine->sums);
+    free(mine->spread);
     free(mine->rows);
 }
 
@@ -187,10 +196,16 @@ static void gate(
     int from, to;
     share(b->up.rows, thread, threads, &from, &to);
     for (int at = from; at < to; at++) {
-        for (int r = 0; r < batch; r++) {
-            float up = product(&b->up, mine->rows + r, at), *bent = out + (int64_t)r * d->inter + at;
-            *bent = b->gate.rows ? bend(d->activation, product(&b->gate, mine->rows + r, at)) * up
-                                 : bend(d->activation, up);
+        for (int first = 0; first < batch; first += SOME) {
+            float ups[SOME], gates[SOME];
+            int count = batch - first < SOME ? batch - first : SOME;
+            product(&b->up, mine->rows + first, count, at, ups);
+            if (b->gate.rows) product(&b->gate, mine->rows + first, count, at, gates);
+            for (int r = 0; r < count; r++) {
+                out[(int64_t)(first + r) * d->inter + at] =
+                    b->gate.rows ? bend(d->activation, gates[r]) * ups[r]
+                                 : bend(d->activation, ups[r]);
+            }
         }
     }
 }
