@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tissu_core.layers.attention import Attention
-from tissu_core.layers.feed_forward import GLU, MLP
+from tissu_core.layers.feed_forward import GLU
+from tissu_core.layers.int8 import Int8Linear
 from tissu_core.layers.kv_cache import KVCache
 from tissu_core.layers.norms import LayerNorm, RMSNorm
 from tissu_core.layers.packed import RUN, PackedLinear
@@ -168,6 +168,6 @@ def _is_known(layer: nn.Module) -> bool:
     """Whether it is no matrix, or of a kind that the library multiplies."""
     if isinstance(layer, PackedLinear):
         return layer.group % RUN == 0 and layer.in_features % RUN == 0
-    if isinstance(layer, Attention | GLU | MLP):
-        return getattr(layer, "qkv_proj", None) is None
+    if isinstance(layer, Int8Linear):  # of rows that runs do not divide
+        return False
     return not isinstance(layer, nn.Linear) or layer.weight.dtype == torch.float32

@@ -165,8 +165,8 @@ def _q8_0(blocks: Bytes) -> Runs:
 def _q2_k(blocks: Bytes) -> Runs:
     pairs, numbers, scale, low = _split(blocks, 16, 64, 2)
     scales = _half(scale) * (pairs & 15).astype(np.float32)
-    lows = _half(low) * (pairs >> 4).astype(np.float32)
-    return Runs(scales, _bits(numbers, 2, 32), low=-lows)
+    lows = _half(low) * -(pairs >> 4).astype(np.float32)
+    return Runs(scales, _bits(numbers, 2, 32), low=lows)
 
 
 def _q3_k(blocks: Bytes) -> Runs:
