@@ -35,6 +35,7 @@ def test_the_report_is_what_the_files_say(quantized: Trained) -> None:
     assert weights["model.embed_tokens.weight"].dtype == torch.int8
     assert report["num_bytes"] == (target / "model.safetensors").stat().st_size
     assert report["bf16_bytes"] == 2 * report["num_parameters"]
+    assert report["tokens_per_second_before"] > 0 and report["tokens_per_second_after"] > 0
     assert report["num_bytes"] < 0.85 * report["bf16_bytes"]
     before, after = report["bits_per_byte_before"], report["bits_per_byte_after"]
     assert before == pytest.approx(after, rel=0.02)

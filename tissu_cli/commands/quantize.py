@@ -79,6 +79,8 @@ def _show(event: ModelQuantized) -> None:
         ("weights", _weights(event)),
         ("size", f"{size(event.num_bytes)}, {share:.0%} of {size(event.bf16_bytes)} in bf16"),
     ]
+    slow, fast = event.tokens_per_second_before, event.tokens_per_second_after
+    rows.append(("speed", f"{fast:,.0f} tokens/s, {fast / slow:.1f} times {slow:,.0f}"))
     before, after = event.bits_per_byte_before, event.bits_per_byte_after
     if before is not None and after is not None:
         rows += [

@@ -103,6 +103,9 @@ class ModelQuantized:
     bits_per_byte_before: float | None
     bits_per_byte_after: float | None
     measured_bytes: int
+    tokens_per_second_before: float
+    tokens_per_second_after: float
+    """Written one after the other, by this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

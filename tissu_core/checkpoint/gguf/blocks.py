@@ -59,6 +59,8 @@ class BlockType:
     """That hold each number of its runs: 4 or 8."""
     run: int = 32
     """Values that share a scale."""
+    is_halved: bool = False
+    """Whether a block ends with its numbers as ``packed_runs`` gives them."""
 
     def size(self, shape: Iterable[int]) -> int:
         """The bytes of a tensor of that shape."""
@@ -90,20 +92,32 @@ def dequantize(kind: BlockType, packed: Bytes) -> Floats:
 def packed_runs(kind: BlockType, packed: Bytes) -> tuple[Bytes, Floats, Floats]:
     """The numbers of packed rows, and of each run the scale and what it adds, its minimum.
 
-    Shapes: packed (rows, bytes of a row); returns (rows, values) and twice (rows, runs).
+    Numbers of 4 bits stand two in a byte: 16 in the low halves of a run of 32, 16 in the high ones.
+    Shapes: packed (rows, bytes of a row); returns (rows, values x bits / 8) and twice (rows, runs).
     """
     assert kind.runs is not None
     rows, blocks = len(packed), packed.reshape(-1, kind.num_bytes)
-    numbers = np.empty((len(blocks), kind.num_values), np.uint8)
+    width = kind.num_values * kind.bits // 8
+    numbers = np.empty((len(blocks), width), np.uint8)
     scale, low = (np.empty((len(blocks), kind.num_values // kind.run), np.float32) for _ in "12")
     step = max(1, _PART // kind.num_values)
     with np.errstate(all="ignore"):
         for begin in range(0, len(blocks), step):
             part = slice(begin, begin + step)
             found = kind.runs(blocks[part])
-            numbers[part], scale[part] = found.numbers, found.scale
+            if kind.is_halved:  # as it is wanted
+                numbers[part] = blocks[part, -width:]
+            else:
+                numbers[part] = pack_halves(found.numbers) if kind.bits == 4 else found.numbers
+            scale[part] = found.scale
             low[part] = -found.zero * found.scale if found.low is None else found.low
     return numbers.reshape(rows, -1), scale.reshape(rows, -1), low.reshape(rows, -1)
+
+
+def pack_halves(numbers: Bytes) -> Bytes:
+    """Numbers of 4 bits two in a byte: (blocks, values) to (blocks, values / 2)."""
+    halves = numbers.reshape(len(numbers), -1, 2, 16)
+    return (halves[:, :, 0] | (halves[:, :, 1] << np.uint8(4))).reshape(len(numbers), -1)
 
 
 def _split(blocks: Bytes, *sizes: int) -> list[Bytes]:
@@ -214,8 +228,8 @@ def _iq4_nl(blocks: Bytes) -> Runs:
 BLOCK_TYPES: dict[int, BlockType] = {
     0: BlockType("F32", 1, 4, _f32),
     1: BlockType("F16", 1, 2, _half),
-    2: BlockType("Q4_0", 32, 18, runs=_q4_0, bits=4),
-    3: BlockType("Q4_1", 32, 20, runs=_q4_1, bits=4),
+    2: BlockType("Q4_0", 32, 18, runs=_q4_0, bits=4, is_halved=True),
+    3: BlockType("Q4_1", 32, 20, runs=_q4_1, bits=4, is_halved=True),
     6: BlockType("Q5_0", 32, 22, runs=_q5_0, bits=8),
     7: BlockType("Q5_1", 32, 24, runs=_q5_1, bits=8),
     8: BlockType("Q8_0", 32, 34, runs=_q8_0, bits=8),

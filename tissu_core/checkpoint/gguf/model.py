@@ -17,7 +17,6 @@ from tissu_core.checkpoint.gguf.header import GgufFile, GgufTensor, read_gguf
 from tissu_core.checkpoint.weights import widened
 from tissu_core.errors import InputError
 from tissu_core.events.shared import Noticed
-from tissu_core.layers.packed import pack
 from tissu_core.text.imported.gguf import unknown_split
 
 _PLAIN = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -121,7 +120,7 @@ def _numbers(name: str, stored: GgufTensor, rows: NDArray[np.uint8]) -> dict[str
     kind, path = stored.kind, name.removesuffix(".weight")
     numbers, scale, low = (torch.from_numpy(part) for part in packed_runs(kind, rows))
     return {
-        f"{path}.weight": pack(numbers, kind.bits),
+        f"{path}.weight": numbers,
         f"{path}.weight_scale": scale,
         f"{path}.weight_min": low,
     }

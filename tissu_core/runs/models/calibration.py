@@ -24,22 +24,29 @@ _STRANGE = 1.5
 """How many times the bits of the measured text tell of another kind of text."""
 
 
-def read_calibration(
-    loaded: "LoadedModel", data: DataConfig, method: str
-) -> Generator[StageAdvanced | Noticed | FileSkipped, None, list["Tensor"]]:
-    """Rows of ids (1, T), spread over the corpus of ``data``.
+def require_calibration(data: DataConfig, method: str) -> None:
+    """Refuse a method that reads without a text to read.
 
     Raises:
-        ConfigError: If no corpus is named.
-        InputError: If it cannot be read, or is too short.
+        ConfigError: Names the option.
     """
-    if not data.corpus:
+    if method != "rtn" and not data.corpus:
         raise ConfigError(
             f"--method {method} looks at what layers are given while they read, and there is no "
             "text to read",
             field="calib",
             hint="--calib DATA, some text like that the model is for, or --method rtn",
         )
+
+
+def read_calibration(
+    loaded: "LoadedModel", data: DataConfig
+) -> Generator[StageAdvanced | Noticed | FileSkipped, None, list["Tensor"]]:
+    """Rows of ids (1, T), spread over the corpus of ``data``.
+
+    Raises:
+        InputError: If it cannot be read, or is too short.
+    """
     window = min(WINDOW, loaded.model.config.max_position_embeddings)
     rows, num_found = yield from read_windows(loaded, data, window, TOKENS // window)
     if len(rows) < LEAST:

@@ -1,7 +1,7 @@
 """The verb quantize: a model in fewer bits, and what that costs."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,14 @@ from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError
 from tissu_core.events.measures import ModelQuantized, QuantizeEvent
-from tissu_core.events.shared import Noticed, StageAdvanced
+from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 from tissu_core.models.count import num_parameters
 from tissu_core.runs.catalog import find_model
-from tissu_core.runs.models.calibration import read_calibration, tell_of_strange_text
+from tissu_core.runs.models.calibration import (
+    read_calibration,
+    require_calibration,
+    tell_of_strange_text,
+)
 from tissu_core.runs.models.measured import measure
 from tissu_core.runs.new_directory import new_model_directory
 from tissu_core.storage import remove_leftovers, sealed_directory, sha256_file
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tissu_core.checkpoint.model_directory import LoadedModel
+    from tissu_core.models.score import Score
+
+_SPEED_CONTEXT, _SPEED_TOKENS = 64, 16
 
 
 def quantize(
@@ -44,6 +51,7 @@ def quantize(
         ConfigError: If ``out`` holds something, the group fits no layer, or a text is missing.
         InputError: If the model cannot be read, is packed already, or holds NaN.
     """
+    require_calibration(calibration, how.method)
     path = find_model(model)
     target = new_model_directory(out, path, f"int{how.bits}")
     from tissu_core.checkpoint.model_directory import in_full
@@ -56,9 +64,6 @@ def quantize(
     yield from loaded.notices
     group = choose_group(loaded.model.config, how)
     require_finite(loaded.model)
-    rows: list[Tensor] = []
-    if how.method != "rtn":
-        rows = yield from read_calibration(loaded, calibration, how.method)
     before = yield from measure(loaded, data)
     if before is None:
         yield Noticed(
@@ -66,14 +71,15 @@ def quantize(
             text="there is no text to measure on: the model has no run whose tokens are at hand; "
             "--text DATA names some",
         )
-    yield from tell_of_strange_text(loaded, rows, before)
-    yield from _round(loaded, how, group, rows)
+    yield from _round(loaded, how, group, calibration, before)
     after = yield from measure(loaded, data)
     facts = _facts(path, how, group)
     # Beside the scores of runs stand only scores of the same text.
     score = {} if after is None or data.corpus else {"bits_per_byte": after.bits_per_byte}
     _write(loaded, target, facts | score)
     parameters = num_parameters(loaded.model.config)
+    del loaded
+    yield StageAdvanced(stage="measuring", done=0, total=0, unit="tokens")
     yield ModelQuantized(
         model=str(path),
         path=str(target),
@@ -86,7 +92,21 @@ def quantize(
         bits_per_byte_before=None if before is None else before.bits_per_byte,
         bits_per_byte_after=None if after is None else after.bits_per_byte,
         measured_bytes=0 if after is None else after.num_bytes,
+        tokens_per_second_before=_speed(path, machine),
+        tokens_per_second_after=_speed(target, machine),
     )
+
+
+def _speed(path: Path, machine: DeviceConfig) -> float:
+    """Tokens a second that the model writes behind a few others."""
+    from tissu_core.evals.speed import measure_speed
+    from tissu_core.runs.loading import load_to_decode
+
+    model = load_to_decode(str(path), machine).model
+    most = model.config.max_position_embeddings
+    context = min(_SPEED_CONTEXT, most // 2)
+    tokens = min(_SPEED_TOKENS, most - context - 1)
+    return measure_speed(model, 1, context, tokens).decode_tokens_per_second
 
 
 def _write(loaded: "LoadedModel", target: Path, facts: dict[str, Any]) -> None:
@@ -124,13 +144,21 @@ def choose_group(config: ModelConfig, how: QuantizeConfig) -> int | None:
 
 
 def _round(
-    loaded: "LoadedModel", how: QuantizeConfig, group: int | None, rows: Sequence["Tensor"]
-) -> Iterator[StageAdvanced]:
+    loaded: "LoadedModel",
+    how: QuantizeConfig,
+    group: int | None,
+    calibration: DataConfig,
+    measured: "Score | None",
+) -> Iterator[StageAdvanced | Noticed | FileSkipped]:
     from tissu_core.compress.awq import quantize_awq
     from tissu_core.compress.gptq import quantize_gptq
     from tissu_core.compress.int4 import quantize_int4
     from tissu_core.compress.int8 import quantize_int8
 
+    rows: list[Tensor] = []
+    if how.method != "rtn":
+        rows = yield from read_calibration(loaded, calibration)
+        yield from tell_of_strange_text(loaded, rows, measured)
     total = loaded.model.config.num_hidden_layers
     tell = partial(StageAdvanced, stage="rounding", total=total, unit="layers")
     yield tell(done=0)
