@@ -82,7 +82,7 @@ def _compiler() -> CheckFinished:
     found = find_compiler()
     if found:
         return _ok("compiler", found)
-    value = "no C++ compiler; long runs would be compiled with one"
+    value = "no C++ compiler; with one long runs are compiled, and replies come faster"
     return _note("compiler", value, install_command())
 
 
