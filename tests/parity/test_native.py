@@ -11,7 +11,8 @@ from tests.parity.test_architectures import ROWS, config_of
 from tests.samples import make_config, make_model, random_ids
 from tissu_core.compress.int4 import quantize_int4
 from tissu_core.compress.int8 import quantize_int8
-from tissu_core.decoding.native_step import NativeStep, suits_library
+from tissu_core.decoding.native_step import NativeProduct, NativeStep, suits_library
+from tissu_core.layers.packed import PackedLinear, pack
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.packed import pack_for_products
 from tissu_core.native.library import compile_library, find_compiler, find_library
@@ -78,6 +79,25 @@ def test_a_packed_model_differs_by_the_rounding_of_activations(
     model.cache_dtype = torch.float16
     found, expected = found_and_expected(model, library)
     assert (found - expected).square().mean() < 2e-3 * expected.square().mean()
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("group", [32, 64, 96, 288])
+@pytest.mark.parametrize("rows", [1, 2, 3, 33, 70])
+def test_products_are_those_of_the_unpacked_weights(
+    bits: int, group: int, rows: int, library: ctypes.CDLL
+) -> None:
+    layer = PackedLinear(288, 50, bits, group, bias=True)
+    layer.weight = pack(torch.randint(0, 2**bits, (50, 288), dtype=torch.uint8), bits)
+    layer.weight_scale = 0.1 * torch.rand(50, 288 // group)
+    layer.weight_min = -torch.rand(50, 288 // group) * 2**bits / 20
+    assert layer.bias is not None
+    torch.nn.init.normal_(layer.bias)
+    x = torch.randn(2, rows, 288)
+    with torch.no_grad():
+        expected, found = layer(x), NativeProduct(layer, library)(x)
+    assert found.shape == expected.shape
+    assert (found - expected).square().mean() < 2e-4 * expected.square().mean()
 
 
 def test_mixtures_of_experts_are_left_to_torch() -> None:

@@ -1,11 +1,13 @@
 """A model made to decode as fast as this machine can."""
 
+import ctypes
 import threading
 from pathlib import Path
 
 import torch
 
-from tissu_core.decoding.native_step import NativeStep, suits_library
+from tissu_core.decoding.native_step import NativeProduct, NativeStep, suits_library
+from tissu_core.layers.packed import PackedLinear
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.fuse import fuse
 from tissu_core.models.packed import pack_for_products, packing_of
@@ -24,7 +26,7 @@ def make_fast(model: Decoder, directory: Path | None) -> Decoder:
         return fuse(model)
     library = find_library(directory)
     if library is not None:
-        model.step = NativeStep(model, library)
+        _use(model, library)
     elif find_compiler() is None:
         return fuse(model)
     else:
@@ -35,4 +37,11 @@ def make_fast(model: Decoder, directory: Path | None) -> Decoder:
 def _compile(model: Decoder, directory: Path) -> None:
     library = compile_library(directory)
     if library is not None:
-        model.step = NativeStep(model, library)
+        _use(model, library)
+
+
+def _use(model: Decoder, library: ctypes.CDLL) -> None:
+    for layer in model.modules():
+        if isinstance(layer, PackedLinear):
+            layer.product = NativeProduct(layer, library)
+    model.step = NativeStep(model, library)

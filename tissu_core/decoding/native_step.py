@@ -22,6 +22,70 @@ _ACTIVATION_OF = {"swiglu": "silu", "geglu_tanh": "gelu_tanh"}
 _WIDEST_HEAD = 1024
 
 
+class Pointed:
+    """Records of C that point at a model's tensors, and these tensors."""
+
+    def __init__(self) -> None:
+        self._kept: list[Tensor] = []
+
+    def matrix(self, layer: nn.Module) -> structures.Matrix:
+        """A projection; of one with a ``NativeProduct`` what that has."""
+        assert isinstance(layer, nn.Linear | PackedLinear)
+        if isinstance(layer, PackedLinear) and isinstance(layer.product, NativeProduct):
+            return layer.product.record
+        made = structures.Matrix(
+            numbers=self._pointer(layer.weight),
+            bias=None if layer.bias is None else self.floats(layer.bias),
+            rows=layer.out_features,
+            cols=layer.in_features,
+            bits=32,
+        )
+        if isinstance(layer, PackedLinear):
+            low = layer.weight_min.float()
+            if layer.bits == 8:  # the library takes 128 from each number
+                low = low + 128 * layer.weight_scale.float()
+            made.bits, made.group = layer.bits, layer.group
+            made.scale, made.low = self._halves(layer.weight_scale), self._halves(low)
+        return made
+
+    def floats(self, tensor: Tensor) -> int:
+        """The address of numbers in fp32."""
+        return self._pointer(tensor.float())
+
+    def _halves(self, numbers: Tensor) -> int:
+        """In fp16, with the eight behind them that the library reads and does not use."""
+        return self._pointer(functional.pad(numbers.half().flatten(), (0, 8)))
+
+    def _pointer(self, tensor: Tensor) -> int:
+        kept = tensor.detach().contiguous()
+        self._kept.append(kept)
+        return kept.data_ptr()
+
+
+class NativeProduct:
+    """The products of many rows with a packed matrix, as the step's are."""
+
+    def __init__(self, layer: PackedLinear, library: ctypes.CDLL) -> None:
+        self._library = library
+        self._pointed = Pointed()
+        self.record = self._pointed.matrix(layer)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(..., inputs) to (..., outputs), in x's dtype."""
+        rows = x.reshape(-1, x.shape[-1]).float().contiguous()
+        out = torch.empty(len(rows), self.record.rows)
+        failed = self._library.multiply_rows(
+            ctypes.byref(self.record),
+            ctypes.c_void_p(rows.data_ptr()),
+            len(rows),
+            torch.get_num_threads(),
+            ctypes.c_void_p(out.data_ptr()),
+        )
+        if failed:
+            raise MemoryError
+        return out.to(x.dtype).view(*x.shape[:-1], -1)
+
+
 class NativeStep:
     """Computes what ``Decoder.forward`` does for one more token of each row, on a CPU.
 
@@ -31,8 +95,8 @@ class NativeStep:
 
     def __init__(self, model: Decoder, library: ctypes.CDLL) -> None:
         self._model, self._library = model, library
-        self._kept: list[Tensor] = []
-        """What is pointed at."""
+        pointed = self._pointed = Pointed()
+        self._matrix, self._floats = pointed.matrix, pointed.floats
         config, stack = model.config, model.model
         blocks = [self._block(cast(Block, block)) for block in stack.layers]
         self._blocks = (structures.Block * len(blocks))(*blocks)
@@ -108,37 +172,9 @@ class NativeStep:
             return structures.Norm()
         bias = getattr(norm, "bias", None)
         return structures.Norm(
-            weight=self._floats(norm.weight), bias=None if bias is None else self._floats(bias)
+            weight=self._floats(norm.weight),
+            bias=None if bias is None else self._floats(bias),
         )
-
-    def _matrix(self, layer: nn.Module) -> structures.Matrix:
-        assert isinstance(layer, nn.Linear | PackedLinear)
-        made = structures.Matrix(
-            numbers=self._pointer(layer.weight),
-            bias=None if layer.bias is None else self._floats(layer.bias),
-            rows=layer.out_features,
-            cols=layer.in_features,
-            bits=32,
-        )
-        if isinstance(layer, PackedLinear):
-            low = layer.weight_min.float()
-            if layer.bits == 8:  # the library takes 128 from each number
-                low = low + 128 * layer.weight_scale.float()
-            made.bits, made.group = layer.bits, layer.group
-            made.scale, made.low = self._halves(layer.weight_scale), self._halves(low)
-        return made
-
-    def _halves(self, numbers: Tensor) -> int:
-        """In fp16, with the eight behind them that the library reads and does not use."""
-        return self._pointer(functional.pad(numbers.half().flatten(), (0, 8)))
-
-    def _floats(self, tensor: Tensor) -> int:
-        return self._pointer(tensor.float())
-
-    def _pointer(self, tensor: Tensor) -> int:
-        kept = tensor.detach().contiguous()
-        self._kept.append(kept)
-        return kept.data_ptr()
 
 
 def _slot(layer: object) -> structures.Cache:

@@ -4,6 +4,8 @@ A weight is ``number * scale + minimum``, where scale and minimum are those of i
 neighbouring inputs. Most of GGUF's types are of this form, so they are held as they are stored.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -40,7 +42,12 @@ class Packed(nn.Module):
 
 
 class PackedLinear(Packed):
-    """x W^T + bias, on any device and in any dtype: the weights are unpacked for each product."""
+    """x W^T + bias, on any device and in any dtype: the weights are unpacked for each product.
+
+    ``product`` computes it from what is packed, where a model only reads and writes.
+    """
+
+    product: Callable[[Tensor], Tensor] | None = None
 
     def __init__(self, inputs: int, outputs: int, bits: int, group: int, *, bias: bool) -> None:
         super().__init__(outputs, inputs, bits, group)
@@ -49,6 +56,8 @@ class PackedLinear(Packed):
 
     def forward(self, x: Tensor) -> Tensor:
         """Unpack and multiply: (..., inputs) to (..., outputs)."""
+        if self.product is not None:
+            return self.product(x)
         bias = None if self.bias is None else self.bias.to(x.dtype)
         return F.linear(x, self.dequantize().to(x.dtype), bias)
 

@@ -8,8 +8,8 @@
 
 #include "products.h"
 #include "attention.h"
+#include "rows.h"
 
-enum { SOME = 4 };  // rows that share what is unpacked of a matrix
 enum { SILU, GELU_TANH, GELU, RELU, RELU2 };
 
 typedef struct {
@@ -31,13 +31,6 @@ typedef struct {
     norm last;
     matrix head;
 } decoder;
-
-typedef struct {  // of a thread: what it multiplies, and room for scores
-    float *x, *queries, *scores;
-    int8_t *numbers, *paired;
-    float *scales, *sums, *spread;
-    row *rows;
-} own;
 
 static float bend(int activation, float x) {
     switch (activation) {
@@ -83,34 +76,6 @@ static void turn_head(
     }
 }
 
-static void multiply(
-    const matrix *w, const own *mine, int batch, float *out, int stride, int thread, int threads) {
-    int from, to;
-    share(w->rows, thread, threads, &from, &to);
-    for (int at = from; at < to; at++) {
-        for (int b = 0; b < batch; b += SOME) {
-            float found[SOME];
-            int count = batch - b < SOME ? batch - b : SOME;
-            product(w, mine->rows + b, count, at, found);
-            for (int r = 0; r < count; r++) out[(int64_t)(b + r) * stride + at] = found[r];
-        }
-    }
-}
-
-// Let x's rows be what is multiplied next; packed matrices read them rounded.
-static void enter(own *mine, int batch, const float *x, int count) {
-    for (int b = 0; b < batch; b++) {
-        row *in = mine->rows + b;
-        in->x = x + (int64_t)b * count;
-        in->number = mine->numbers + (int64_t)b * count;
-        in->paired = mine->paired + (int64_t)b * count;
-        in->scale = mine->scales + (int64_t)b * (count / RUN + 8);
-        in->sum = mine->sums + (int64_t)b * (count / RUN + 8);
-        in->spread = mine->spread + (int64_t)b * (count / RUN * 4);
-        if (count % RUN == 0) round_row(in, count);
-    }
-}
-
 // Add what a matrix makes to the stream; a norm, if there is one, needs all of it first.
 static void add_to(
     const decoder *d, const matrix *w, const norm *n, own *mine, int batch, float *x, float *whole,
@@ -132,34 +97,14 @@ static void add_to(
 #pragma omp barrier
 }
 
-// Room for a thread: false if memory is out.
 static int make_room(own *mine, const decoder *d, int batch, int seen) {
     int heads = d->heads * d->head_dim, widest = d->hidden > heads ? d->hidden : heads;
     widest = d->inter > widest ? d->inter : widest;
-    size_t runs = (size_t)batch * (widest / RUN + 8);
+    int is_made = make_rows(mine, batch, widest);
     mine->x = malloc(sizeof(float) * batch * widest);
     mine->queries = malloc(sizeof(float) * batch * heads);
     mine->scores = malloc(sizeof(float) * (d->heads / d->kv_heads) * (seen + 1));
-    mine->numbers = malloc((size_t)batch * widest);
-    mine->paired = malloc((size_t)batch * widest);
-    mine->scales = malloc(sizeof(float) * runs);
-    mine->sums = malloc(sizeof(float) * runs);
-    mine->spread = malloc(sizeof(float) * runs * 4);
-    mine->rows = malloc(sizeof(row) * batch);
-    return mine->x && mine->queries && mine->scores && mine->numbers && mine->paired &&
-           mine->scales && mine->sums && mine->spread && mine->rows;
-}
-
-static void give_back(own *mine) {
-    free(mine->x);
-    free(mine->queries);
-    free(mine->scores);
-    free(mine->numbers);
-    free(mine->paired);
-    free(mine->scales);
-    free(mine->sums);
-    free(mine->spread);
-    free(mine->rows);
+    return is_made && mine->x && mine->queries && mine->scores;
 }
 
 static void look_back(
