@@ -82,18 +82,20 @@ def test_a_packed_model_differs_by_the_rounding_of_activations(
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-@pytest.mark.parametrize("group", [32, 64, 96, 288])
+@pytest.mark.parametrize(
+    ("size", "group"), [(96, 32), (384, 32), (384, 64), (384, 128), (384, 384)]
+)
 @pytest.mark.parametrize("rows", [1, 2, 3, 33, 70])
 def test_products_are_those_of_the_unpacked_weights(
-    bits: int, group: int, rows: int, library: ctypes.CDLL
+    bits: int, size: int, group: int, rows: int, library: ctypes.CDLL
 ) -> None:
-    layer = PackedLinear(288, 50, bits, group, bias=True)
-    layer.weight = pack(torch.randint(0, 2**bits, (50, 288), dtype=torch.uint8), bits)
-    layer.weight_scale = 0.1 * torch.rand(50, 288 // group)
-    layer.weight_min = -torch.rand(50, 288 // group) * 2**bits / 20
+    layer = PackedLinear(size, 50, bits, group, bias=True)
+    layer.weight = pack(torch.randint(0, 2**bits, (50, size), dtype=torch.uint8), bits)
+    layer.weight_scale = 0.1 * torch.rand(50, size // group)
+    layer.weight_min = -torch.rand(50, size // group) * 2**bits / 20
     assert layer.bias is not None
     torch.nn.init.normal_(layer.bias)
-    x = torch.randn(2, rows, 288)
+    x = torch.randn(2, rows, size)
     with torch.no_grad():
         expected, found = layer(x), NativeProduct(layer, library)(x)
     assert found.shape == expected.shape
