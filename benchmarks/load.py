@@ -15,9 +15,10 @@ import sys
 CONTENDERS = {
     "tissu": """
 import torch
-from tissu_core.checkpoint import model_directory, tokenizer
+from tissu_core.config.machine import DeviceConfig
+from tissu_core.runs import loading
 begin()
-loaded = model_directory.load_model(path, torch.device("cpu"))
+loaded = loading.load_to_decode(str(path), DeviceConfig(device="cpu"))
 loaded.tokenizer.encode("ready")
 """,
     "transformers": """

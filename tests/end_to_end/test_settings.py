@@ -64,6 +64,7 @@ def test_what_show_prints_is_a_settings_file(tissu: Tissu, project: Path) -> Non
     assert table.pop("decoding")["temperature"] == 0.8
     assert table.pop("prompts") == {"batch_size": 8}
     assert table.pop("chat")["preset"] == "default"
+    assert table.pop("quantize") == {"bits": 8, "method": "rtn"}
     assert build_config(TrainRun, table).data.only == (".py", '"')
     assert tissu("config", "show", "trainig").code == 2
     assert "training" in tissu("config", "show", "trainig").error[2]
