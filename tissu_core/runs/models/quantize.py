@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from tissu_core.checkpoint.model_directory import LoadedModel
     from tissu_core.models.score import Score
 
+_NO_TEXT = Noticed(
+    level="warning",
+    text="there is no text to measure on: the model has no run whose tokens are at hand; "
+    "--text DATA names some",
+)
 _SPEED_CONTEXT, _SPEED_TOKENS = 64, 16
 
 
@@ -66,11 +71,7 @@ def quantize(
     require_finite(loaded.model)
     before = yield from measure(loaded, data)
     if before is None:
-        yield Noticed(
-            level="warning",
-            text="there is no text to measure on: the model has no run whose tokens are at hand; "
-            "--text DATA names some",
-        )
+        yield _NO_TEXT
     yield from _round(loaded, how, group, calibration, before)
     after = yield from measure(loaded, data)
     facts = _facts(path, how, group)
