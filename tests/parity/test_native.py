@@ -106,6 +106,15 @@ def test_mixtures_of_experts_are_left_to_torch() -> None:
     assert not suits_library(make_model(make_config(num_local_experts=4, num_experts_per_tok=2)))
 
 
+@pytest.mark.parametrize("size", [1e6, float("nan")])
+def test_scales_that_fp16_does_not_hold_are_left_to_torch(size: float) -> None:
+    config = make_config(hidden_size=64, intermediate_size=128, head_dim=16)
+    model = pack_for_products(quantize_int4(make_model(config), 32))
+    assert suits_library(model)
+    model.get_submodule("model.layers.1.mlp.down_proj").weight_scale = torch.full((64, 4), size)
+    assert not suits_library(model)
+
+
 def test_a_broken_compiler_leaves_it_to_torch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from tissu_core.layers.feed_forward import GLU
 from tissu_core.layers.int8 import Int8Linear
-from tissu_core.layers.kv_cache import KVCache
+from tissu_core.layers.kv_cache import KVCache, LayerCache
 from tissu_core.layers.norms import LayerNorm, RMSNorm
 from tissu_core.layers.packed import RUN, PackedLinear
 from tissu_core.models.decoder import Block, Decoder
@@ -177,8 +177,8 @@ class NativeStep:
         )
 
 
-def _slot(layer: object) -> structures.Cache:
-    slot = layer.reserve()  # type: ignore[attr-defined]
+def _slot(layer: LayerCache) -> structures.Cache:
+    slot = layer.reserve()
     keys = slot.keys
     return structures.Cache(
         keys=keys.data_ptr(),
@@ -203,7 +203,15 @@ def suits_library(model: Decoder) -> bool:
 def _is_known(layer: nn.Module) -> bool:
     """Whether it is no matrix, or of a kind that the library multiplies."""
     if isinstance(layer, PackedLinear):
-        return layer.group % RUN == 0 and layer.in_features % RUN == 0
+        is_whole = layer.group % RUN == 0 and layer.in_features % RUN == 0
+        return is_whole and _fits_half(layer.weight_scale) and _fits_half(layer.weight_min)
     if isinstance(layer, Int8Linear):  # of rows that runs do not divide
         return False
     return not isinstance(layer, nn.Linear) or layer.weight.dtype == torch.float32
+
+
+def _fits_half(numbers: Tensor) -> bool:
+    """Whether fp16 holds them to a thousandth of the largest; not where one is NaN."""
+    wide = numbers.float()
+    wrong = (wide - wide.half().float()).abs().max()
+    return bool(wrong <= 1e-3 * wide.abs().max())

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from tissu_core.compress.groups import choose_levels, restored, round_to
 from tissu_core.models.decoder import Decoder
+from tissu_core.models.packed import share_tied
 from tissu_core.models.score import Score, score_windows
 
 WHOLE = "all"
@@ -49,15 +50,13 @@ def iter_rounded(
                 layer.weight = nn.Parameter(_rounded(weight, count, group), requires_grad=False)
                 signal += float(weight.square().sum())
                 noise += float((layer.weight - weight).square().sum())
-            if model.config.tie_word_embeddings:
-                model.lm_head.weight = model.model.embed_tokens.weight
+            share_tied(model)
             try:
                 score = sum((score_windows(model, w, token_bytes) for w in windows), Score())
             finally:
                 for layer, weight in zip(layers, kept, strict=True):
                     layer.weight = weight
-                if model.config.tie_word_embeddings:
-                    model.lm_head.weight = model.model.embed_tokens.weight
+                share_tied(model)
             ratio = 10 * math.log10(signal / noise) if noise and signal else math.inf
             yield Rounded(name, count, ratio, score.bits_per_byte if windows else None)
 

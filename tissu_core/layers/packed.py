@@ -66,9 +66,7 @@ class PackedLinear(Packed):
 
 
 class PackedEmbedding(Packed):
-    """Rows by number, in ``dtype``."""
-
-    dtype = torch.float32
+    """Rows by number, in fp32."""
 
     def __init__(self, rows: int, size: int, bits: int, group: int) -> None:
         super().__init__(rows, size, bits, group)
@@ -76,7 +74,7 @@ class PackedEmbedding(Packed):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Unpack the rows that are asked for: (...) to (..., size)."""
-        return self.dequantize(ids.reshape(-1)).to(self.dtype).view(*ids.shape, -1)
+        return self.dequantize(ids.reshape(-1)).view(*ids.shape, -1)
 
 
 def is_packed(name: str, tensor: Tensor) -> bool:

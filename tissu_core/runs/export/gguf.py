@@ -13,7 +13,7 @@ from tissu_core.runs.export.place import (
     load_for_export,
     new_file,
     require_room,
-    whole_file,
+    whole_files,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def export_gguf(model: str | None, *, kind: str, out: str) -> Iterator[ExportEve
     yield from _packed_before(open_model(loaded.path), kind)
     yield from _notices(export, kind)
     done = 0
-    with whole_file(target) as temporary:
+    with whole_files(target) as temporary:
         for num_bytes in export.write(temporary):
             done += num_bytes
             yield StageAdvanced(stage="writing", done=done, total=export.num_bytes, unit="bytes")

@@ -78,26 +78,6 @@ def require_room(target: Path, needed: int) -> None:
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
-    """A temporary path to write to; what is there in the end is at ``target``, or nothing is.
-
-    Raises:
-        ResourceError: If the disk is full, read-only or failing.
-    """
-    temporary = target.with_name(f"{TEMPORARY}{os.getpid()}-{target.name}")
-    with guard_write(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield temporary
-            with temporary.open("rb") as file:
-                sync_file(file.fileno())
-            temporary.replace(target)
-            sync_directory(target.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-@contextmanager
 def whole_files(target: Path) -> Iterator[Path]:
     """A path of the same name in a temporary folder; all that is there in the end comes beside.
 
