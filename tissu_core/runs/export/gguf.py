@@ -15,9 +15,9 @@ from tissu_core.runs.export.place import (
     require_room,
     whole_files,
 )
+from tissu_core.runs.models.packing import tell_of_packing
 
 if TYPE_CHECKING:
-    from tissu_core.checkpoint.stored_model import StoredModel
     from tissu_core.export.gguf import GgufExport
 
 TYPES = tuple(FILE_TYPES)
@@ -33,7 +33,6 @@ def export_gguf(model: str | None, *, kind: str, out: str) -> Iterator[ExportEve
         ResourceError: If the disk has too little room; nothing is written then.
     """
     kind = check_type(kind, TYPES)
-    from tissu_core.checkpoint.model_directory import open_model
     from tissu_core.export.gguf import plan_export
 
     loaded, name = load_for_export(model)
@@ -48,7 +47,8 @@ def export_gguf(model: str | None, *, kind: str, out: str) -> Iterator[ExportEve
         end_ids=loaded.end_ids,
     )
     require_room(target, export.num_bytes)
-    yield from _packed_before(open_model(loaded.path), kind)
+    if kind.startswith("q"):
+        yield from tell_of_packing(loaded.path)
     yield from _notices(export, kind)
     done = 0
     with whole_files(target) as temporary:
@@ -65,17 +65,6 @@ def export_gguf(model: str | None, *, kind: str, out: str) -> Iterator[ExportEve
         num_parameters=num_parameters(loaded.model.config),
         tensor_types=tuple(f"{kind} {count}" for kind, count in types.most_common()),
     )
-
-
-def _packed_before(stored: "StoredModel", kind: str) -> Iterator[Noticed]:
-    """A word where numbers that were rounded are rounded again."""
-    packed = Counter(t.dtype for t in stored.tensors.values() if "Q" in t.dtype).most_common(1)
-    if packed and kind.startswith("q"):
-        yield Noticed(
-            level="warning",
-            text=f"this model is {packed[0][0]} already, and rounding twice loses more: better "
-            "begin from the model it was made from",
-        )
 
 
 def _notices(export: "GgufExport", kind: str) -> Iterator[Noticed]:

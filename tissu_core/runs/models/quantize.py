@@ -22,6 +22,7 @@ from tissu_core.runs.models.calibration import (
     tell_of_strange_text,
 )
 from tissu_core.runs.models.measured import measure
+from tissu_core.runs.models.packing import tell_of_packing
 from tissu_core.runs.new_directory import new_model_directory
 from tissu_core.storage import remove_leftovers, sealed_directory, sha256_file
 
@@ -67,6 +68,7 @@ def quantize(
     loaded = in_full(load_for_use(model, machine)[0])
     path = loaded.path
     yield from loaded.notices
+    yield from tell_of_packing(path)
     group = choose_group(loaded.model.config, how)
     require_finite(loaded.model)
     before = yield from measure(loaded, data)
