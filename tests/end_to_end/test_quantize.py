@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.end_to_end.conftest import Trained
 
@@ -143,6 +143,50 @@ def test_a_model_of_four_bits_works_in_every_command(
     assert "int4 already" in tissu("quantize", out, "-o", tmp_path / "again").err
     assert "int4 already" in tissu("export", "gguf", out, "-o", tmp_path / "x.gguf").err
     assert tissu("models", "verify", out).code == 0
+
+
+def test_what_fewer_bits_would_cost_is_told_before(trained: Trained) -> None:
+    asked = ["inspect", "quantization", "cloth", "--bits", "8", "--bits", "3"]
+    shown = trained.tissu(*asked, "--text", trained.corpus)
+    assert shown.code == 0, shown.err
+    lines = shown.out.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith(("layers.", "all"))][-1] == "all"
+    read = trained.tissu(*asked, "--text", trained.corpus, "--json")
+    whole = {row["bits"]: row for row in read.json["layers"] if row["layer"] == "all"}
+    assert whole[8]["sqnr_db"] > whole[3]["sqnr_db"] + 20
+    plain = trained.tissu("eval", "ppl", trained.corpus, "-m", "cloth", "--json").json
+    assert whole[8]["bits_per_byte"] < whole[3]["bits_per_byte"]
+    assert whole[8]["bits_per_byte"] == pytest.approx(plain["bits_per_byte"], rel=0.2)
+    unread = trained.tissu(*asked)
+    assert unread.code == 0 and "--text" in unread.err and "bits/byte" not in unread.out
+
+
+@pytest.mark.parametrize(("value", "word"), [(float("nan"), "NaN"), (float("inf"), "infinity")])
+def test_weights_that_are_no_numbers_are_named(
+    trained: Trained, tmp_path: Path, value: float, word: str
+) -> None:
+    foreign = tmp_path / "foreign"  # without a manifest that tells of changed bytes
+    assert trained.tissu("export", "hf", "cloth", "-o", foreign).code == 0
+    (foreign / "tissu.json").unlink()
+    path = foreign / "model.safetensors"
+    weights = load_file(path)
+    name = "model.layers.0.mlp.up_proj.weight"
+    weights[name][0, 0] = value
+    save_file(weights, path)
+    result = trained.tissu("quantize", foreign, "-o", tmp_path / "out")
+    assert result.code == 3, result.err
+    said = " ".join(result.error)
+    assert word in said and name in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_calibration_text_of_another_kind_is_told(trained: Trained, tmp_path: Path) -> None:
+    strange = tmp_path / "strange.txt"
+    strange.write_text("Ħej, ġurnata sabiħa żgħira. " * 400, "utf-8")
+    how = ["--bits", "4", "--method", "awq", "--calib", strange, "--text", trained.corpus]
+    result = trained.tissu("quantize", "cloth", *how, "-o", tmp_path / "out")
+    assert result.code == 0, result.err
+    assert "another" in result.err
 
 
 def test_a_settings_file_beside_the_store_is_no_run(quantized: Trained) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tissu_core.compress.calibration import BlockReader
-from tissu_core.compress.groups import choose_levels, restored, round_to
+from tissu_core.compress.groups import choose_levels
 from tissu_core.compress.int4 import BITS, quantize_int4, round_groups, takes_groups
 from tissu_core.layers.packed import PackedEmbedding, pack
 from tissu_core.models.decoder import Decoder
@@ -26,30 +26,58 @@ def quantize_gptq(model: Decoder, rows: Sequence[Tensor], group: int) -> Iterato
     """
     reader = BlockReader(model, rows)
     for index, block in reader.iter_blocks():
-        layers = {
-            name: layer
+        names = {
+            layer: name
             for name, layer in block.named_modules()
-            if takes_groups(f".layers.{name}", layer, group)
+            if isinstance(layer, nn.Linear) and takes_groups(f".layers.{name}", layer, group)
         }
-        grams: dict[nn.Module, Tensor] = {}
-
-        def add(layer: nn.Module, x: Tensor, grams: dict[nn.Module, Tensor] = grams) -> None:
-            product = x.T.float() @ x.float()
-            grams[layer] = product if layer not in grams else grams[layer] + product
-
-        reader.observe(index, [*layers.values()], add)
-        for name, layer in layers.items():
-            assert isinstance(layer, nn.Linear)
-            gram = grams.get(layer)  # an expert may have read nothing
-            rounded = (
-                round_groups(layer.weight, group)
-                if gram is None
-                else round_by_gram(layer.weight, gram, group)
-            )
-            parent, _, last = name.rpartition(".")
-            setattr(block.get_submodule(parent), last, projection(rounded, layer.bias))
+        inputs = _Inputs()
+        reader.observe(index, [*names], inputs.add)
+        for layers, gram in inputs.read_by:
+            whole = torch.cat([layer.weight for layer in layers])
+            rounded = round_by_gram(whole, gram, group)
+            for layer, part in zip(layers, _parted(rounded, layers), strict=True):
+                _replace(block, names.pop(layer), projection(part, layer.bias))
+        for layer, name in names.items():  # an expert that has read nothing
+            _replace(block, name, projection(round_groups(layer.weight, group), layer.bias))
         yield index + 1
     quantize_int4(model, group)  # what is left
+
+
+class _Inputs:
+    """The sum of x^T x of each input, and the layers that read it."""
+
+    def __init__(self) -> None:
+        self.read_by: list[tuple[list[nn.Linear], Tensor]] = []
+        self._last: Tensor | None = None
+
+    def add(self, layer: nn.Module, x: Tensor) -> None:
+        """Layers that are given the same numbers one after the other share them."""
+        assert isinstance(layer, nn.Linear)
+        is_shared = self._last is not None and self._last.data_ptr() == x.data_ptr()
+        self._last = x
+        known = next((gram for layers, gram in self.read_by if layer in layers), None)
+        if known is None and is_shared:
+            self.read_by[-1][0].append(layer)
+        elif known is None:
+            self.read_by.append(([layer], x.T.float() @ x.float()))
+        elif not is_shared:
+            known.addmm_(x.T.float(), x.float())
+
+
+def _parted(rows: PackedEmbedding, layers: Sequence[nn.Linear]) -> Iterator[PackedEmbedding]:
+    """The rows of each layer out of those of all."""
+    counts = [layer.out_features for layer in layers]
+    parts = [numbers.split(counts) for numbers in (rows.weight, rows.weight_scale, rows.weight_min)]
+    for weight, scale, low in zip(*parts, strict=True):
+        made = PackedEmbedding(len(weight), rows.embedding_dim, rows.bits, rows.group)
+        made.weight, made.weight_scale, made.weight_min = weight, scale, low
+        yield made
+
+
+def _replace(block: nn.Module, name: str, layer: nn.Module) -> None:
+    parent, _, last = name.rpartition(".")
+    setattr(block.get_submodule(parent), last, layer)
 
 
 def round_by_gram(weight: Tensor, gram: Tensor, group: int) -> PackedEmbedding:
@@ -57,36 +85,34 @@ def round_by_gram(weight: Tensor, gram: Tensor, group: int) -> PackedEmbedding:
 
     Shapes: weight (R, C), gram (C, C), the sum of x^T x over the inputs x (1, C).
     """
-    weight = weight.float().clone()
     count, size = weight.shape
+    left = weight.float().T.contiguous()  # by inputs, of which one is rounded after the other
     influence = _influence(gram)
-    numbers = weight.new_empty(count, size, dtype=torch.uint8)
-    scales, lows = (weight.new_empty(count, size // group, dtype=torch.half) for _ in range(2))
+    numbers = left.new_empty(size, count)
+    scales, lows = (left.new_empty(size // group, count) for _ in range(2))
     for begin in range(0, size, _COLUMNS):
         end = min(begin + _COLUMNS, size)
-        errors = weight.new_zeros(count, end - begin)
+        errors = left.new_zeros(end - begin, count)
         for column in range(begin, end):
-            at = column // group
             if column % group == 0:
-                whole = weight[:, None, column : column + group]
-                if column + group > end:  # what later columns make up for is not in them yet
-                    whole = whole.clone()
-                    late = slice(end, column + group)
-                    whole[:, 0, end - column :] -= (
-                        errors[:, : column - begin] @ influence[begin:column, late]
-                    )
-                scale, low = choose_levels(whole, BITS)
-                scales[:, at : at + 1], lows[:, at : at + 1] = scale, low
-            level = scales[:, at : at + 1], lows[:, at : at + 1]
-            one = weight[:, column : column + 1, None]
-            rounded = round_to(one, *level, BITS)
-            numbers[:, column] = rounded.flatten()
-            error = (one - restored(rounded, *level)).flatten() / influence[column, column]
-            weight[:, column:end] -= error[:, None] * influence[column, column:end]
-            errors[:, column - begin] = error
-        weight[:, end:] -= errors @ influence[begin:end, end:]
+                whole = left[column : column + group].clone()
+                # What columns behind this part make up for is not in them yet.
+                late, done = slice(end, column + group), slice(begin, column)
+                whole[end - column :] -= influence[done, late].T @ errors[: column - begin]
+                scale, low = choose_levels(whole.T[:, None], BITS)
+                at = column // group
+                scales[at], lows[at] = scale.flatten().float(), low.flatten().float()
+                inverse = scales[at].clamp(min=torch.finfo(torch.float16).tiny).reciprocal()
+            one, at = left[column], column // group
+            level = torch.sub(one, lows[at]).mul_(inverse).round_().clamp_(0, 2**BITS - 1)
+            numbers[column] = level
+            wrong = one - torch.addcmul(lows[at], level, scales[at])
+            errors[column - begin] = wrong.div_(influence[column, column])
+            left[column:end].addr_(influence[column, column:end], wrong, alpha=-1)
+        left[end:].addmm_(influence[begin:end, end:].T, errors, alpha=-1)
     made = PackedEmbedding(count, size, BITS, group)
-    made.weight, made.weight_scale, made.weight_min = pack(numbers, BITS), scales, lows
+    made.weight = pack(numbers.T.to(torch.uint8).contiguous(), BITS)
+    made.weight_scale, made.weight_min = (x.T.half().contiguous() for x in (scales, lows))
     return made
 
 

@@ -12,6 +12,7 @@ from tissu_core.models.decoder import Decoder
 from tissu_core.models.fuse import fuse
 from tissu_core.models.packed import pack_for_products, packing_of
 from tissu_core.native.library import compile_library, find_compiler, find_library
+from tissu_core.runtime.precision import cpu_has_bf16
 
 
 def make_fast(model: Decoder, directory: Path | None) -> Decoder:
@@ -22,6 +23,7 @@ def make_fast(model: Decoder, directory: Path | None) -> Decoder:
     if packing_of(model) and model.device.type == "cpu":
         pack_for_products(model)
         model.cache_dtype = torch.float16
+        model.read_dtype = torch.bfloat16 if cpu_has_bf16() else None
     if directory is None or not suits_library(model):
         return fuse(model)
     library = find_library(directory)

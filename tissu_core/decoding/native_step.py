@@ -20,6 +20,9 @@ from tissu_core.native.structures import ACTIVATIONS
 
 _ACTIVATION_OF = {"swiglu": "silu", "geglu_tanh": "gelu_tanh"}
 _WIDEST_HEAD = 1024
+MANY = 128
+"""Rows up to which products of packed numbers are faster than unpacking. Of 1,536 x 576 on 2 cores
+with AVX2, 32 rows take 1.0 ms and 2.3, 128 take 3.7 and 4.6, 1,024 take 26 and 16."""
 
 
 class Pointed:
@@ -63,16 +66,24 @@ class Pointed:
 
 
 class NativeProduct:
-    """The products of many rows with a packed matrix, as the step's are."""
+    """The products of rows with a packed matrix: of few as the step's are, of many unpacked."""
 
     def __init__(self, layer: PackedLinear, library: ctypes.CDLL) -> None:
         self._library = library
         self._pointed = Pointed()
         self.record = self._pointed.matrix(layer)
+        self._bias = layer.bias
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(..., inputs) to (..., outputs), in x's dtype."""
-        rows = x.reshape(-1, x.shape[-1]).float().contiguous()
+        """(..., inputs) to (..., outputs), in x's dtype or that of autocast."""
+        if torch.is_autocast_enabled("cpu"):
+            x = x.to(torch.get_autocast_dtype("cpu"))
+        rows = x.reshape(-1, x.shape[-1])
+        product = self._of_few if len(rows) <= MANY else self._of_many
+        return product(rows).to(x.dtype).view(*x.shape[:-1], -1)
+
+    def _of_few(self, rows: Tensor) -> Tensor:
+        rows = rows.float().contiguous()
         out = torch.empty(len(rows), self.record.rows)
         failed = self._library.multiply_rows(
             ctypes.byref(self.record),
@@ -83,7 +94,19 @@ class NativeProduct:
         )
         if failed:
             raise MemoryError
-        return out.to(x.dtype).view(*x.shape[:-1], -1)
+        return out
+
+    def _of_many(self, rows: Tensor) -> Tensor:
+        dtype = torch.bfloat16 if rows.dtype == torch.bfloat16 else torch.float32
+        weight = torch.empty(self.record.rows, self.record.cols, dtype=dtype)
+        self._library.unpack_matrix(
+            ctypes.byref(self.record),
+            dtype == torch.float32,
+            torch.get_num_threads(),
+            ctypes.c_void_p(weight.data_ptr()),
+        )
+        bias = None if self._bias is None else self._bias.to(dtype)
+        return functional.linear(rows.to(dtype), weight, bias)
 
 
 class NativeStep:

@@ -27,6 +27,7 @@ class RMSNorm(nn.Module):
                 return _RMSNorm.apply(x, weight, self.eps)  # type: ignore[no-any-return, no-untyped-call]
             if x.numel() == weight.numel() == x.shape[-1]:
                 return _norm_one(x, weight, self.eps)
+            return (x * _inverse_rms(x, self.eps)).mul_(weight)
         if weight.ndim > 1:
             return F.rms_norm(x, weight.shape[-1:], eps=self.eps) * weight
         return F.rms_norm(x, weight.shape, weight, self.eps)
@@ -43,6 +44,13 @@ def _norm_one(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return torch.addcmul(x.new_zeros(()), x, weight, value=scale)
 
 
+def _inverse_rms(x: Tensor, eps: float) -> Tensor:
+    """One over the root of the mean square of each row, in x's dtype: (..., 1)."""
+    wide = torch.promote_types(x.dtype, torch.float32)
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide)
+    return length.square_().div_(x.shape[-1]).add_(eps).rsqrt_().to(x.dtype)
+
+
 def _is_followed() -> bool:
     """Whether a compiler or a tracer writes down what is computed, for other numbers too."""
     return torch.compiler.is_compiling() or torch._C._is_tracing()
@@ -57,9 +65,7 @@ class _RMSNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        wide = torch.promote_types(x.dtype, torch.float32)
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide)
-        inverse = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_().to(x.dtype)
+        inverse = _inverse_rms(x, eps)
         normed = x * inverse
         ctx.save_for_backward(normed, inverse, weight)
         out: Tensor = normed * weight

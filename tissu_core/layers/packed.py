@@ -12,9 +12,6 @@ from torch import Tensor, nn
 
 RUN = 32
 """Numbers that are packed together; a multiple of it are in a row."""
-MANY = 128
-"""Rows up to which products of packed numbers are faster than unpacking. Of 1,536 x 576 on 2 cores
-with AVX2, 32 rows take 1.0 ms and 2.3, 128 take 3.7 and 4.6, 1,024 take 26 and 16."""
 BESIDE = (".weight_scale", ".weight_min")
 """Ends of the names of what stands beside whole numbers, in the format it is stored in."""
 
@@ -47,7 +44,7 @@ class Packed(nn.Module):
 class PackedLinear(Packed):
     """x W^T + bias, on any device and in any dtype: the weights are unpacked for each product.
 
-    ``product`` computes it of few rows from what is packed, where a model only reads and writes.
+    ``product`` computes it faster, where a model only reads and writes.
     """
 
     product: Callable[[Tensor], Tensor] | None = None
@@ -59,7 +56,7 @@ class PackedLinear(Packed):
 
     def forward(self, x: Tensor) -> Tensor:
         """Unpack and multiply: (..., inputs) to (..., outputs)."""
-        if self.product is not None and x.numel() <= MANY * self.in_features:
+        if self.product is not None:
             return self.product(x)
         bias = None if self.bias is None else self.bias.to(x.dtype)
         return F.linear(x, self.dequantize().to(x.dtype), bias)

@@ -176,6 +176,8 @@ class Decoder(nn.Module):
         """What reads one more token of each row in place of this, where a model only decodes."""
         self.cache_dtype: torch.dtype | None = None
         """How keys and values are kept, if not as they come."""
+        self.read_dtype: torch.dtype | None = None
+        """What several tokens at once are multiplied in, if not in the weights' own."""
         self.model = Stack(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tie_word_embeddings:
@@ -192,10 +194,16 @@ class Decoder(nn.Module):
         """Logits of the token after each id, or after the last alone."""
         if self.step is not None and cache is not None and cache.length and ids.shape[1] == 1:
             return self.step(ids, cache, padding)
-        hidden = self.model(ids, cache, padding)
+        hidden = self._read(ids, cache, padding)
         logits: Tensor = self.lm_head(hidden[:, -1:] if last_only else hidden)
         cap = self.config.final_logit_softcapping
         return logits if cap is None else soft_cap(logits, cap)
+
+    def _read(self, ids: Tensor, cache: KVCache | None, padding: Tensor | None) -> Tensor:
+        if self.read_dtype is None or ids.shape[1] == 1:
+            return cast(Tensor, self.model(ids, cache, padding))
+        with torch.autocast(ids.device.type, dtype=self.read_dtype):
+            return cast(Tensor, self.model(ids, cache, padding)).float()
 
     @property
     def device(self) -> torch.device:

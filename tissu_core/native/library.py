@@ -13,7 +13,7 @@ import torch
 
 from tissu_core.runtime.processor import processor_flags, processor_name
 
-SOURCES = ("products.h", "attention.h", "rows.h", "step.c")
+SOURCES = ("products.h", "unpack.h", "attention.h", "rows.h", "step.c")
 _FLAGS = (
     "-O3",
     "-march=native",

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "products.h"
+#include "unpack.h"
 #include "attention.h"
 #include "rows.h"
 
