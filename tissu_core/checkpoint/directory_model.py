@@ -20,6 +20,7 @@ from tissu_core.errors import InputError
 from tissu_core.events.shared import Noticed
 from tissu_core.models.families import family_of
 from tissu_core.storage import read_json
+from tissu_core.text.tokenizer import Tokenizer
 
 CONFIG_FILE = "config.json"
 GENERATION_FILE = "generation_config.json"
@@ -63,6 +64,10 @@ class DirectoryModel:
     def end_ids(self) -> list[int]:
         """Those that ``config.json`` and ``generation_config.json`` name."""
         return [*self._declared_ends()]
+
+    def load_tokenizer(self) -> Tokenizer:
+        """The one beside it."""
+        return Tokenizer.load(self.path)
 
     def _declared_ends(self) -> Iterator[int]:
         for name in (CONFIG_FILE, GENERATION_FILE):

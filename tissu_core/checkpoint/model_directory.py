@@ -13,7 +13,6 @@ from tissu_core.checkpoint.gguf.header import is_gguf
 from tissu_core.checkpoint.gguf.model import GgufModel
 from tissu_core.checkpoint.npz import NpzModel
 from tissu_core.checkpoint.stored_model import StoredModel, TensorFacts
-from tissu_core.checkpoint.tokenizer import load_tokenizer
 from tissu_core.checkpoint.weights import (
     WEIGHTS_FILE,
     save_tensors,
@@ -130,7 +129,7 @@ def iter_load_model(
     tensors = yield from _iter_load(stored)
     family = family_of(stored.table)
     fill(model, family.from_file(tensors, config), path)
-    tokenizer = load_tokenizer(path)
+    tokenizer = stored.load_tokenizer()
     _check_vocabulary(tokenizer, config.vocab_size, path)
     end_ids = tokenizer.end_ids | {*stored.end_ids()}
     model = model.to(device).eval()
@@ -239,7 +238,8 @@ def _check_vocabulary(tokenizer: Tokenizer, num_rows: int, path: Path) -> None:
     template = str(tokenizer.config.get("chat_template"))  # a broken one is no matter here
     spelled = (id for name, id in tokenizer.control_tokens.items() if name in template)
     used = {tokenizer.start_id, *tokenizer.end_ids, *spelled}
-    if any(tokenizer.pieces[num_rows:]) or max(used) >= num_rows:
+    has_more = tokenizer.vocab_size > num_rows and any(tokenizer.pieces[num_rows:])
+    if has_more or max(used) >= num_rows:
         raise InputError(
             f"{path} has embeddings of {num_rows:,} tokens, and its tokenizer has "
             f"{tokenizer.vocab_size:,}",

@@ -30,6 +30,7 @@ from tissu_core.errors import InputError
 from tissu_core.events.shared import Noticed
 from tissu_core.models.families import family_of
 from tissu_core.storage import refuse_pointer
+from tissu_core.text.tokenizer import Tokenizer
 
 _CONFIG = "config"
 _SUFFIX = ".npy"
@@ -100,6 +101,10 @@ class NpzModel:
     def end_ids(self) -> Iterable[int]:
         """Those that the directory's ``generation_config.json`` names."""
         return self.beside.end_ids()
+
+    def load_tokenizer(self) -> Tokenizer:
+        """The one beside it."""
+        return self.beside.load_tokenizer()
 
     @cached_property
     def _headers(self) -> dict[str, tuple[tuple[int, ...], "np.dtype[Any]"]]:

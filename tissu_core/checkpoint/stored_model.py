@@ -9,6 +9,8 @@ from tissu_core.events.shared import Noticed
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tissu_core.text.tokenizer import Tokenizer
+
 
 class TensorFacts(Protocol):
     """What a file says of a tensor before it is read."""
@@ -64,3 +66,6 @@ class StoredModel(Protocol):
 
     def end_ids(self) -> Iterable[int]:
         """Tokens that end a reply beside the tokenizer's own."""
+
+    def load_tokenizer(self) -> "Tokenizer":
+        """What makes its ids."""

@@ -68,7 +68,8 @@ class _Inputs:
 def _parted(rows: PackedEmbedding, layers: Sequence[nn.Linear]) -> Iterator[PackedEmbedding]:
     """The rows of each layer out of those of all."""
     counts = [layer.out_features for layer in layers]
-    parts = [numbers.split(counts) for numbers in (rows.weight, rows.weight_scale, rows.weight_min)]
+    kept = (rows.weight, rows.weight_scale, rows.weight_min)
+    parts = (torch.split(numbers, counts) for numbers in kept)
     for weight, scale, low in zip(*parts, strict=True):
         made = PackedEmbedding(len(weight), rows.embedding_dim, rows.bits, rows.group)
         made.weight, made.weight_scale, made.weight_min = weight, scale, low

@@ -48,7 +48,8 @@ def _inverse_rms(x: Tensor, eps: float) -> Tensor:
     """One over the root of the mean square of each row, in x's dtype: (..., 1)."""
     wide = torch.promote_types(x.dtype, torch.float32)
     length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide)
-    return length.square_().div_(x.shape[-1]).add_(eps).rsqrt_().to(x.dtype)
+    inverse: Tensor = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_().to(x.dtype)
+    return inverse
 
 
 def _is_followed() -> bool:

@@ -8,6 +8,7 @@ Source: github.com/ggml-org/ggml, ``ggml-common.h`` (layouts) and ``ggml-quants.
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,20 +28,21 @@ class Runs:
     """
 
     scale: Floats
-    numbers: Bytes
+    numbers: Callable[[], Bytes]
+    """Made when they are asked for: some are wanted as they stand in the blocks."""
     zero: int = 0
     low: Floats | None = None
 
     def values(self) -> Floats:
         """In fp32: (blocks, values)."""
-        whole: NDArray[np.integer] = self.numbers
+        numbers: NDArray[np.integer] = self.numbers()
         if self.zero:
-            whole = (self.numbers - np.uint8(self.zero)).view(np.int8)
-        found = whole.reshape(*self.scale.shape, -1).astype(np.float32)
+            numbers = (numbers - np.uint8(self.zero)).view(np.int8)
+        found = numbers.reshape(*self.scale.shape, -1).astype(np.float32)
         found *= self.scale[..., None]
         if self.low is not None:
             found += self.low[..., None]
-        return found.reshape(self.numbers.shape)
+        return found.reshape(numbers.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +103,15 @@ def packed_runs(kind: BlockType, packed: Bytes) -> tuple[Bytes, Floats, Floats]:
     numbers = np.empty((len(blocks), width), np.uint8)
     scale, low = (np.empty((len(blocks), kind.num_values // kind.run), np.float32) for _ in "12")
     step = max(1, _PART // kind.num_values)
+    if kind.is_halved:
+        numbers, step = np.ascontiguousarray(blocks[:, -width:]), max(1, len(blocks))
     with np.errstate(all="ignore"):
         for begin in range(0, len(blocks), step):
             part = slice(begin, begin + step)
             found = kind.runs(blocks[part])
-            if kind.is_halved:  # as it is wanted
-                numbers[part] = blocks[part, -width:]
-            else:
-                numbers[part] = pack_halves(found.numbers) if kind.bits == 4 else found.numbers
+            if not kind.is_halved:
+                whole = found.numbers()
+                numbers[part] = pack_halves(whole) if kind.bits == 4 else whole
             scale[part] = found.scale
             low[part] = -found.zero * found.scale if found.low is None else found.low
     return numbers.reshape(rows, -1), scale.reshape(rows, -1), low.reshape(rows, -1)
@@ -122,7 +125,8 @@ def pack_halves(numbers: Bytes) -> Bytes:
 
 def _split(blocks: Bytes, *sizes: int) -> list[Bytes]:
     """The fields of each block by their sizes in bytes; what is left is the last."""
-    return np.split(blocks, np.cumsum(sizes), axis=1)
+    ends = [*accumulate(sizes, initial=0), blocks.shape[1]]
+    return [blocks[:, begin:end] for begin, end in pairwise(ends)]
 
 
 def _half(field: Bytes) -> Floats:
@@ -152,42 +156,46 @@ def _bf16(blocks: Bytes) -> Floats:
 
 def _q4_0(blocks: Bytes) -> Runs:
     scale, numbers = _split(blocks, 2)
-    return Runs(_half(scale), _bits(numbers, 4, 16), 8)
+    return Runs(_half(scale), lambda: _bits(numbers, 4, 16), 8)
 
 
 def _q4_1(blocks: Bytes) -> Runs:
     scale, low, numbers = _split(blocks, 2, 2)
-    return Runs(_half(scale), _bits(numbers, 4, 16), low=_half(low))
+    return Runs(_half(scale), lambda: _bits(numbers, 4, 16), low=_half(low))
 
 
 def _q5_0(blocks: Bytes) -> Runs:
     scale, high, numbers = _split(blocks, 2, 4)
-    return Runs(_half(scale), _fifth(_bits(numbers, 4, 16), _bits(high, 1, 1)), 16)
+    return Runs(_half(scale), lambda: _fifth(_bits(numbers, 4, 16), _bits(high, 1, 1)), 16)
 
 
 def _q5_1(blocks: Bytes) -> Runs:
     scale, low, high, numbers = _split(blocks, 2, 2, 4)
-    whole = _fifth(_bits(numbers, 4, 16), _bits(high, 1, 1))
-    return Runs(_half(scale), whole, low=_half(low))
+    return Runs(
+        _half(scale), lambda: _fifth(_bits(numbers, 4, 16), _bits(high, 1, 1)), low=_half(low)
+    )
 
 
 def _q8_0(blocks: Bytes) -> Runs:
     scale, numbers = _split(blocks, 2)
-    return Runs(_half(scale), numbers ^ np.uint8(128), 128)
+    return Runs(_half(scale), lambda: numbers ^ np.uint8(128), 128)
 
 
 def _q2_k(blocks: Bytes) -> Runs:
     pairs, numbers, scale, low = _split(blocks, 16, 64, 2)
     scales = _half(scale) * (pairs & 15).astype(np.float32)
     lows = _half(low) * -(pairs >> 4).astype(np.float32)
-    return Runs(scales, _bits(numbers, 2, 32), low=lows)
+    return Runs(scales, lambda: _bits(numbers, 2, 32), low=lows)
 
 
 def _q3_k(blocks: Bytes) -> Runs:
     high, numbers, low_scales, high_scales, scale = _split(blocks, 32, 64, 8, 4)
     scales = _fifth(_bits(low_scales, 4, 8), _bits(high_scales, 2, 4)).astype(np.float32) - 32
-    lifted = _bits(high, 1, 32) << np.uint8(2)
-    return Runs(_half(scale) * scales, _bits(numbers, 2, 32) | lifted, 4)
+    return Runs(
+        _half(scale) * scales,
+        lambda: _bits(numbers, 2, 32) | (_bits(high, 1, 32) << np.uint8(2)),
+        4,
+    )
 
 
 def _k_scales(blocks: Bytes) -> tuple[Floats, Floats, Bytes]:
@@ -204,25 +212,28 @@ def _k_scales(blocks: Bytes) -> tuple[Floats, Floats, Bytes]:
 
 def _q4_k(blocks: Bytes) -> Runs:
     scales, lows, numbers = _k_scales(blocks)
-    return Runs(scales, _bits(numbers, 4, 32), low=lows)
+    return Runs(scales, lambda: _bits(numbers, 4, 32), low=lows)
 
 
 def _q5_k(blocks: Bytes) -> Runs:
     scales, lows, rest = _k_scales(blocks)
     high, numbers = _split(rest, 32)
-    return Runs(scales, _fifth(_bits(numbers, 4, 32), _bits(high, 1, 32)), low=lows)
+    return Runs(scales, lambda: _fifth(_bits(numbers, 4, 32), _bits(high, 1, 32)), low=lows)
 
 
 def _q6_k(blocks: Bytes) -> Runs:
     numbers, high, scales, scale = _split(blocks, 128, 64, 16)
-    whole = _fifth(_bits(numbers, 4, 64), _bits(high, 2, 32))
-    return Runs(_half(scale) * scales.view(np.int8).astype(np.float32), whole, 32)
+    return Runs(
+        _half(scale) * scales.view(np.int8).astype(np.float32),
+        lambda: _fifth(_bits(numbers, 4, 64), _bits(high, 2, 32)),
+        32,
+    )
 
 
 def _iq4_nl(blocks: Bytes) -> Runs:
     scale, numbers = _split(blocks, 2)
     levels = (np.array(_IQ4_LEVELS, np.int16) + 128).astype(np.uint8)
-    return Runs(_half(scale), levels[_bits(numbers, 4, 16)], 128)
+    return Runs(_half(scale), lambda: levels[_bits(numbers, 4, 16)], 128)
 
 
 BLOCK_TYPES: dict[int, BlockType] = {

@@ -17,7 +17,8 @@ from tissu_core.checkpoint.gguf.header import GgufFile, GgufTensor, read_gguf
 from tissu_core.checkpoint.weights import widened
 from tissu_core.errors import InputError
 from tissu_core.events.shared import Noticed
-from tissu_core.text.imported.gguf import unknown_split
+from tissu_core.text.imported.gguf import tokenizer_from_gguf, unknown_split
+from tissu_core.text.tokenizer import Tokenizer
 
 _PLAIN = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _END_KEYS = ("eos_token_id", "eot_token_id", "eom_token_id")
@@ -69,6 +70,10 @@ class GgufModel:
         """Tokens that end a reply."""
         found = (self._file.metadata.get(f"tokenizer.ggml.{key}") for key in _END_KEYS)
         return [id for id in found if isinstance(id, int)]
+
+    def load_tokenizer(self) -> Tokenizer:
+        """The one that the file describes."""
+        return tokenizer_from_gguf(self._file.metadata)
 
     def read(self, name: str) -> Tensor:
         """One tensor as the family's file would have it; in fp32, if it is packed."""

@@ -3,6 +3,7 @@
 Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
+import builtins
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -170,9 +171,9 @@ class _Metadata:
         values = self._metadata.get(KEY + key, default)
         if not isinstance(values, list):
             raise _unfit(key, values, f"list of {type.__name__}")
-        for value in values:
-            if not isinstance(value, type):
-                raise _unfit(key, value, f"list of {type.__name__}")
+        if not all(issubclass(kind, type) for kind in {*map(builtins.type, values)}):
+            strange = next(value for value in values if not isinstance(value, type))
+            raise _unfit(key, strange, f"list of {type.__name__}")
         return values
 
     def token(self, key: str) -> str | None:
