@@ -14,7 +14,7 @@ from tissu_core.compress.int8 import quantize_int8
 from tissu_core.decoding.native_step import NativeProduct, NativeStep, suits_library
 from tissu_core.layers.packed import PackedLinear, pack
 from tissu_core.models.decoder import Decoder
-from tissu_core.models.packed import pack_for_products
+from tissu_core.models.packed import lay_in_panels, pack_for_products
 from tissu_core.native.library import compile_library, find_compiler, find_library
 
 pytestmark = pytest.mark.skipif(find_compiler() is None, reason="there is no C compiler")
@@ -75,7 +75,7 @@ def test_a_packed_model_differs_by_the_rounding_of_activations(
     config = make_config(hidden_size=64, intermediate_size=128, head_dim=16, **changes)
     model = make_model(config)
     model = quantize_int4(model, 32) if bits == 4 else quantize_int8(model)
-    model = pack_for_products(model)
+    model = lay_in_panels(pack_for_products(model))
     model.cache_dtype = torch.float16
     found, expected = found_and_expected(model, library)
     assert (found - expected).square().mean() < 2e-3 * expected.square().mean()
@@ -97,7 +97,9 @@ def test_products_are_those_of_the_unpacked_weights(
     torch.nn.init.normal_(layer.bias)
     x = torch.randn(2, rows, size)
     with torch.no_grad():
-        expected, found = layer(x), NativeProduct(layer, library)(x)
+        expected = layer(x)
+        layer.to_panels()
+        found = NativeProduct(layer, library)(x)
     assert found.shape == expected.shape
     assert (found - expected).square().mean() < 2e-4 * expected.square().mean()
 

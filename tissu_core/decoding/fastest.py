@@ -10,7 +10,7 @@ from tissu_core.decoding.native_step import NativeProduct, NativeStep, suits_lib
 from tissu_core.layers.packed import PackedLinear
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.fuse import fuse
-from tissu_core.models.packed import pack_for_products, packing_of
+from tissu_core.models.packed import lay_in_panels, pack_for_products, packing_of
 from tissu_core.native.library import compile_library, find_compiler, find_library
 from tissu_core.runtime.precision import cpu_has_bf16
 
@@ -27,10 +27,11 @@ def make_fast(model: Decoder, directory: Path | None) -> Decoder:
     if directory is None or not suits_library(model):
         return fuse(model)
     library = find_library(directory)
+    if library is None and find_compiler() is None:
+        return fuse(model)
+    lay_in_panels(model)
     if library is not None:
         _use(model, library)
-    elif find_compiler() is None:
-        return fuse(model)
     else:
         threading.Thread(target=_compile, args=(model, directory), daemon=True).start()
     return model

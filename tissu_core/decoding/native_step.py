@@ -44,20 +44,15 @@ class Pointed:
             bits=32,
         )
         if isinstance(layer, PackedLinear):
-            low = layer.weight_min.float()
-            if layer.bits == 8:  # the library takes 128 from each number
-                low = low + 128 * layer.weight_scale.float()
+            assert layer.is_in_panels
             made.bits, made.group = layer.bits, layer.group
-            made.scale, made.low = self._halves(layer.weight_scale), self._halves(low)
+            made.scale = self._pointer(layer.weight_scale)
+            made.low = self._pointer(layer.weight_min)
         return made
 
     def floats(self, tensor: Tensor) -> int:
         """The address of numbers in fp32."""
         return self._pointer(tensor.float())
-
-    def _halves(self, numbers: Tensor) -> int:
-        """In fp16, with the eight behind them that the library reads and does not use."""
-        return self._pointer(functional.pad(numbers.half().flatten(), (0, 8)))
 
     def _pointer(self, tensor: Tensor) -> int:
         kept = tensor.detach().contiguous()

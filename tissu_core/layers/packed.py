@@ -12,6 +12,10 @@ from torch import Tensor, nn
 
 RUN = 32
 """Numbers that are packed together; a multiple of it are in a row."""
+PANEL = 16
+"""Rows whose numbers lie together where a model only decodes (``native/products.h``)."""
+_WORD = 4
+"""Bytes of each of them in turn."""
 BESIDE = (".weight_scale", ".weight_min")
 """Ends of the names of what stands beside whole numbers, in the format it is stored in."""
 
@@ -20,7 +24,8 @@ class Packed(nn.Module):
     """Packed rows of weights.
 
     Shapes: weight (rows, size x bits / 8) uint8, as ``pack`` makes it; weight_scale and weight_min
-    (rows, size / group) floats.
+    (rows, size / group) floats. In panels: weight (panels, bytes of a row / 4, 16 x 4), the others
+    (panels, size / group, 16) in fp16.
     """
 
     weight: Tensor
@@ -29,16 +34,45 @@ class Packed(nn.Module):
 
     def __init__(self, rows: int, size: int, bits: int, group: int) -> None:
         super().__init__()
-        self.bits, self.group = bits, group
+        self.bits, self.group, self.num_rows = bits, group, rows
+        self.is_in_panels = False
         self.register_buffer("weight", torch.zeros(rows, size * bits // 8, dtype=torch.uint8))
         for name in ("weight_scale", "weight_min"):
             self.register_buffer(name, torch.zeros(rows, size // group))
 
     def dequantize(self, rows: slice | Tensor = slice(None)) -> Tensor:
         """The weights of these rows as fp32: (rows, size)."""
-        scale, low = self.weight_scale[rows].float(), self.weight_min[rows].float()
-        numbers = unpack(self.weight[rows], self.bits).view(*scale.shape, self.group)
+        kept = (self.weight, self.weight_scale, self.weight_min)
+        packed, scale, low = (
+            _from_panels(one, self.num_rows, rows) if self.is_in_panels else one[rows]
+            for one in kept
+        )
+        scale, low = scale.float(), low.float()
+        numbers = unpack(packed, self.bits).view(*scale.shape, self.group)
         return torch.addcmul(low[..., None], numbers, scale[..., None]).flatten(1)
+
+    def to_panels(self) -> None:
+        """Lay sixteen rows together, the last with zeros; scales and minima become fp16."""
+        self.weight = _to_panels(self.weight.contiguous().view(torch.int32)).view(torch.uint8)
+        self.weight_scale = _to_panels(self.weight_scale.half())
+        self.weight_min = _to_panels(self.weight_min.half())
+        self.is_in_panels = True
+
+
+def _to_panels(rows: Tensor) -> Tensor:
+    """(rows, N) to (panels, N, 16)."""
+    count, size = rows.shape
+    if over := -count % PANEL:
+        rows = torch.cat([rows, rows.new_zeros(over, size)])
+    return rows.view(-1, PANEL, size).transpose(1, 2).contiguous()
+
+
+def _from_panels(panels: Tensor, count: int, rows: slice | Tensor) -> Tensor:
+    """Some of the rows of which there are ``count``."""
+    apart = panels.view(*panels.shape[:2], PANEL, -1)  # bytes by words, halves by themselves
+    if isinstance(rows, slice):
+        rows = torch.arange(count, device=panels.device)[rows]
+    return apart[rows // PANEL, :, rows % PANEL].flatten(1)
 
 
 class PackedLinear(Packed):

@@ -104,6 +104,16 @@ def pack_for_products(model: Decoder) -> Decoder:
     return replace_layers(model, made)
 
 
+def lay_in_panels(model: Decoder) -> Decoder:
+    """Let what is multiplied by packed numbers lie as the library reads it."""
+    is_tied = model.config.tie_word_embeddings
+    of_head = model.model.embed_tokens if is_tied else model.lm_head
+    for layer in [*model.model.layers.modules(), of_head]:
+        if isinstance(layer, Packed):
+            layer.to_panels()
+    return share_tied(model)
+
+
 def _regrouped(layer: Packed) -> PackedEmbedding:
     parts = []
     count = len(layer.weight)
@@ -143,6 +153,8 @@ def projection(
             made = PackedLinear(inputs, outputs, rows.bits, rows.group, bias=False)
     for name, numbers in rows.named_buffers():
         setattr(made, name, numbers)
+    if isinstance(made, PackedLinear) and isinstance(rows, Packed):
+        made.is_in_panels = rows.is_in_panels
     made.bias = bias
     return made
 

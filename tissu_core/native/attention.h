@@ -8,29 +8,6 @@ typedef struct {
     int32_t is_wide;      // fp32, else fp16
 } cache;
 
-static inline void float_to_half(const float *x, uint16_t *out, int count) {
-#ifdef HAS_AVX2
-    int i = 0;
-    for (; i + 8 <= count; i += 8) {
-        _mm_storeu_si128((__m128i *)(out + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), 0));
-    }
-    for (; i < count; i++) out[i] = _cvtss_sh(x[i], 0);
-#else
-    for (int i = 0; i < count; i++) {
-        union { float value; uint32_t bits; } wide = {x[i]};
-        uint32_t sign = (wide.bits >> 16) & 0x8000, rest = wide.bits & 0x7fffffff;
-        if (rest >= 0x47800000) {
-            out[i] = (uint16_t)(sign | (rest > 0x7f800000 ? 0x7e00 : 0x7c00));
-        } else if (rest < 0x38800000) {
-            wide.bits = rest;
-            out[i] = (uint16_t)(sign | (uint32_t)(wide.value * 16777216.0f + 0.5f));
-        } else {
-            out[i] = (uint16_t)(sign | ((rest - 0x38000000 + 0xfff + ((rest >> 13) & 1)) >> 13));
-        }
-    }
-#endif
-}
-
 static inline float dot_half(const uint16_t *stored, const float *x, int count) {
     float sum = 0;
     int i = 0;
@@ -110,40 +87,56 @@ static inline __attribute__((always_inline)) void score_some(
     const uint16_t *keys, const float *queries, int seen, const int count, int head_dim,
     float scale, float *scores) {
     for (int s = 0; s < seen; s++, keys += head_dim) {
-        __m256 sums[4];
-        for (int q = 0; q < count; q++) sums[q] = _mm256_setzero_ps();
-        for (int at = 0; at < head_dim; at += 8) {
-            __m256 key = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(keys + at)));
+        lanes sums[4];
+        for (int q = 0; q < count; q++) sums[q] = no_lanes();
+        for (int at = 0; at < head_dim; at += LANES) {
+            lanes key = half_lanes(keys + at);
+            fetch_ahead(keys + at);
             for (int q = 0; q < count; q++) {
-                sums[q] = _mm256_fmadd_ps(
-                    key, _mm256_loadu_ps(queries + q * head_dim + at), sums[q]);
+                sums[q] = multiply_add(key, wide_lanes(queries + q * head_dim + at), sums[q]);
             }
         }
-        for (int q = 0; q < count; q++) scores[(int64_t)q * seen + s] = scale * add_up(sums[q]);
+        for (int q = 0; q < count; q++) scores[(int64_t)q * seen + s] = scale * sum_lanes(sums[q]);
     }
 }
 
-// Values weighted by the shares of up to four queries, sixteen channels at a time.
+// Values weighted by the shares of up to four queries, in a few vectors of channels.
+static inline __attribute__((always_inline)) void mix_across(
+    const uint16_t *values, const float *shares, int seen, const int count, const int across,
+    int head_dim, float *out) {
+    lanes sums[4][ACROSS];
+    for (int q = 0; q < count; q++) {
+        for (int i = 0; i < across; i++) sums[q][i] = no_lanes();
+    }
+    for (int s = 0; s < seen; s++, values += head_dim) {
+        lanes value[ACROSS];
+        for (int i = 0; i < across; i++) {
+            value[i] = half_lanes(values + i * LANES);
+            fetch_ahead(values + i * LANES);
+        }
+        for (int q = 0; q < count; q++) {
+            lanes share = one_in_lanes(shares + (int64_t)q * seen + s);
+            for (int i = 0; i < across; i++) {
+                sums[q][i] = multiply_add(value[i], share, sums[q][i]);
+            }
+        }
+    }
+    for (int q = 0; q < count; q++) {
+        for (int i = 0; i < across; i++) {
+            store_lanes(out + q * (2 + head_dim) + i * LANES, sums[q][i]);
+        }
+    }
+}
+
 static inline __attribute__((always_inline)) void mix_some(
     const uint16_t *values, const float *shares, int seen, const int count, int head_dim,
     float *out) {
-    for (int at = 0; at < head_dim; at += 16) {
-        __m256 sums[4][2];
-        for (int q = 0; q < count; q++) sums[q][0] = sums[q][1] = _mm256_setzero_ps();
-        const uint16_t *value = values + at;
-        for (int s = 0; s < seen; s++, value += head_dim) {
-            __m256 first = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)value));
-            __m256 second = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(value + 8)));
-            for (int q = 0; q < count; q++) {
-                __m256 share = _mm256_broadcast_ss(shares + (int64_t)q * seen + s);
-                sums[q][0] = _mm256_fmadd_ps(first, share, sums[q][0]);
-                sums[q][1] = _mm256_fmadd_ps(second, share, sums[q][1]);
-            }
-        }
-        for (int q = 0; q < count; q++) {
-            _mm256_storeu_ps(out + q * (2 + head_dim) + at, sums[q][0]);
-            _mm256_storeu_ps(out + q * (2 + head_dim) + at + 8, sums[q][1]);
-        }
+    int at = 0;
+    for (; at + ACROSS * LANES <= head_dim; at += ACROSS * LANES) {
+        mix_across(values + at, shares, seen, count, ACROSS, head_dim, out + at);
+    }
+    for (; at < head_dim; at += LANES) {
+        mix_across(values + at, shares, seen, count, 1, head_dim, out + at);
     }
 }
 
@@ -218,13 +211,12 @@ static void attend(
     int seen = to - from;
     score(c, base, from, seen, queries, count, head_dim, scale, scores);
     for (int q = 0; q < count; q++) {
-        float *own_scores = scores + (int64_t)q * seen, most = -INFINITY;
+        float *own_scores = scores + (int64_t)q * seen;
         for (int s = 0; s < seen && cap > 0; s++) own_scores[s] = cap * tanhf(own_scores[s] / cap);
         for (int s = 0; s < seen && slopes; s++) {
             own_scores[s] -= slopes[q] * (float)(c->last - from - s);
         }
-        for (int s = 0; s < seen; s++) most = own_scores[s] > most ? own_scores[s] : most;
-        part[q * (2 + head_dim)] = most;
+        part[q * (2 + head_dim)] = largest(own_scores, seen);
     }
     for (int q = 0; q < count; q++) {
         float *own = part + q * (2 + head_dim), sum = 0;

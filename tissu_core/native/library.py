@@ -13,7 +13,16 @@ import torch
 
 from tissu_core.runtime.processor import processor_flags, processor_name
 
-SOURCES = ("products.h", "unpack.h", "attention.h", "rows.h", "step.c")
+SOURCES = (
+    "lanes.h",
+    "products.h",
+    "unpack.h",
+    "attention.h",
+    "rows.h",
+    "layers.h",
+    "worker.h",
+    "step.c",
+)
 _FLAGS = (
     "-O3",
     "-march=native",

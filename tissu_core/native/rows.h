@@ -2,90 +2,85 @@
 
 enum { SOME = 4 };  // rows that share what is unpacked of a matrix
 
-typedef struct {  // of a thread: what it multiplies, and room for scores
-    float *x, *queries, *scores;
-    int8_t *numbers, *paired;
-    float *scales, *sums, *spread;
+typedef struct {
+    float *x;
+    int8_t *numbers;
+    float *scales, *sums;
+    int32_t *offsets;
     row *rows;
-} own;
+} activations;
 
-// Room for the rows that are multiplied, and for what a thread needs beside them: false if memory is
-// out.
-static int make_rows(own *mine, int batch, int widest) {
-    size_t runs = (size_t)batch * (widest / RUN + 8);
-    memset(mine, 0, sizeof(own));
-    mine->numbers = malloc((size_t)batch * widest);
-    mine->paired = malloc((size_t)batch * widest);
-    mine->scales = malloc(sizeof(float) * runs);
-    mine->sums = malloc(sizeof(float) * runs);
-    mine->spread = malloc(sizeof(float) * runs * 4);
-    mine->rows = malloc(sizeof(row) * batch);
-    return mine->numbers && mine->paired && mine->scales && mine->sums && mine->spread &&
-           mine->rows;
+// Room for so many rows, of up to so many channels: false if memory is out.
+static int make_rows(activations *made, int count, int widest) {
+    size_t runs = (size_t)count * (widest / RUN + 1);
+    made->x = malloc(sizeof(float) * count * widest);
+    made->numbers = malloc((size_t)count * widest);
+    made->scales = malloc(sizeof(float) * runs);
+    made->sums = malloc(sizeof(float) * runs);
+    made->offsets = malloc(sizeof(int32_t) * runs);
+    made->rows = malloc(sizeof(row) * count);
+    return made->x && made->numbers && made->scales && made->sums && made->offsets && made->rows;
 }
 
-static void give_back(own *mine) {
-    void *all[] = {mine->x, mine->queries, mine->scores, mine->numbers, mine->paired,
-                   mine->scales, mine->sums, mine->spread, mine->rows};
+static void free_rows(activations *made) {
+    void *all[] = {made->x, made->numbers, made->scales, made->sums, made->offsets, made->rows};
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) free(all[i]);
 }
 
-// Let x's rows be what is multiplied next; packed matrices read them rounded.
-static void enter_some(own *mine, int from, int to, const float *x, int count) {
-    for (int b = from; b < to; b++) {
-        row *in = mine->rows + b;
-        in->x = x + (int64_t)b * count;
-        in->number = mine->numbers + (int64_t)b * count;
-        in->paired = mine->paired + (int64_t)b * count;
-        in->scale = mine->scales + (int64_t)b * (count / RUN + 8);
-        in->sum = mine->sums + (int64_t)b * (count / RUN + 8);
-        in->spread = mine->spread + (int64_t)b * (count / RUN * 4);
-        if (count % RUN == 0) round_row(in, count);
-    }
+// Let a row be what is multiplied next; packed matrices read it rounded.
+static void enter(activations *to, int at, const float *x, int count) {
+    row *in = to->rows + at;
+    in->x = x;
+    in->number = to->numbers + (int64_t)at * count;
+    in->scale = to->scales + (int64_t)at * (count / RUN);
+    in->sum = to->sums + (int64_t)at * (count / RUN);
+    in->offset = to->offsets + (int64_t)at * (count / RUN);
+    if (count % RUN == 0) round_row(in, count);
 }
 
-static void enter(own *mine, int batch, const float *x, int count) {
-    enter_some(mine, 0, batch, x, count);
+// Some of a matrix's panels, for rows from..to; out has ``stride`` numbers in a row.
+static void multiply_panels(
+    const matrix *w, const row *rows, int from, int to, int first, int last, float *out,
+    int stride) {
+    for (int panel = first; panel < last; panel++) {
+        int begin = panel * PANEL, size = w->rows - begin < PANEL ? w->rows - begin : PANEL;
+        for (int at = from; at < to; at += SOME) {
+            float found[SOME * PANEL];
+            int count = to - at < SOME ? to - at : SOME;
+            product(w, rows + at, count, panel, found);
+            for (int r = 0; r < count; r++) {
+                memcpy(out + (int64_t)(at + r) * stride + begin, found + r * PANEL,
+                       sizeof(float) * size);
+            }
+        }
+    }
 }
 
 static void multiply(
-    const matrix *w, const own *mine, int batch, float *out, int stride, int thread, int threads) {
-    int from, to;
-    share(w->rows, thread, threads, &from, &to);
-    for (int at = from; at < to; at++) {
-        for (int b = 0; b < batch; b += SOME) {
-            float found[SOME];
-            int count = batch - b < SOME ? batch - b : SOME;
-            product(w, mine->rows + b, count, at, found);
-            for (int r = 0; r < count; r++) out[(int64_t)(b + r) * stride + at] = found[r];
-        }
-    }
+    const matrix *w, const activations *in, int count, float *out, int stride, int thread,
+    int threads) {
+    int first, last;
+    share_panels(w, thread, threads, &first, &last);
+    multiply_panels(w, in->rows, 0, count, first, last, out, stride);
 }
 
 // The products of many rows x (M, C) with a matrix: out (M, R). Returns 0, or 1 if memory is out.
 int multiply_rows(const matrix *w, const float *x, int count, int threads, float *out) {
     enum { TILE = 32 };  // rows that stay in a core's cache while it reads the matrix
-    own shared;
-    int is_made = make_rows(&shared, count, w->cols);
+    activations in;
+    int is_made = make_rows(&in, count, w->cols);
 #pragma omp parallel num_threads(threads)
     if (is_made) {
         int thread = omp_get_thread_num(), all = omp_get_num_threads(), from, to;
         share(count, thread, all, &from, &to);
-        enter_some(&shared, from, to, x, w->cols);
+        for (int at = from; at < to; at++) enter(&in, at, x + (int64_t)at * w->cols, w->cols);
 #pragma omp barrier
-        share(w->rows, thread, all, &from, &to);
+        share_panels(w, thread, all, &from, &to);
         for (int tile = 0; tile < count; tile += TILE) {
             int end = tile + TILE < count ? tile + TILE : count;
-            for (int at = from; at < to; at++) {
-                for (int r = tile; r < end; r += SOME) {
-                    float found[SOME];
-                    int some = end - r < SOME ? end - r : SOME;
-                    product(w, shared.rows + r, some, at, found);
-                    for (int i = 0; i < some; i++) out[(int64_t)(r + i) * w->rows + at] = found[i];
-                }
-            }
+            multiply_panels(w, in.rows, tile, end, from, to, out, w->rows);
         }
     }
-    give_back(&shared);
+    free_rows(&in);
     return !is_made;
 }

@@ -1,159 +1,192 @@
 // One token of each of a few texts through a whole decoder.
 //
 // Threads meet at barriers between what needs all of a row: each computes its share of a matrix's
-// outputs, and for itself the norm and the rounding of what it multiplies.
+// panels. Norms and the rounding of what is multiplied are as ``worker.h`` says.
 
 #include <omp.h>
 #include <stdlib.h>
 
+#include "lanes.h"
 #include "products.h"
 #include "unpack.h"
 #include "attention.h"
 #include "rows.h"
+#include "layers.h"
+#include "worker.h"
 
-enum { SILU, GELU_TANH, GELU, RELU, RELU2 };
-
-typedef struct {
-    const float *weight, *bias;  // no weight: no norm
-} norm;
-
-typedef struct {
-    norm before, after_attention, before_mlp, after_mlp, q_norm, k_norm;
-    matrix q, k, v, o, gate, up, down;  // without a gate the up is bent by itself
-    const float *cos, *sin;             // (positions, R / 2), or none
-} block;
-
-typedef struct {
-    int32_t hidden, heads, kv_heads, head_dim, rotary, inter, layers;
-    int32_t activation, is_layer_norm, threads;
-    float eps, score_scale, score_cap, logit_cap;
-    const float *slopes;
-    const block *blocks;
-    norm last;
-    matrix head;
-} decoder;
-
-static float bend(int activation, float x) {
-    switch (activation) {
-    case SILU: return x / (1 + expf(-x));
-    case GELU_TANH: return 0.5f * x * (1 + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
-    case GELU: return 0.5f * x * (1 + erff(x * 0.70710678f));
-    case RELU: return x > 0 ? x : 0;
-    default: return x > 0 ? x * x : 0;
-    }
-}
-
-static void normalise(const decoder *d, const norm *n, const float *x, int count, float *out) {
-    float mean = 0, square = 0;
-    if (d->is_layer_norm) {
-        for (int i = 0; i < count; i++) mean += x[i];
-        mean /= (float)count;
-    }
-    for (int i = 0; i < count; i++) square += (x[i] - mean) * (x[i] - mean);
-    float scale = 1 / sqrtf(square / (float)count + d->eps);
-    for (int i = 0; i < count; i++) {
-        out[i] = (x[i] - mean) * scale * n->weight[i] + (n->bias ? n->bias[i] : 0);
-    }
-}
-
-static void rotate(float *x, const float *cos, const float *sin, int half) {
-    for (int i = 0; i < half; i++) {
-        float first = x[i], second = x[half + i];
-        x[i] = first * cos[i] - second * sin[i];
-        x[half + i] = second * cos[i] + first * sin[i];
-    }
-}
-
-static void turn_head(
-    const decoder *d, const block *b, const norm *n, const float *x, int position, float *out) {
-    if (n->weight) {
-        normalise(d, n, x, d->head_dim, out);
-    } else {
-        memcpy(out, x, sizeof(float) * d->head_dim);
-    }
-    if (b->cos) {
-        int64_t at = (int64_t)position * (d->rotary / 2);
-        rotate(out, b->cos + at, b->sin + at, d->rotary / 2);
-    }
-}
-
-// Add what a matrix makes to the stream; a norm, if there is one, needs all of it first.
-static void add_to(
-    const decoder *d, const matrix *w, const norm *n, own *mine, int batch, float *x, float *whole,
-    int thread, int threads) {
+static void enter_normed(const decoder *d, const norm *n, worker *mine, const float *x) {
     int from, to, size = d->hidden;
-    share(size, thread, threads, &from, &to);
-    multiply(w, mine, batch, whole, size, thread, threads);
+    own_rows(mine, &from, &to);
+    for (int r = from; r < to; r++) {
+        float *normed = mine->in->x + (int64_t)r * size;
+        normalise(d, n, x + (int64_t)r * size, size, normed);
+        enter(mine->in, r, normed, size);
+    }
+    meet(mine);
+}
+
+static void enter_bent(const decoder *d, worker *mine, const float *bent) {
+    int from, to;
+    own_rows(mine, &from, &to);
+    for (int r = from; r < to; r++) enter(mine->in, r, bent + (int64_t)r * d->inter, d->inter);
+    meet(mine);
+}
+
+// Add what a matrix makes to the stream; a norm, if there is one, needs all of a row first.
+static void add_to(
+    const decoder *d, const matrix *w, const norm *n, worker *mine, float *x, float *whole) {
+    int first, last, from = 0, to = mine->batch, size = d->hidden;
+    share_panels(w, mine->thread, mine->threads, &first, &last);
+    multiply_panels(w, mine->in->rows, 0, to, first, last, whole, size);
+    int begin = first * PANEL, end = last * PANEL < size ? last * PANEL : size;
     if (n->weight) {
 #pragma omp barrier
+        own_rows(mine, &from, &to);
+        begin = mine->is_shared ? 0 : begin;
+        end = mine->is_shared ? size : end;
     }
-    for (int b = 0; b < batch; b++) {
-        const float *added = whole + (int64_t)b * size;
+    for (int r = from; r < to; r++) {
+        float *added = whole + (int64_t)r * size;
         if (n->weight) {
-            normalise(d, n, added, size, mine->x);
-            added = mine->x;
+            normalise(d, n, added, size, mine->in->x + (int64_t)r * size);
+            added = mine->in->x + (int64_t)r * size;
         }
-        for (int i = from; i < to; i++) x[(int64_t)b * size + i] += added[i];
+        for (int i = begin; i < end; i++) x[(int64_t)r * size + i] += added[i];
     }
 #pragma omp barrier
 }
 
-static int make_room(own *mine, const decoder *d, int batch, int seen) {
-    int heads = d->heads * d->head_dim, widest = d->hidden > heads ? d->hidden : heads;
-    widest = d->inter > widest ? d->inter : widest;
-    int is_made = make_rows(mine, batch, widest);
-    mine->x = malloc(sizeof(float) * batch * widest);
-    mine->queries = malloc(sizeof(float) * batch * heads);
-    mine->scores = malloc(sizeof(float) * (d->heads / d->kv_heads) * (seen + 1));
-    return is_made && mine->x && mine->queries && mine->scores;
-}
-
+// Attention of some positions by one row's queries; who sees the newest has put it there.
 static void look_back(
-    const decoder *d, const block *b, const cache *c, const int32_t *first, const int32_t *position,
-    own *mine, int batch, const float *heads, float *parts, int thread, int threads) {
-    int size = d->head_dim, all = d->heads + 2 * d->kv_heads, group = d->heads / d->kv_heads;
+    const decoder *d, const block *b, const cache *c, int r, int first, int position,
+    worker *mine, const float *heads, float *parts) {
+    int size = d->head_dim, group = d->heads / d->kv_heads, from = 0, to = c->last + 1 - first;
+    const float *q = heads, *k = q + (int64_t)d->heads * size, *v = k + (int64_t)d->kv_heads * size;
     float turned[1024];
-    for (int r = 0; r < batch; r++) {
-        const float *q = heads + (int64_t)r * all * size, *k = q + (int64_t)d->heads * size;
-        const float *v = k + (int64_t)d->kv_heads * size;
-        float *queries = mine->queries + (int64_t)r * d->heads * size;
-        for (int h = 0; h < d->heads; h++) {
-            turn_head(d, b, &b->q_norm, q + h * size, position[r], queries + h * size);
-        }
-        for (int h = 0; h < d->kv_heads && thread == threads - 1; h++) {  // it reads the newest
-            int64_t at = r * c->row_stride + h * c->head_stride + (int64_t)c->last * size;
-            turn_head(d, b, &b->k_norm, k + h * size, position[r], turned);
+    if (!mine->is_shared) share(to, mine->thread, mine->threads, &from, &to);
+    for (int h = 0; h < d->heads; h++) {
+        turn_head(d, b, &b->q_norm, q + h * size, position, mine->queries + h * size);
+    }
+    for (int h = 0; h < d->kv_heads; h++) {
+        int64_t at = r * c->row_stride + h * c->head_stride + (int64_t)c->last * size;
+        if (first + to == c->last + 1) {
+            turn_head(d, b, &b->k_norm, k + h * size, position, turned);
             keep(c, c->keys, at, turned, size);
             keep(c, c->values, at, v + h * size, size);
         }
-        int from, to, begin = first[r] > c->first ? first[r] : c->first;
-        share(c->last + 1 - begin, thread, threads, &from, &to);
-        for (int h = 0; h < d->kv_heads; h++) {
-            int64_t at = ((int64_t)r * d->heads + h * group) * (2 + size);
-            attend(c, r, h, begin + from, begin + to, queries + h * group * size, group, size,
-                   d->score_scale, d->score_cap, d->slopes ? d->slopes + h * group : NULL,
-                   mine->scores, parts + at);
+        attend(c, r, h, first + from, first + to, mine->queries + h * group * size, group, size,
+               d->score_scale, d->score_cap, d->slopes ? d->slopes + h * group : NULL,
+               mine->scores, parts + (int64_t)h * group * (2 + size));
+    }
+}
+
+// The rows' attention, as what is multiplied next. Parts has room for what each thread finds.
+static void enter_attended(
+    const decoder *d, const block *b, const cache *c, const int32_t *first, const int32_t *position,
+    worker *mine, const float *heads, float *parts) {
+    int from, to, size = d->head_dim, all = (d->heads + 2 * d->kv_heads) * size;
+    int64_t part = (int64_t)mine->batch * d->heads * (2 + size);
+    own_rows(mine, &from, &to);
+    for (int r = from; r < to; r++) {
+        int begin = first[r] - c->dropped;
+        look_back(d, b, c, r, begin > c->first ? begin : c->first, position[r], mine,
+                  heads + (int64_t)r * all,
+                  parts + mine->thread * part + (int64_t)r * d->heads * (2 + size));
+    }
+    if (!mine->is_shared) {
+#pragma omp barrier
+    }
+    for (int r = from; r < to; r++) {
+        float *mixed = mine->in->x + (int64_t)r * d->heads * size;
+        for (int h = 0; h < d->heads; h++) {
+            int64_t at = ((int64_t)r * d->heads + h) * (2 + size);
+            if (mine->is_shared) merge(parts + mine->thread * part + at, 1, 0, size, mixed + h * size);
+            else merge(parts + at, mine->threads, part, size, mixed + h * size);
+        }
+        enter(mine->in, r, mixed, d->heads * size);
+    }
+    meet(mine);
+}
+
+static void gate(const decoder *d, const block *b, const worker *mine, float *out) {
+    int first, last;
+    share_panels(&b->up, mine->thread, mine->threads, &first, &last);
+    for (int panel = first; panel < last; panel++) {
+        int begin = panel * PANEL, size = d->inter - begin < PANEL ? d->inter - begin : PANEL;
+        for (int at = 0; at < mine->batch; at += SOME) {
+            float ups[SOME * PANEL] = {0}, gates[SOME * PANEL] = {0};
+            int count = mine->batch - at < SOME ? mine->batch - at : SOME;
+            product(&b->up, mine->in->rows + at, count, panel, ups);
+            if (b->gate.rows) {
+                product(&b->gate, mine->in->rows + at, count, panel, gates);
+                bend(d->activation, gates, count * PANEL);
+                for (int i = 0; i < count * PANEL; i++) ups[i] *= gates[i];
+            } else {
+                bend(d->activation, ups, count * PANEL);
+            }
+            for (int r = 0; r < count; r++) {
+                memcpy(out + (int64_t)(at + r) * d->inter + begin, ups + r * PANEL,
+                       sizeof(float) * size);
+            }
+        }
+    }
+#pragma omp barrier
+}
+
+static void read_logits(const decoder *d, const worker *mine, float *logits) {
+    int first, last, size = d->head.rows;
+    share_panels(&d->head, mine->thread, mine->threads, &first, &last);
+    multiply_panels(&d->head, mine->in->rows, 0, mine->batch, first, last, logits, size);
+    int end = last * PANEL < size ? last * PANEL : size;
+    for (int r = 0; r < mine->batch && d->logit_cap > 0; r++) {
+        float *own = logits + (int64_t)r * size;
+        for (int at = first * PANEL; at < end; at++) {
+            own[at] = d->logit_cap * tanhf(own[at] / d->logit_cap);
         }
     }
 }
 
-static void gate(
-    const decoder *d, const block *b, own *mine, int batch, float *out, int thread, int threads) {
-    int from, to;
-    share(b->up.rows, thread, threads, &from, &to);
-    for (int at = from; at < to; at++) {
-        for (int first = 0; first < batch; first += SOME) {
-            float ups[SOME], gates[SOME];
-            int count = batch - first < SOME ? batch - first : SOME;
-            product(&b->up, mine->rows + first, count, at, ups);
-            if (b->gate.rows) product(&b->gate, mine->rows + first, count, at, gates);
-            for (int r = 0; r < count; r++) {
-                out[(int64_t)(first + r) * d->inter + at] =
-                    b->gate.rows ? bend(d->activation, gates[r]) * ups[r]
-                                 : bend(d->activation, ups[r]);
-            }
-        }
-    }
+typedef struct {  // what all threads write
+    activations rows;
+    float *heads, *parts, *whole, *bent;
+} scratch;
+
+static int make_scratch(scratch *made, const decoder *d, int batch) {
+    int all = (d->heads + 2 * d->kv_heads) * d->head_dim;
+    int64_t part = (int64_t)batch * d->heads * (2 + d->head_dim);
+    made->heads = malloc(sizeof(float) * batch * all);
+    made->parts = malloc(sizeof(float) * part * d->threads);
+    made->whole = malloc(sizeof(float) * batch * d->hidden);
+    made->bent = malloc(sizeof(float) * batch * d->inter);
+    int is_made = make_rows(&made->rows, batch, widest_row(d));
+    return is_made && made->heads && made->parts && made->whole && made->bent;
+}
+
+static void free_scratch(scratch *made) {
+    free_rows(&made->rows);
+    free(made->heads);
+    free(made->parts);
+    free(made->whole);
+    free(made->bent);
+}
+
+static void run_block(
+    const decoder *d, const block *b, const cache *c, const int32_t *first, const int32_t *position,
+    worker *mine, const scratch *all, float *x) {
+    int size = d->head_dim, width = (d->heads + 2 * d->kv_heads) * size;
+    enter_normed(d, &b->before, mine, x);
+    multiply(&b->q, mine->in, mine->batch, all->heads, width, mine->thread, mine->threads);
+    multiply(&b->k, mine->in, mine->batch, all->heads + d->heads * size, width, mine->thread,
+             mine->threads);
+    multiply(&b->v, mine->in, mine->batch, all->heads + (d->heads + d->kv_heads) * size, width,
+             mine->thread, mine->threads);
+#pragma omp barrier
+    enter_attended(d, b, c, first, position, mine, all->heads, all->parts);
+    add_to(d, &b->o, &b->after_attention, mine, x, all->whole);
+    enter_normed(d, &b->before_mlp, mine, x);
+    gate(d, b, mine, all->bent);
+    enter_bent(d, mine, all->bent);
+    add_to(d, &b->down, &b->after_mlp, mine, x, all->whole);
 }
 
 // x (B, C) is what was looked up of the ids, and is used up. Of each row, first is its first real
@@ -162,81 +195,30 @@ static void gate(
 int decode_step(
     const decoder *d, const cache *caches, int batch, float *x, const int32_t *first,
     const int32_t *position, float *logits) {
-    int size = d->head_dim, all = (d->heads + 2 * d->kv_heads) * size, seen = 0, is_out = 0;
+    int seen = 0, is_out = 0;
     for (int i = 0; i < d->layers; i++) {
         int count = caches[i].last + 1 - caches[i].first;
         seen = count > seen ? count : seen;
     }
-    int64_t part = (int64_t)batch * d->heads * (2 + size);
-    float *heads = malloc(sizeof(float) * batch * all);
-    float *parts = malloc(sizeof(float) * part * d->threads);
-    float *whole = malloc(sizeof(float) * batch * d->hidden);
-    float *bent = malloc(sizeof(float) * batch * d->inter);
-    int32_t *from = malloc(sizeof(int32_t) * batch * d->threads);
-    is_out = !heads || !parts || !whole || !bent || !from;
+    scratch all;
+    is_out = !make_scratch(&all, d, batch);
 #pragma omp parallel num_threads(d->threads)
     {
-        int thread = omp_get_thread_num(), threads = omp_get_num_threads();
-        own mine;
-        if (!make_room(&mine, d, batch, seen)) {
+        worker mine;
+        if (!make_worker(&mine, d, &all.rows, batch, seen)) {
 #pragma omp atomic write
             is_out = 1;
         }
 #pragma omp barrier
         for (int i = 0; i < d->layers && !is_out; i++) {
-            const block *b = d->blocks + i;
-            int32_t *begin = from + (int64_t)thread * batch;
-            for (int r = 0; r < batch; r++) {
-                normalise(d, &b->before, x + (int64_t)r * d->hidden, d->hidden,
-                          mine.x + (int64_t)r * d->hidden);
-                begin[r] = first[r] - caches[i].dropped;
-            }
-            enter(&mine, batch, mine.x, d->hidden);
-            multiply(&b->q, &mine, batch, heads, all, thread, threads);
-            multiply(&b->k, &mine, batch, heads + d->heads * size, all, thread, threads);
-            multiply(&b->v, &mine, batch, heads + (d->heads + d->kv_heads) * size, all, thread, threads);
-#pragma omp barrier
-            look_back(d, b, caches + i, begin, position, &mine, batch, heads,
-                      parts + thread * part, thread, threads);
-#pragma omp barrier
-            for (int h = 0; h < batch * d->heads; h++) {
-                merge(parts + (int64_t)h * (2 + size), threads, part, size, mine.x + (int64_t)h * size);
-            }
-            enter(&mine, batch, mine.x, d->heads * size);
-            add_to(d, &b->o, &b->after_attention, &mine, batch, x, whole, thread, threads);
-            for (int r = 0; r < batch; r++) {
-                normalise(d, &b->before_mlp, x + (int64_t)r * d->hidden, d->hidden,
-                          mine.x + (int64_t)r * d->hidden);
-            }
-            enter(&mine, batch, mine.x, d->hidden);
-            gate(d, b, &mine, batch, bent, thread, threads);
-#pragma omp barrier
-            enter(&mine, batch, bent, d->inter);
-            add_to(d, &b->down, &b->after_mlp, &mine, batch, x, whole, thread, threads);
+            run_block(d, d->blocks + i, caches + i, first, position, &mine, &all, x);
         }
         if (!is_out) {
-            for (int r = 0; r < batch; r++) {
-                normalise(d, &d->last, x + (int64_t)r * d->hidden, d->hidden,
-                          mine.x + (int64_t)r * d->hidden);
-            }
-            enter(&mine, batch, mine.x, d->hidden);
-            multiply(&d->head, &mine, batch, logits, d->head.rows, thread, threads);
-#pragma omp barrier
-            int begin, end;
-            share(d->head.rows, thread, threads, &begin, &end);
-            for (int r = 0; r < batch && d->logit_cap > 0; r++) {
-                float *own_logits = logits + (int64_t)r * d->head.rows;
-                for (int at = begin; at < end; at++) {
-                    own_logits[at] = d->logit_cap * tanhf(own_logits[at] / d->logit_cap);
-                }
-            }
+            enter_normed(d, &d->last, &mine, x);
+            read_logits(d, &mine, logits);
         }
-        give_back(&mine);
+        free_worker(&mine);
     }
-    free(heads);
-    free(parts);
-    free(whole);
-    free(bent);
-    free(from);
+    free_scratch(&all);
     return is_out;
 }

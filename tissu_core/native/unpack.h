@@ -1,13 +1,8 @@
 // Packed rows as plain ones, for products of so many rows of activations that unpacking costs less.
 
-#if defined(HAS_AVX2) && defined(__AVX512BF16__) && defined(__AVX512VL__)
+#if defined(HAS_AVX512) && defined(__AVX512BF16__)
 #define HAS_BF16 1
 #endif
-
-static inline uint16_t float_to_bf16(float x) {  // of finite numbers, to the nearest
-    union { float value; uint32_t bits; } wide = {x};
-    return (uint16_t)((wide.bits + 0x7fff + ((wide.bits >> 16) & 1)) >> 16);
-}
 
 // Sixteen numbers from bytes, as fp32 or as bf16.
 static inline void unpack_bytes(
@@ -39,36 +34,46 @@ static inline void unpack_bytes(
 #endif
 }
 
-static inline __attribute__((always_inline)) void unpack_row(
-    const matrix *w, int at, int is_wide, uint8_t *out) {
-    int runs = w->cols / RUN, each = w->group / RUN, bytes = RUN * w->bits / 8;
-    int half = RUN / 2 * (is_wide ? sizeof(float) : sizeof(uint16_t));
-    const uint8_t *packed = (const uint8_t *)w->numbers + (size_t)at * runs * bytes;
-    size_t group = (size_t)at * (w->cols / w->group);
-    for (int run = 0; run < runs; run++, packed += bytes, out += 2 * half) {
-        float scale = half_to_float(w->scale[group + run / each]);
-        float low = half_to_float(w->low[group + run / each]);
-        if (w->bits == 4) {
-            uint8_t first[RUN / 2], second[RUN / 2];
-            for (int i = 0; i < RUN / 2; i++) first[i] = packed[i] & 15;
-            for (int i = 0; i < RUN / 2; i++) second[i] = packed[i] >> 4;
-            unpack_bytes(first, scale, low, is_wide, out);
-            unpack_bytes(second, scale, low, is_wide, out + half);
-        } else {
-            low -= 128 * scale;
-            unpack_bytes(packed, scale, low, is_wide, out);
-            unpack_bytes(packed + RUN / 2, scale, low, is_wide, out + half);
+// A run of one row, from its words one after the other.
+static inline void unpack_run(
+    const uint8_t *words, int bits, float scale, float low, int is_wide, uint8_t *out) {
+    uint8_t *middle = out + RUN / 2 * (is_wide ? sizeof(float) : sizeof(uint16_t));
+    uint8_t first[RUN / 2], second[RUN / 2];
+    if (bits == 4) {
+        for (int i = 0; i < RUN / 2; i++) first[i] = words[i] & 15;
+        for (int i = 0; i < RUN / 2; i++) second[i] = words[i] >> 4;
+        words = first;
+    }
+    unpack_bytes(words, scale, low, is_wide, out);
+    unpack_bytes(bits == 4 ? second : words + RUN / 2, scale, low, is_wide, middle);
+}
+
+static inline __attribute__((always_inline)) void unpack_panel(
+    const matrix *w, int panel, int is_wide, uint8_t *out) {
+    enum { MOST = RUN / WORD };
+    int runs = w->cols / RUN, each = w->group / RUN, words = RUN * w->bits / 8 / WORD;
+    size_t bytes = is_wide ? sizeof(float) : sizeof(uint16_t), begin = (size_t)panel * PANEL;
+    int rows = w->rows - begin < PANEL ? w->rows - begin : PANEL;
+    const uint8_t *number = (const uint8_t *)w->numbers + begin * runs * words * WORD;
+    for (int run = 0; run < runs; run++, number += words * PANEL * WORD) {
+        size_t group = begin * (w->cols / w->group) + (size_t)(run / each) * PANEL;
+        uint32_t apart[PANEL][MOST];
+        for (int i = 0; i < words; i++) {
+            for (int r = 0; r < PANEL; r++) memcpy(&apart[r][i], number + (i * PANEL + r) * WORD, WORD);
+        }
+        for (int r = 0; r < rows; r++) {
+            float scale = half_to_float(w->scale[group + r]), low = half_to_float(w->low[group + r]);
+            unpack_run((const uint8_t *)apart[r], w->bits, scale, low, is_wide,
+                       out + ((begin + r) * w->cols + (size_t)run * RUN) * bytes);
         }
     }
 }
 
 // All of a packed matrix: out (R, C) as fp32, or as bf16.
 void unpack_matrix(const matrix *w, int is_wide, int threads, void *out) {
-    size_t bytes = (size_t)w->cols * (is_wide ? sizeof(float) : sizeof(uint16_t));
 #pragma omp parallel for num_threads(threads)
-    for (int at = 0; at < w->rows; at++) {
-        uint8_t *row = (uint8_t *)out + at * bytes;
-        if (is_wide) unpack_row(w, at, 1, row);
-        else unpack_row(w, at, 0, row);
+    for (int panel = 0; panel < (w->rows + PANEL - 1) / PANEL; panel++) {
+        if (is_wide) unpack_panel(w, panel, 1, out);
+        else unpack_panel(w, panel, 0, out);
     }
 }
