@@ -65,13 +65,16 @@ def compare(path: Path, text: Path, count: int, python: str) -> str:
     kl = float((logits.exp() * (logits - other)).sum(-1).mean())
     top = float((logits.argmax(-1) == other.argmax(-1)).float().mean())
     own = greedy(loaded, ids[:begin], GREEDY)
-    same = next((i for i, pair in enumerate(zip(own, theirs["greedy"], strict=True))
-                 if pair[0] != pair[1]), GREEDY)
-    return (
-        f"tokens {'the same' if ids == theirs['ids'] else 'OTHERS'}, "
-        f"template {'the same' if loaded.tokenizer.chat_template == theirs['template'] else 'ANOTHER'}, "
-        f"KL {kl:.2e}, top-1 {100 * top:.1f} %, greedy {same} of {GREEDY}"
+    agreed = next(
+        (i for i, pair in enumerate(zip(own, theirs["greedy"], strict=True)) if pair[0] != pair[1]),
+        GREEDY,
     )
+    is_same = {
+        "tokens": ids == theirs["ids"],
+        "template": loaded.tokenizer.chat_template == theirs["template"],
+    }
+    facts = [f"{name} {'the same' if same else 'OTHERS'}" for name, same in is_same.items()]
+    return f"{', '.join(facts)}, KL {kl:.2e}, top-1 {100 * top:.1f} %, greedy {agreed} of {GREEDY}"
 
 
 def main() -> None:

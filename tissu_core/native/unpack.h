@@ -7,29 +7,50 @@
 // Sixteen numbers from bytes, as fp32 or as bf16.
 static inline void unpack_bytes(
     const uint8_t *numbers, float scale, float low, int is_wide, void *out) {
-#ifdef HAS_AVX2
-    __m256 by = _mm256_set1_ps(scale), from = _mm256_set1_ps(low);
-    for (int i = 0; i < 16; i += 8) {
-        __m256i wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(numbers + i)));
-        __m256 value = _mm256_fmadd_ps(_mm256_cvtepi32_ps(wide), by, from);
-        if (is_wide) {
-            _mm256_storeu_ps((float *)out + i, value);
-            continue;
-        }
-#ifdef HAS_BF16
-        __m128bh half = _mm256_cvtneps_pbh(value);
-        memcpy((uint16_t *)out + i, &half, sizeof(half));
-#else
-        float eight[8];
-        _mm256_storeu_ps(eight, value);
-        for (int j = 0; j < 8; j++) ((uint16_t *)out)[i + j] = float_to_bf16(eight[j]);
-#endif
+#if defined(HAS_BF16)
+    __m512i whole = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)numbers));
+    __m512 value = _mm512_fmadd_ps(
+        _mm512_cvtepi32_ps(whole), _mm512_set1_ps(scale), _mm512_set1_ps(low));
+    if (is_wide) {
+        _mm512_storeu_ps(out, value);
+    } else {
+        __m256bh halves = _mm512_cvtneps_pbh(value);
+        memcpy(out, &halves, sizeof(halves));
     }
 #else
     for (int i = 0; i < 16; i++) {
         float value = (float)numbers[i] * scale + low;
         if (is_wide) ((float *)out)[i] = value;
         else ((uint16_t *)out)[i] = float_to_bf16(value);
+    }
+#endif
+}
+
+// Four words of each of a panel's rows, of which they lie one after the other: out (PANEL, stride).
+static inline void part_words(const uint8_t *number, int stride, uint32_t *out) {
+#ifdef HAS_AVX512
+    __m512i word[4];
+    for (int i = 0; i < 4; i++) word[i] = _mm512_loadu_si512(number + i * PANEL * WORD);
+    __m512i pair[4] = {
+        _mm512_unpacklo_epi32(word[0], word[1]), _mm512_unpackhi_epi32(word[0], word[1]),
+        _mm512_unpacklo_epi32(word[2], word[3]), _mm512_unpackhi_epi32(word[2], word[3])};
+    __m512i four[4] = {
+        _mm512_unpacklo_epi64(pair[0], pair[2]), _mm512_unpackhi_epi64(pair[0], pair[2]),
+        _mm512_unpacklo_epi64(pair[1], pair[3]), _mm512_unpackhi_epi64(pair[1], pair[3])};
+    for (int i = 0; i < 4; i++) {  // of each four rows, the one at i
+        _mm_storeu_si128((__m128i *)(out + i * stride), _mm512_castsi512_si128(four[i]));
+        _mm_storeu_si128(
+            (__m128i *)(out + (4 + i) * stride), _mm512_extracti32x4_epi32(four[i], 1));
+        _mm_storeu_si128(
+            (__m128i *)(out + (8 + i) * stride), _mm512_extracti32x4_epi32(four[i], 2));
+        _mm_storeu_si128(
+            (__m128i *)(out + (12 + i) * stride), _mm512_extracti32x4_epi32(four[i], 3));
+    }
+#else
+    for (int i = 0; i < 4; i++) {
+        for (int r = 0; r < PANEL; r++) {
+            memcpy(out + r * stride + i, number + (i * PANEL + r) * WORD, WORD);
+        }
     }
 #endif
 }
@@ -58,8 +79,8 @@ static inline __attribute__((always_inline)) void unpack_panel(
     for (int run = 0; run < runs; run++, number += words * PANEL * WORD) {
         size_t group = begin * (w->cols / w->group) + (size_t)(run / each) * PANEL;
         uint32_t apart[PANEL][MOST];
-        for (int i = 0; i < words; i++) {
-            for (int r = 0; r < PANEL; r++) memcpy(&apart[r][i], number + (i * PANEL + r) * WORD, WORD);
+        for (int i = 0; i < words; i += 4) {
+            part_words(number + i * PANEL * WORD, MOST, &apart[0][i]);
         }
         for (int r = 0; r < rows; r++) {
             float scale = half_to_float(w->scale[group + r]), low = half_to_float(w->low[group + r]);
