@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -29,7 +30,9 @@ class GLU(nn.Module):
             gate, up = self.gate_proj(x), self.up_proj(x)
         else:
             gate, up = self.gate_up_proj(x).chunk(2, dim=-1)
-        down: Tensor = self.down_proj(self.activation(gate) * up)
+        bent = self.activation(gate)
+        bent = bent * up if torch.is_grad_enabled() else bent.mul_(up)
+        down: Tensor = self.down_proj(bent)
         return down
 
 

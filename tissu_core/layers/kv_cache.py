@@ -58,6 +58,8 @@ class LayerCache:
         self._keys[:, :, self._held : end] = keys
         self._values[:, :, self._held : end] = values
         self._held = end
+        if end == time:  # all that is seen is new, and need not come back in another format
+            return keys, values
         first = 0 if self._window is None else max(0, end - (self._window + time - 1))
         return self._keys[:, :, first:end], self._values[:, :, first:end]
 

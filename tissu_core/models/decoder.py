@@ -115,11 +115,11 @@ class Stack(nn.Module):
         documents: Tensor | None = None
         if self.document_start is not None and cache is None and padding is None:
             documents, rows = number_documents(ids, self.document_start)
+        x = self.embed_rows(ids, rows) if self.entered is None else self.entered
         ropes: tuple[Rope | None, Rope | None] = None, None
         if self.config.position_embedding == "rope":
-            tables = [table[rows] for table in self.tables.read(ids.device, end)]
+            tables = [table[rows].to(x.dtype) for table in self.tables.read(ids.device, end)]
             ropes = (tables[0], tables[1]), (tables[-2], tables[-1])
-        x = self.embed_rows(ids, rows) if self.entered is None else self.entered
         shown: dict[int | None, Shown] = {}
         for index, layer in enumerate(self.layers):
             attention = cast(Block, layer).self_attn
