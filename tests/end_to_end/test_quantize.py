@@ -134,6 +134,11 @@ def test_a_model_of_four_bits_works_in_every_command(
     assert (report["bits"], report["method"]) == (4, method)
     assert report["num_bytes"] < 0.6 * report["bf16_bytes"]
     assert report["bits_per_byte_after"] == pytest.approx(report["bits_per_byte_before"], rel=0.1)
+    nearest = report["bits_per_byte_nearest"]
+    assert (nearest is None) == (method == "rtn")
+    if nearest is not None:  # whether it helped is said, and by the figures of --method rtn
+        alone = tissu("quantize", "cloth", "--bits", "4", "-o", tmp_path / "rtn", "--json").json
+        assert nearest == pytest.approx(alone["bits_per_byte_after"], abs=1e-9)
     first = tissu("generate", out, "-p", "The weaver", "--greedy")
     assert first.code == 0, first.err
     assert tissu("chat", out, "-p", "The").code == 0

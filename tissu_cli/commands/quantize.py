@@ -69,6 +69,13 @@ def _weights(event: ModelQuantized) -> str:
     return f"{event.bits} bits by {event.method}, a scale and a minimum for {event.group_size}"
 
 
+def _compared(event: ModelQuantized, after: float, nearest: float) -> str:
+    """What the text said for the method, or that it said nothing."""
+    if after < nearest:
+        return f"{nearest:.4f}: {event.method} is better by {nearest - after:.4f}"
+    return f"{nearest:.4f}: {event.method} is not better"
+
+
 def _show(event: ModelQuantized) -> None:
     from tissu_cli.render.tables import facts_table
 
@@ -83,8 +90,8 @@ def _show(event: ModelQuantized) -> None:
     rows.append(("speed", f"{fast:,.0f} tokens/s, {fast / slow:.1f} times {slow:,.0f}"))
     before, after = event.bits_per_byte_before, event.bits_per_byte_after
     if before is not None and after is not None:
-        rows += [
-            ("bits per byte", f"{after:.4f}, {after - before:+.4f} from {before:.4f}"),
-            ("measured on", f"{event.measured_bytes:,} bytes of text"),
-        ]
+        rows.append(("bits per byte", f"{after:.4f}, {after - before:+.4f} from {before:.4f}"))
+        if event.bits_per_byte_nearest is not None:
+            rows.append(("--method rtn", _compared(event, after, event.bits_per_byte_nearest)))
+        rows.append(("measured on", f"{event.measured_bytes:,} bytes of text"))
     data().print(facts_table(rows))

@@ -102,6 +102,8 @@ class ModelQuantized:
     num_bytes: int
     bits_per_byte_before: float | None
     bits_per_byte_after: float | None
+    bits_per_byte_nearest: float | None
+    """After rounding to the nearest, where another method was asked for."""
     measured_bytes: int
     tokens_per_second_before: float
     tokens_per_second_after: float

@@ -1,7 +1,7 @@
 """The verb quantize: a model in fewer bits, and what that costs."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +82,9 @@ def quantize(
     _write(loaded, target, facts | score)
     parameters = num_parameters(loaded.model.config)
     del loaded
+    nearest = (
+        None if after is None else (yield from _measure_nearest(model, how, group, data, machine))
+    )
     yield StageAdvanced(stage="measuring", done=0, total=0, unit="tokens")
     yield ModelQuantized(
         model=str(path),
@@ -94,10 +97,34 @@ def quantize(
         num_bytes=(target / WEIGHTS_FILE).stat().st_size,
         bits_per_byte_before=None if before is None else before.bits_per_byte,
         bits_per_byte_after=None if after is None else after.bits_per_byte,
+        bits_per_byte_nearest=nearest,
         measured_bytes=0 if after is None else after.num_bytes,
         tokens_per_second_before=_speed(path, machine),
         tokens_per_second_after=_speed(target, machine),
     )
+
+
+def _measure_nearest(
+    model: str | None,
+    how: QuantizeConfig,
+    group: int | None,
+    data: DataConfig,
+    machine: DeviceConfig,
+) -> Generator[StageAdvanced | Noticed | FileSkipped, None, float | None]:
+    """Bits per byte of the model rounded to the nearest, for what a longer method must beat.
+
+    It is read anew, so that there are never two in memory.
+    """
+    if how.method == "rtn" or group is None:
+        return None
+    from tissu_core.checkpoint.model_directory import in_full
+    from tissu_core.compress.int4 import quantize_int4
+    from tissu_core.runs.loading import load_for_use
+
+    loaded = in_full(load_for_use(model, machine)[0])
+    quantize_int4(loaded.model, group)
+    score = yield from measure(loaded, data)
+    return None if score is None else score.bits_per_byte
 
 
 def _speed(path: Path, machine: DeviceConfig) -> float:
