@@ -1,5 +1,6 @@
 """A model as a graph of tensor operations, which programs without tissu compute."""
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any, cast
@@ -118,13 +119,16 @@ def to_program(model: Decoder) -> torch.export.ExportedProgram:
 @torch.no_grad()
 def write_onnx(program: torch.export.ExportedProgram, path: Path, *, is_apart: bool) -> None:
     """The graph as ONNX; the weights stand in ``path`` + ".data" if they are ``is_apart``."""
-    exported = torch.onnx.export(
-        program,
-        dynamo=True,
-        input_names=list(INPUTS),
-        output_names=list(OUTPUTS),
-        verbose=False,
-    )
+    # What it logs and warns of is about its own packages.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(category=Warning, action="ignore"):
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            verbose=False,
+        )
     assert exported is not None
     exported.save(str(path), external_data=is_apart)
 
