@@ -86,7 +86,7 @@ def test_what_cannot_be_exported(
 def test_a_disk_too_small_is_told_before_writing(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tissu_core.runs.export.place.free_bytes", lambda path: 1000)
+    monkeypatch.setattr("tissu_core.runs.new_directory.free_bytes", lambda path: 1000)
     result = trained.tissu("export", "gguf", "cloth")
     assert result.code == ResourceError.code
     assert "nothing was written" in result.err

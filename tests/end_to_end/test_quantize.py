@@ -1,6 +1,8 @@
 """``tissu quantize`` through the real command, and its result in every other one."""
 
 import json
+import shutil
+from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 
@@ -182,6 +184,18 @@ def test_weights_that_are_no_numbers_are_named(
     assert result.code == 3, result.err
     said = " ".join(result.error)
     assert word in said and name in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_little_room_is_told_before_anything_is_written(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 40, 0, 1_000))
+    result = trained.tissu("quantize", "cloth", "-o", tmp_path / "out")
+    assert result.code == 4
+    said = " ".join(result.error)
+    assert "free" in said and "fewer --bits" in said
     assert not (tmp_path / "out").exists()
 
 

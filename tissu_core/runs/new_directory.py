@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from tissu_core.errors import ConfigError
+from tissu_core.errors import ConfigError, ResourceError
 from tissu_core.runs.home import models_directory
 from tissu_core.runs.models.store import name_of
 from tissu_core.runs.run_directory import check_name, run_of
+from tissu_core.storage import free_bytes
 
 
 def new_model_directory(out: str, source: Path, suffix: str) -> Path:
@@ -41,3 +42,18 @@ def new_directory(out: str | Path) -> Path:
             hint=f"-o {out}-2",
         )
     return target
+
+
+def require_room(target: Path, needed: int, smaller: str) -> None:
+    """Refuse what the disk would not take.
+
+    Raises:
+        ResourceError: Before anything is written.
+    """
+    free = free_bytes(target.parent)
+    if needed > free:
+        raise ResourceError(
+            f"{target} will have {needed / 1e9:.3g} GB, and its disk has {free / 1e9:.3g} GB free",
+            safe="everything; nothing was written",
+            hint=f"free some of it, name another place with -o, or {smaller}",
+        )

@@ -12,10 +12,10 @@ from tissu_core.runs.export.place import (
     check_type,
     load_for_export,
     new_file,
-    require_room,
     whole_files,
 )
 from tissu_core.runs.models.packing import tell_of_packing
+from tissu_core.runs.new_directory import require_room
 
 if TYPE_CHECKING:
     from tissu_core.export.gguf import GgufExport
@@ -46,7 +46,7 @@ def export_gguf(model: str | None, *, kind: str, out: str) -> Iterator[ExportEve
         family=loaded.family,
         end_ids=loaded.end_ids,
     )
-    require_room(target, export.num_bytes)
+    require_room(target, export.num_bytes, "a smaller --type")
     if kind.startswith("q"):
         yield from tell_of_packing(loaded.path)
     yield from _notices(export, kind)

@@ -11,7 +11,8 @@ from tissu_core.errors import missing_package
 from tissu_core.events.measures import ExportEvent, ModelExported
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.models.count import num_parameters
-from tissu_core.runs.export.place import load_for_export, new_file, require_room, whole_files
+from tissu_core.runs.export.place import load_for_export, new_file, whole_files
+from tissu_core.runs.new_directory import require_room
 
 if TYPE_CHECKING:
     from tissu_core.checkpoint.model_directory import LoadedModel
@@ -39,7 +40,7 @@ def export_graph(model: str | None, *, format: str, out: str) -> Iterator[Export
     target = new_file(out or f"{name}.{SUFFIXES[format]}", SUFFIXES[format])
     parameters = num_parameters(loaded.model.config)
     if format != "manifest":
-        require_room(target, 4 * parameters)
+        require_room(target, 4 * parameters, "a smaller model")
     if format == "torchscript":
         yield Noticed(
             level="warning",

@@ -6,8 +6,8 @@ from tissu_core import __version__
 from tissu_core.events.measures import ExportEvent, ModelExported
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.models.count import num_parameters
-from tissu_core.runs.export.place import check_type, load_for_export, require_room
-from tissu_core.runs.new_directory import new_directory
+from tissu_core.runs.export.place import check_type, load_for_export
+from tissu_core.runs.new_directory import new_directory, require_room
 from tissu_core.storage import sealed_directory
 
 TYPES = ("f32", "f16", "bf16")
@@ -50,7 +50,7 @@ def _export(model: str | None, format: str, kind: str, out: str) -> Iterator[Exp
     yield from loaded.notices
     target = new_directory(out or f"{called}-{format}")
     parameters = num_parameters(loaded.model.config)
-    require_room(target, parameters * _SIZES[kind])
+    require_room(target, parameters * _SIZES[kind], "a smaller --type")
     for name, tensor in loaded.model.state_dict().items():
         require_numbers(name, tensor, is_half=kind == "f16")
     if (loaded.family or family_for(loaded.model.config)) is TISSU:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.config.machine import DeviceConfig
-from tissu_core.errors import ConfigError, ResourceError
+from tissu_core.errors import ConfigError
 from tissu_core.runs.models.store import name_of
 from tissu_core.runs.run_directory import run_of
-from tissu_core.storage import free_bytes, guard_write, remove_directory
+from tissu_core.storage import guard_write, remove_directory
 from tissu_core.storage.files import TEMPORARY, sync_directory, sync_file
 
 if TYPE_CHECKING:
@@ -60,21 +60,6 @@ def new_file(out: str | Path, suffix: str) -> Path:
         other = target.with_stem(f"{target.stem}-2")
         raise ConfigError(f"{target} is there already", field="out", hint=f"-o {other}")
     return target
-
-
-def require_room(target: Path, needed: int) -> None:
-    """Refuse what the disk would not take.
-
-    Raises:
-        ResourceError: Before anything is written.
-    """
-    free = free_bytes(target.parent)
-    if needed > free:
-        raise ResourceError(
-            f"{target} will have {needed / 1e9:.3g} GB, and its disk has {free / 1e9:.3g} GB free",
-            safe="everything; nothing was written",
-            hint="free some of it, name another place with -o, or a smaller --type",
-        )
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from tissu_core.runs.models.calibration import (
 )
 from tissu_core.runs.models.measured import measure
 from tissu_core.runs.models.packing import tell_of_packing
-from tissu_core.runs.new_directory import new_model_directory
+from tissu_core.runs.new_directory import new_model_directory, require_room
 from tissu_core.storage import remove_leftovers, sealed_directory, sha256_file
 
 if TYPE_CHECKING:
@@ -56,21 +56,15 @@ def quantize(
     Raises:
         ConfigError: If ``out`` holds something, the group fits no layer, or a text is missing.
         InputError: If the model cannot be read, is packed already, or holds NaN.
+        ResourceError: If the disk has too little room; nothing is written then.
     """
     require_calibration(calibration, how.method)
-    path = find_model(model)
-    target = new_model_directory(out, path, f"int{how.bits}")
-    from tissu_core.checkpoint.model_directory import in_full
+    target = new_model_directory(out, find_model(model), f"int{how.bits}")
     from tissu_core.checkpoint.weights import WEIGHTS_FILE
-    from tissu_core.compress.finite import require_finite
-    from tissu_core.runs.loading import load_for_use
 
-    loaded = in_full(load_for_use(model, machine)[0])
-    path = loaded.path
-    yield from loaded.notices
-    yield from tell_of_packing(path)
+    loaded = yield from _open(model, target, how, machine)
+    path, parameters = loaded.path, num_parameters(loaded.model.config)
     group = choose_group(loaded.model.config, how)
-    require_finite(loaded.model)
     before = yield from measure(loaded, data)
     if before is None:
         yield _NO_TEXT
@@ -80,7 +74,6 @@ def quantize(
     # Beside the scores of runs stand only scores of the same text.
     score = {} if after is None or data.corpus else {"bits_per_byte": after.bits_per_byte}
     _write(loaded, target, facts | score)
-    parameters = num_parameters(loaded.model.config)
     del loaded
     nearest = (
         None if after is None else (yield from _measure_nearest(model, how, group, data, machine))
@@ -102,6 +95,22 @@ def quantize(
         tokens_per_second_before=_speed(path, machine),
         tokens_per_second_after=_speed(target, machine),
     )
+
+
+def _open(
+    model: str | None, target: Path, how: QuantizeConfig, machine: DeviceConfig
+) -> Generator[Noticed, None, "LoadedModel"]:
+    """The model in fp32, of which all can be rounded and for whose copy there is room."""
+    from tissu_core.checkpoint.model_directory import in_full
+    from tissu_core.compress.finite import require_finite
+    from tissu_core.runs.loading import load_for_use
+
+    loaded = in_full(load_for_use(model, machine)[0])
+    yield from loaded.notices
+    yield from tell_of_packing(loaded.path)
+    require_finite(loaded.model)
+    require_room(target, num_parameters(loaded.model.config) * how.bits // 8, "fewer --bits")
+    return loaded
 
 
 def _measure_nearest(
