@@ -10,32 +10,47 @@ from tissu_core.decoding.choice import Choice, expected_choice, find_choice
 from tissu_core.decoding.native_product import NativeProduct
 from tissu_core.decoding.native_step import NativeStep, suits_library
 from tissu_core.layers.packed import PackedLinear
+from tissu_core.models.count import num_parameters
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.fuse import fuse
-from tissu_core.models.packed import lay_in_panels, pack_for_products, packing_of
+from tissu_core.models.packed import lay_in_panels, pack_for_products, packing_of, unpacked
 from tissu_core.native.library import compile_library, find_compiler, find_library
+from tissu_core.runtime.memory import free_bytes
+
+_SHARE = 0.5
+"""Of the free memory, that unpacked weights may take."""
 
 
 def make_fast(model: Decoder, directory: Path | None) -> Decoder:
-    """Let the model decode by the library in ``directory``, or by torch with fused matrices.
+    """The model, changed in place or another one, so that it decodes as fast as it can.
 
-    The first time, the library is compiled meanwhile: the first replies are torch's.
+    It does so by the library in ``directory``, or by torch with fused matrices, unpacked where
+    there is room. The first time, the library is compiled meanwhile: the first replies are torch's.
     """
+    library = None if directory is None else find_library(directory)
+    if directory is None or (library is None and find_compiler() is None):
+        return _by_torch(model)
     if packing_of(model) and model.device.type == "cpu":
         pack_for_products(model)
         model.cache_dtype = torch.float16
         _read_in_bf16(model, expected_choice())
-    if directory is None or not suits_library(model):
-        return fuse(model)
-    library = find_library(directory)
-    if library is None and find_compiler() is None:
-        return fuse(model)
+    if not suits_library(model):
+        return _by_torch(model)
     lay_in_panels(model)
     if library is not None:
         _use(model, library, find_choice(library))
     else:
         threading.Thread(target=_compile, args=(model, directory), daemon=True).start()
     return model
+
+
+def _by_torch(model: Decoder) -> Decoder:
+    """Of packed matrices torch unpacks all for each token: 20 times the time of unpacked ones."""
+    if packing_of(model) and model.device.type == "cpu":
+        needed = 4 * num_parameters(model.config)
+        if needed < _SHARE * free_bytes(model.device):
+            model = unpacked(model)
+    return fuse(model)
 
 
 def _compile(model: Decoder, directory: Path) -> None:

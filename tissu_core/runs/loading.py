@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -55,8 +56,7 @@ def load_to_decode(model: str | None, machine: DeviceConfig) -> LoadedModel:
 
 def made_to_decode(loaded: LoadedModel) -> LoadedModel:
     """The model in the form that this machine decodes fastest; it neither learns nor is saved."""
-    make_fast(loaded.model, native_directory())
-    return loaded
+    return replace(loaded, model=make_fast(loaded.model, native_directory()))
 
 
 def iter_load(
