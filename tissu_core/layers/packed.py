@@ -13,9 +13,8 @@ from torch import Tensor, nn
 RUN = 32
 """Numbers that are packed together; a multiple of it are in a row."""
 PANEL = 16
-"""Rows whose numbers lie together where a model only decodes (``native/products.h``)."""
-_WORD = 4
-"""Bytes of each of them in turn."""
+"""Rows whose numbers lie together, four bytes of each in turn, where a model only decodes
+(``native/products.h``)."""
 BESIDE = (".weight_scale", ".weight_min")
 """Ends of the names of what stands beside whole numbers, in the format it is stored in."""
 
@@ -24,8 +23,8 @@ class Packed(nn.Module):
     """Packed rows of weights.
 
     Shapes: weight (rows, size x bits / 8) uint8, as ``pack`` makes it; weight_scale and weight_min
-    (rows, size / group) floats. In panels: weight (panels, bytes of a row / 4, 16 x 4), the others
-    (panels, size / group, 16) in fp16.
+    (rows, size / group) floats. In panels: weight (panels, bytes of a row / 4, 16) int32, the
+    others (panels, size / group, 16) in fp16.
     """
 
     weight: Tensor
@@ -42,18 +41,18 @@ class Packed(nn.Module):
 
     def dequantize(self, rows: slice | Tensor = slice(None)) -> Tensor:
         """The weights of these rows as fp32: (rows, size)."""
-        kept = (self.weight, self.weight_scale, self.weight_min)
-        packed, scale, low = (
-            _from_panels(one, self.num_rows, rows) if self.is_in_panels else one[rows]
-            for one in kept
-        )
-        scale, low = scale.float(), low.float()
-        numbers = unpack(packed, self.bits).view(*scale.shape, self.group)
+        kept = [self.weight, self.weight_scale, self.weight_min]
+        if self.is_in_panels:
+            kept = [_from_panels(panels, self.num_rows, rows) for panels in kept]
+        else:
+            kept = [numbers[rows] for numbers in kept]
+        scale, low = kept[1].float(), kept[2].float()
+        numbers = unpack(kept[0].view(torch.uint8), self.bits).view(*scale.shape, self.group)
         return torch.addcmul(low[..., None], numbers, scale[..., None]).flatten(1)
 
     def to_panels(self) -> None:
         """Lay sixteen rows together, the last with zeros; scales and minima become fp16."""
-        self.weight = _to_panels(self.weight.contiguous().view(torch.int32)).view(torch.uint8)
+        self.weight = _to_panels(self.weight.contiguous().view(torch.int32))
         self.weight_scale = _to_panels(self.weight_scale.half())
         self.weight_min = _to_panels(self.weight_min.half())
         self.is_in_panels = True
@@ -68,11 +67,10 @@ def _to_panels(rows: Tensor) -> Tensor:
 
 
 def _from_panels(panels: Tensor, count: int, rows: slice | Tensor) -> Tensor:
-    """Some of the rows of which there are ``count``."""
-    apart = panels.view(*panels.shape[:2], PANEL, -1)  # bytes by words, halves by themselves
+    """Some of the rows of which there are ``count``: (panels, N, 16) to (rows, N)."""
     if isinstance(rows, slice):
-        rows = torch.arange(count, device=panels.device)[rows]
-    return apart[rows // PANEL, :, rows % PANEL].flatten(1)
+        return panels.transpose(1, 2).flatten(0, 1)[:count][rows]
+    return panels[rows // PANEL, :, rows % PANEL]
 
 
 class PackedLinear(Packed):
