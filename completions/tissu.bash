@@ -186,11 +186,12 @@ _tissu_words() {
         'tissu eval') takes=(ppl speed) ;;
         'tissu eval -*') takes=(-h --help) ;;
         'tissu eval ppl') takes=(@files) ;;
-        'tissu eval ppl -*') takes=(-m --model --stride --context --json --device --threads --encoding --on-bad --text-column -h --help) ;;
+        'tissu eval ppl -*') takes=(-m --model --stride --context --documents --json --device --threads --encoding --on-bad --text-column -h --help) ;;
         'tissu eval ppl -m') takes=(@models @files) ;;
         'tissu eval ppl --model') takes=(@models @files) ;;
         'tissu eval ppl --stride') takes=() ;;
         'tissu eval ppl --context') takes=() ;;
+        'tissu eval ppl --documents') takes=() ;;
         'tissu eval ppl --device') takes=(auto cpu cuda mps) ;;
         'tissu eval ppl --threads') takes=() ;;
         'tissu eval ppl --encoding') takes=() ;;

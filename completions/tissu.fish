@@ -294,6 +294,7 @@ complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -s m -r -F -a '(command tis
 complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -l model -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'A directory, a run, a stored name; else the newest'
 complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -l stride -r -f -d 'Tokens between windows; fewer give each token more to read'
 complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -l context -r -f -d 'Tokens read at once'
+complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -l documents -r -f -d 'Name the N documents that cost most as well'
 complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -l json -d 'Print one JSON object'
 complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -l device -r -f -a 'auto cpu cuda mps' -d 'Where to compute'
 complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -l threads -r -f -d 'Processor threads'

@@ -90,6 +90,28 @@ def test_eval_ppl_speaks_in_long_names_and_scores_every_token_at_any_stride(
     assert closer["bits_per_byte"] != whole["bits_per_byte"]
 
 
+def test_eval_ppl_names_a_planted_document(trained_once: Trained, tmp_path: Path) -> None:
+    tissu, mixed = trained_once.tissu, tmp_path / "mixed.jsonl"
+    texts = [path.read_text("utf-8") for path in sorted(trained_once.corpus.iterdir())]
+    garbage = "qX7#vv zK!! 0x9f]] jjW~~ " * 12
+    lines = [json.dumps({"text": text}) for text in [*texts[:5], garbage, *texts[5:]]]
+    mixed.write_text("\n".join(lines) + "\n", "utf-8")
+    found = tissu("eval", "ppl", mixed, "-m", "cloth", "--documents", "3", "--json").json
+    worst = found["documents"]
+    assert len(worst) == 3 and found["num_documents"] == 13
+    assert (worst[0]["number"], worst[0]["num_bytes"]) == (6, len(garbage))
+    assert worst[0]["begins"] == garbage[:60].strip()
+    costs = [each["bits_per_byte"] for each in worst]
+    assert costs == sorted(costs, reverse=True) and costs[0] > 2 * costs[1]
+    # All of them together are the whole.
+    every = tissu("eval", "ppl", mixed, "-m", "cloth", "--documents", "99", "--json").json
+    bits = sum(each["bits_per_byte"] * each["num_bytes"] for each in every["documents"])
+    assert bits / every["num_bytes"] == pytest.approx(every["bits_per_byte"], rel=1e-9)
+    shown = tissu("eval", "ppl", mixed, "-m", "cloth", "--documents", "1")
+    assert "mixed.jsonl:6" in shown.out and "mixed.jsonl:5" not in shown.out
+    assert not tissu("eval", "ppl", mixed, "-m", "cloth", "--json").json["documents"]
+
+
 def test_inspect_weights_finds_forgiving_names(trained_once: Trained) -> None:
     tissu = trained_once.tissu
     tensors = tissu("inspect", "weights", "layer.0.attn", "cloth", "--json").json["tensors"]

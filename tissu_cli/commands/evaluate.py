@@ -54,6 +54,12 @@ def perplexity(
             metavar="N", min=1, help="Tokens read at once. Default: what the model was trained on."
         ),
     ] = None,
+    documents: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, max=10_000, help="Name the N documents that cost most as well."
+        ),
+    ] = 0,
     json: Json = False,
     *,
     given: Given,
@@ -61,7 +67,9 @@ def perplexity(
     from tissu_core.runs.evaluate import measure_perplexity
 
     run = measure_settings(texts, given)
-    events = measure_perplexity(run.data, model, run.machine, context=context, stride=stride)
+    events = measure_perplexity(
+        run.data, model, run.machine, context=context, stride=stride, documents=documents
+    )
     with StatusLine() as status:
         for event in narrated(events, status):
             if isinstance(event, PerplexityMeasured):
@@ -133,3 +141,7 @@ def _show(event: PerplexityMeasured) -> None:
             ]
         )
     )
+    if event.documents:
+        from tissu_cli.render.documents import documents_table
+
+        data().print(documents_table(event.documents))

@@ -7,6 +7,20 @@ from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentScored:
+    """What one document costs a model. Units: bits per UTF-8 byte."""
+
+    bits_per_byte: float
+    num_tokens: int
+    num_bytes: int
+    path: str
+    number: int
+    """Among the documents of its file, from 1."""
+    begins: str
+    """Its first words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PerplexityMeasured:
     """The score of a model on some text. Units: nats per token, bits per UTF-8 byte."""
 
@@ -19,6 +33,8 @@ class PerplexityMeasured:
     num_documents: int
     context_tokens: int
     stride: int
+    documents: tuple[DocumentScored, ...] = ()
+    """Those that cost most, as many as were asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

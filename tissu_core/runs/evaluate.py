@@ -1,6 +1,9 @@
 """The verb eval: a model measured on text."""
 
+import heapq
+from collections import Counter
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.config.data import DataConfig
@@ -9,7 +12,7 @@ from tissu_core.data.corpus import BadLines, iter_corpus, read_corpus
 from tissu_core.data.fingerprint import TextFile
 from tissu_core.data.prepare import num_bytes_of
 from tissu_core.errors import ConfigError, InputError
-from tissu_core.events.measures import EvaluateEvent, PerplexityMeasured
+from tissu_core.events.measures import DocumentScored, EvaluateEvent, PerplexityMeasured
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
@@ -17,6 +20,9 @@ from tissu_core.runs.home import cache_directory
 if TYPE_CHECKING:
     from tissu_core.checkpoint.model_directory import LoadedModel
     from tissu_core.models.score import Score
+
+_BEGINNING = 60
+"""Characters that tell documents apart."""
 
 
 def measure_perplexity(
@@ -26,10 +32,12 @@ def measure_perplexity(
     *,
     context: int | None = None,
     stride: int | None = None,
+    documents: int = 0,
 ) -> Iterator[EvaluateEvent]:
     """Score every document of ``data``; the last event is the result.
 
-    ``context`` is read at once, by default what the model was trained on.
+    ``context`` is read at once, by default what the model was trained on. The result names so many
+    ``documents``, those that cost most.
 
     Raises:
         InputError: If the text or the model cannot be read.
@@ -45,7 +53,8 @@ def measure_perplexity(
         loaded.model.set_context(context)
     context = loaded.model.config.max_position_embeddings
     stride = _check_stride(stride, context)
-    score, num_documents = yield from score_files(loaded, files, stride)
+    worst = Worst(documents)
+    score, num_documents = yield from score_files(loaded, files, stride, worst)
     yield PerplexityMeasured(
         model=str(loaded.path),
         loss=score.loss,
@@ -56,11 +65,43 @@ def measure_perplexity(
         num_documents=num_documents,
         context_tokens=context,
         stride=stride,
+        documents=worst.documents(),
     )
 
 
+class Worst:
+    """The documents that cost most bits per byte, so many of them and no more in memory."""
+
+    def __init__(self, most: int = 0) -> None:
+        self._most = most
+        self._heap: list[tuple[float, int, DocumentScored]] = []
+        self._numbers: Counter[Path] = Counter()
+        self._seen = 0
+
+    def add(self, path: Path, text: str, score: "Score") -> None:
+        """One more document of a file, whose documents come in their order."""
+        self._numbers[path] += 1
+        self._seen += 1
+        if not self._most or not score.num_bytes:
+            return
+        scored = DocumentScored(
+            bits_per_byte=score.bits_per_byte,
+            num_tokens=score.num_tokens,
+            num_bytes=score.num_bytes,
+            path=str(path),
+            number=self._numbers[path],
+            begins=" ".join(text[:_BEGINNING].split()),
+        )
+        push = heapq.heappush if len(self._heap) < self._most else heapq.heappushpop
+        push(self._heap, (scored.bits_per_byte, -self._seen, scored))
+
+    def documents(self) -> tuple[DocumentScored, ...]:
+        """The worst first."""
+        return tuple(scored for *_, scored in sorted(self._heap, reverse=True))
+
+
 def score_files(
-    loaded: "LoadedModel", files: list[TextFile], stride: int
+    loaded: "LoadedModel", files: list[TextFile], stride: int, worst: Worst | None = None
 ) -> Generator[StageAdvanced | Noticed, None, tuple["Score", int]]:
     """Score every document of these files; returns the score and how many there were.
 
@@ -77,13 +118,16 @@ def score_files(
     total = num_bytes_of(files)
     score, num_documents = Score(), 0
     bad_lines = BadLines()
-    for text, _ in iter_corpus(files, bad_lines):
+    for text, file in iter_corpus(files, bad_lines):
         num_documents += 1
+        own = Score()
         for part in score_document(loaded.model, loaded.tokenizer, text, token_bytes, stride):
-            score += part
+            own, score = own + part, score + part
             yield StageAdvanced(
                 stage="scoring", done=min(score.num_bytes, total), total=total, unit="bytes"
             )
+        if worst is not None:
+            worst.add(files[file].source.path, text, own)
     yield from bad_lines.judge(num_documents)
     if not score.num_tokens:
         raise InputError("the files hold no letter of text", hint="name other text")
