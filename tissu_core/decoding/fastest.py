@@ -45,7 +45,7 @@ def make_fast(model: Decoder, directory: Path | None) -> Decoder:
 
 
 def _by_torch(model: Decoder) -> Decoder:
-    """Of packed matrices torch unpacks all for each token: 20 times the time of unpacked ones."""
+    """Torch unpacks packed matrices for each token: SmolLM2 writes 3.4 a second so, else 24."""
     if packing_of(model) and model.device.type == "cpu":
         needed = 4 * num_parameters(model.config)
         if needed < _SHARE * free_bytes(model.device):
