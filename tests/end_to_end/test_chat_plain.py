@@ -16,6 +16,8 @@ from tissu_cli.sessions.history import History
 from tissu_cli.sessions.slash import COMMANDS
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+REPEATED = 200
+"""Characters of a begun reply that are told again."""
 SHORT = ("--greedy", "--min-tokens", "6", "--max-tokens", "6")
 PROMPT = r"(?:^|[\n\r]|2004h)> "
 STYLES = re.compile(rb"\x1b\[\?2004[hl]|\x1b\[[0-9;]*m")
@@ -143,11 +145,12 @@ def test_ctrl_c_stops_the_reply_and_twice_at_the_prompt_leaves(home: Tissu) -> N
     plain.child.sendintr()
     plain.expect(PROMPT)
     (longer,) = [turn for turn in kept(home.home)[0].path() if turn.role == "assistant"]
-    # Of what was there its last line is told again, to go on from, and no more; the text may loop.
-    last_line = stopped.text.rstrip("\n").rfind("\n") + 1
+    # Of what was there its end is told again, to go on from, and no more; the text may loop.
+    begin = max(0, len(stopped.text) - REPEATED)
     shown = STYLES.sub(b"", COPYING.sub(b"", plain.raw[before:])).decode().replace("\r", "")
     told = shown.partition("\n")[2].partition("^C")[0].rstrip()
-    assert told and longer.text[last_line:].startswith(told)
+    assert told.startswith(stopped.text[begin:].rstrip())
+    assert longer.text[begin:].startswith(told)
     assert longer.text.startswith(stopped.text) and len(longer.text) > len(stopped.text)
     for says in ("Ctrl-C again", None):
         # Python's input() does not notice a signal between its prompt and its wait for a key.
