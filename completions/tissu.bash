@@ -208,9 +208,12 @@ _tissu_words() {
         'tissu inspect') takes=(weights model run why schedule quantization gradcheck) ;;
         'tissu inspect -*') takes=(-h --help) ;;
         'tissu inspect weights') takes=(@models @files) ;;
-        'tissu inspect weights -*') takes=(--json --bins --rows -h --help) ;;
+        'tissu inspect weights -*') takes=(--json --bins --rows --svg --html --png -h --help) ;;
         'tissu inspect weights --bins') takes=() ;;
         'tissu inspect weights --rows') takes=() ;;
+        'tissu inspect weights --svg') takes=(@files) ;;
+        'tissu inspect weights --html') takes=(@files) ;;
+        'tissu inspect weights --png') takes=(@files) ;;
         'tissu inspect model') takes=(@models @files) ;;
         'tissu inspect model -*') takes=(--json -h --help) ;;
         'tissu inspect run') takes=(@runs @directories) ;;

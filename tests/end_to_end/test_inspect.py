@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -83,3 +84,12 @@ def test_a_size_that_cannot_be_is_refused(trained_once: Trained, option: list[st
     result = trained_once.tissu("inspect", "weights", "lm_head", *option)
     assert result.code == 2
     assert option[0] in result.error[0]
+
+
+def test_a_view_is_saved_as_pictures(trained_once: Trained, tmp_path: Path) -> None:
+    svg, html, png = (tmp_path / f"head.{kind}" for kind in ("svg", "html", "png"))
+    pictures = ["--svg", svg, "--html", html, "--png", png]
+    drawn = trained_once.tissu("inspect", "weights", "lm_head", *pictures)
+    assert drawn.code == 0 and f"drawn: {svg}" in drawn.err
+    assert "lm_head" in svg.read_text() and "lm_head" in html.read_text()
+    assert png.read_bytes().startswith(b"\x89PNG")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.commands.inspect import run_
+from tissu_cli.commands.inspect.run import run_
 from tissu_cli.flags import Json
 from tissu_cli.render.console import data, print_json, say
 from tissu_cli.render.numbers import size

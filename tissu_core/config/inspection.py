@@ -20,3 +20,22 @@ class HistogramConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PicturesConfig:
+    """Files that show what the terminal shows."""
+
+    svg: str | None = setting(
+        None, "draw it into a file as well", flag="--svg", metavar="FILE", panel="Pictures"
+    )
+    html: str | None = setting(
+        None, "write it as a page as well", flag="--html", metavar="FILE", panel="Pictures"
+    )
+    png: str | None = setting(
+        None,
+        "draw it into a file as well; needs the package resvg-py",
+        flag="--png",
+        metavar="FILE",
+        panel="Pictures",
+    )

@@ -1,0 +1,14 @@
+"""``tissu eval``: measure a model; a file for each command."""
+
+import typer
+
+from tissu_cli.commands.evaluate import ppl, speed
+
+app = typer.Typer(help="Measure a model.", no_args_is_help=True)
+for _module in (ppl, speed):
+    app.add_typer(_module.app)
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands to the tree."""
+    root.add_typer(app, name="eval", rich_help_panel="Know a model")

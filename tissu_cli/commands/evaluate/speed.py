@@ -1,0 +1,65 @@
+"""``tissu eval speed``: how fast a model is here."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
+from tissu_cli.render.console import print_json, say
+from tissu_cli.render.status import StatusLine, narrated
+from tissu_core.config.machine import DeviceConfig
+from tissu_core.config.use import UseRun
+from tissu_core.events.measures import SpeedMeasured
+from tissu_core.events.records import to_record
+
+app = typer.Typer()
+
+
+@app.command(help="Tokens per second of a model here, from the first one on, and memory.")
+@with_settings(("machine.", DeviceConfig))
+def speed(
+    model: Model = None,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", min=1, max=1024, help="Texts at once; repeat. Default: 1 and 8."),
+    ] = None,
+    context: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Tokens before these; repeat. Default: 64, 512 and 2000.",
+        ),
+    ] = None,
+    tokens: Annotated[
+        int, typer.Option(metavar="N", min=2, max=4096, help="Tokens to write.")
+    ] = 32,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What --json wrote before; exit 1 where it is slower by a tenth."
+        ),
+    ] = None,
+    json: Json = False,
+    *,
+    given: Given,
+) -> None:
+    from tissu_cli.render.speed import show_speed
+    from tissu_core.runs.speed import measure_speed, read_speed, slower_than
+
+    before = None if against is None else read_speed(against)
+    machine = resolve_settings(UseRun, given).machine
+    events = measure_speed(
+        model, machine, batches=batch or (), contexts=context or (), new_tokens=tokens
+    )
+    with StatusLine() as status:
+        for event in narrated(events, status):
+            if isinstance(event, SpeedMeasured):
+                now = event
+    print_json(to_record(now)) if json else show_speed(now)
+    slower = [] if before is None else [*slower_than(before, now)]
+    for line in slower:
+        say(line)
+    if slower:
+        raise typer.Exit(1)

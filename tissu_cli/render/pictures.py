@@ -1,0 +1,122 @@
+"""What the terminal shows, in files: SVG, a page, PNG."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console, RenderableType
+from rich.terminal_theme import TerminalTheme
+
+from tissu_cli.render.console import say
+from tissu_core.config.inspection import PicturesConfig
+from tissu_core.errors import InputError, missing_package
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WIDTH = 120
+"""Columns of a picture, whatever the terminal has."""
+
+_FONTS = "'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', 'Courier New', monospace"
+_PAPER = TerminalTheme(
+    (255, 255, 255),
+    (30, 34, 40),
+    [
+        (30, 34, 40),
+        (190, 40, 40),
+        (30, 130, 60),
+        (150, 105, 0),
+        (30, 90, 180),
+        (140, 50, 140),
+        (0, 120, 135),
+        (110, 115, 120),
+    ],
+)
+# Rich's own templates load a font from the net when they are opened, and draw a window's buttons.
+_SVG = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {{width}} {{terminal_height}}">
+<style>
+.{{unique_id}}-matrix {{{{ font-family: {_FONTS}; font-size: {{char_height}}px;
+  line-height: {{line_height}}px; white-space: pre; }}}}
+{{styles}}
+</style>
+<defs>{{lines}}</defs>
+<rect width="100%" height="100%" fill="#ffffff"/>
+<g transform="translate(6, 2)">{{backgrounds}}
+<g class="{{unique_id}}-matrix">{{matrix}}</g></g>
+</svg>
+"""
+_HTML = f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="UTF-8"><title>tissu</title><style>
+{{stylesheet}}
+body {{{{ color: {{foreground}}; background-color: {{background}}; }}}}
+pre {{{{ font-family: {_FONTS}; line-height: 1.25; }}}}
+</style></head><body><pre><code>{{code}}</code></pre></body></html>
+"""
+
+
+def save_pictures(pictures: PicturesConfig, drawn: RenderableType) -> None:
+    """Write each file that was asked for, and name it; one that is there is written anew.
+
+    Raises:
+        InputError: If a file cannot be written, or PNG lacks its package.
+    """
+    for path, draw in (
+        (pictures.svg, to_svg),
+        (pictures.html, to_html),
+        (pictures.png, to_png),
+    ):
+        if path is not None:
+            save_picture(Path(path), lambda draw=draw: draw(drawn))  # type: ignore[misc]
+
+
+def save_picture(path: Path, draw: "Callable[[], str | bytes]") -> None:
+    """Write one file and name it.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    content = draw()
+    try:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror}", hint="name a file in a folder that is there"
+        ) from error
+    say(f"drawn: {path}", "dim")
+
+
+def to_svg(drawn: RenderableType) -> str:
+    """The same characters and colours, dark on white."""
+    return _recorded(drawn).export_svg(theme=_PAPER, code_format=_SVG, title="")
+
+
+def to_html(drawn: RenderableType) -> str:
+    """A page of the same characters and colours, for which no other file is loaded."""
+    return _recorded(drawn).export_html(theme=_PAPER, code_format=_HTML)
+
+
+def to_png(drawn: RenderableType) -> bytes:
+    """The SVG as dots, two for each of its units.
+
+    Raises:
+        InputError: If the package that draws is not there.
+    """
+    try:
+        import resvg_py  # noqa: PLC0415
+    except ImportError:
+        raise missing_package("resvg-py", "--png") from None
+    return bytes(resvg_py.svg_to_bytes(svg_string=to_svg(drawn), zoom=2))
+
+
+def _recorded(drawn: RenderableType) -> Console:
+    console = Console(
+        record=True,
+        width=WIDTH,
+        file=io.StringIO(),
+        force_terminal=True,
+        color_system="truecolor",
+        highlight=False,
+        emoji=False,
+    )
+    console.print(drawn)
+    return console

@@ -1,0 +1,38 @@
+"""The way to see what a model computes on the way: nothing in the decoder knows that it is watched.
+
+Attention keeps no shares; ``Attention.shares`` computes those of a layer from what enters it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from tissu_core.models.decoder import Decoder
+
+Seen = Callable[[Tensor], Tensor | None]
+"""Takes what a module computed; what it returns, if anything, goes on in its place."""
+
+
+@contextmanager
+def observe(model: Decoder, wanted: Mapping[str, Seen]) -> Iterator[None]:
+    """While this is open, hand the output of each module that ``wanted`` names to its function.
+
+    Names are those of ``named_modules``: ``model.layers.3`` is the stream (B, T, C) after block 3,
+    ``model.layers.3.mlp.down_proj`` what enters it. Only ``Decoder.forward`` calls modules: set
+    ``step`` to None first on a model that was made to decode.
+
+    Raises:
+        KeyError: If the model has no such module.
+    """
+    modules = dict(model.named_modules())
+    with ExitStack() as hooks:
+        for name, seen in wanted.items():
+            hook = modules[name].register_forward_hook(_hand_to(seen))
+            hooks.callback(hook.remove)
+        yield
+
+
+def _hand_to(seen: Seen) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
+    return lambda module, inputs, output: seen(output)
