@@ -183,7 +183,7 @@ _tissu_words() {
         'tissu generate --device') takes=(auto cpu cuda mps) ;;
         'tissu generate --threads') takes=() ;;
         'tissu generate --batch-size') takes=() ;;
-        'tissu eval') takes=(ppl speed) ;;
+        'tissu eval') takes=(ppl harness speed) ;;
         'tissu eval -*') takes=(-h --help) ;;
         'tissu eval ppl') takes=(@files) ;;
         'tissu eval ppl -*') takes=(-m --model --stride --context --documents --json --device --threads --encoding --on-bad --text-column -h --help) ;;
@@ -197,6 +197,18 @@ _tissu_words() {
         'tissu eval ppl --encoding') takes=() ;;
         'tissu eval ppl --on-bad') takes=(skip replace stop) ;;
         'tissu eval ppl --text-column') takes=() ;;
+        'tissu eval harness') takes=() ;;
+        'tissu eval harness -*') takes=(--tasks -m --model --json --include --shots --limit --batch-size --chat --no-chat --seed --device --threads -h --help) ;;
+        'tissu eval harness --tasks') takes=() ;;
+        'tissu eval harness -m') takes=(@models @files) ;;
+        'tissu eval harness --model') takes=(@models @files) ;;
+        'tissu eval harness --include') takes=() ;;
+        'tissu eval harness --shots') takes=() ;;
+        'tissu eval harness --limit') takes=() ;;
+        'tissu eval harness --batch-size') takes=() ;;
+        'tissu eval harness --seed') takes=() ;;
+        'tissu eval harness --device') takes=(auto cpu cuda mps) ;;
+        'tissu eval harness --threads') takes=() ;;
         'tissu eval speed') takes=(@models @files) ;;
         'tissu eval speed -*') takes=(--batch --context --tokens --against --json --device --threads -h --help) ;;
         'tissu eval speed --batch') takes=() ;;

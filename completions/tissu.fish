@@ -1,6 +1,6 @@
 # Completion of tissu for fish, made from the command tree.
 
-set -g __tissu_commands 'tissu' 'tissu train' 'tissu watch' 'tissu tokenize' 'tissu tokenize train' 'tissu tokenize import' 'tissu tokenize encode' 'tissu tokenize decode' 'tissu tokenize stats' 'tissu tokenize compare' 'tissu tokenize show' 'tissu runs' 'tissu runs list' 'tissu runs show' 'tissu runs rm' 'tissu chat' 'tissu generate' 'tissu eval' 'tissu eval ppl' 'tissu eval speed' 'tissu inspect' 'tissu inspect weights' 'tissu inspect model' 'tissu inspect run' 'tissu inspect why' 'tissu inspect schedule' 'tissu inspect quantization' 'tissu inspect gradcheck' 'tissu quantize' 'tissu export' 'tissu export gguf' 'tissu export hf' 'tissu export npz' 'tissu export onnx' 'tissu export pt2' 'tissu export torchscript' 'tissu export manifest' 'tissu models' 'tissu models list' 'tissu models pull' 'tissu models import' 'tissu models scan' 'tissu models show' 'tissu models rm' 'tissu models verify' 'tissu models average' 'tissu init' 'tissu config' 'tissu config show' 'tissu config path' 'tissu config validate' 'tissu doctor' 'tissu completions'
+set -g __tissu_commands 'tissu' 'tissu train' 'tissu watch' 'tissu tokenize' 'tissu tokenize train' 'tissu tokenize import' 'tissu tokenize encode' 'tissu tokenize decode' 'tissu tokenize stats' 'tissu tokenize compare' 'tissu tokenize show' 'tissu runs' 'tissu runs list' 'tissu runs show' 'tissu runs rm' 'tissu chat' 'tissu generate' 'tissu eval' 'tissu eval ppl' 'tissu eval harness' 'tissu eval speed' 'tissu inspect' 'tissu inspect weights' 'tissu inspect model' 'tissu inspect run' 'tissu inspect why' 'tissu inspect schedule' 'tissu inspect quantization' 'tissu inspect gradcheck' 'tissu quantize' 'tissu export' 'tissu export gguf' 'tissu export hf' 'tissu export npz' 'tissu export onnx' 'tissu export pt2' 'tissu export torchscript' 'tissu export manifest' 'tissu models' 'tissu models list' 'tissu models pull' 'tissu models import' 'tissu models scan' 'tissu models show' 'tissu models rm' 'tissu models verify' 'tissu models average' 'tissu init' 'tissu config' 'tissu config show' 'tissu config path' 'tissu config validate' 'tissu doctor' 'tissu completions'
 
 # Whether a command is the one that is typed.
 function __tissu_at --argument-names wanted
@@ -286,6 +286,7 @@ complete -c tissu -n '__tissu_at \'tissu generate\'' -l batch-size -r -f -d 'Pro
 complete -c tissu -n '__tissu_at \'tissu generate\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu generate\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a ppl -d 'Perplexity and bits per byte of a model on files and folders'
+complete -c tissu -n '__tissu_at \'tissu eval\'' -a harness -d 'The tasks of EleutherAI\'s evaluation harness; needs the package lm-eval, and the data of a task, which the harness fetches unless its file names what is on this disk'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a speed -d 'Tokens per second of a model here, from the first one on, and memory'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -l help -d 'Show this message and exit'
@@ -303,6 +304,21 @@ complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -l on-bad -r -f -a 'skip re
 complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -l text-column -r -f -d 'Key of .jsonl lines and column of .parquet files that holds the text; left out: text, and in .parquet files without it content'
 complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -l help -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l tasks -r -f -d 'A task or group; repeat, or join by commas'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -s m -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'A directory, a run, a stored name; else the newest'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l model -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'A directory, a run, a stored name; else the newest'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l json -d 'Print one JSON object'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l include -r -f -d 'Task files of your own, in the harness\'s format'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l shots -r -f -d 'Solved examples before each item; the default is the task\'s'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l limit -r -f -d 'Only the first N items of each task'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l batch-size -r -f -d 'Items read at once'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l chat -d 'Put each item into the model\'s chat template'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l no-chat -d 'Put each item into the model\'s chat template'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l seed -r -f -d 'Which solved examples are shown'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l device -r -f -a 'auto cpu cuda mps' -d 'Where to compute'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l threads -r -f -d 'Processor threads'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -s h -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -F -a '(command tissu __complete models 2>/dev/null)'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -l batch -r -f -d 'Texts at once; repeat'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -l context -r -f -d 'Tokens before these; repeat'

@@ -1,0 +1,54 @@
+"""``tissu eval harness``: the tasks of EleutherAI's lm-evaluation-harness."""
+
+from typing import Annotated
+
+import typer
+
+from tissu_cli.flags import Given, Json, resolve_settings, with_settings
+from tissu_cli.render.console import data, print_json
+from tissu_cli.render.status import StatusLine, narrated
+from tissu_core.config.harness import HarnessConfig
+from tissu_core.config.machine import DeviceConfig
+from tissu_core.config.use import UseRun
+from tissu_core.errors import ConfigError
+from tissu_core.events.harness import HarnessFinished
+from tissu_core.events.records import to_record
+
+app = typer.Typer()
+
+
+@app.command(
+    help="The tasks of EleutherAI's evaluation harness; needs the package lm-eval, and the data "
+    "of a task, which the harness fetches unless its file names what is on this disk."
+)
+@with_settings(("", HarnessConfig), ("machine.", DeviceConfig))
+def harness(
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option("--tasks", metavar="NAME", help="A task or group; repeat, or join by commas."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("-m", "--model", help="A directory, a run, a stored name; else the newest."),
+    ] = None,
+    json: Json = False,
+    *,
+    given: Given,
+) -> None:
+    from tissu_core.runs.harness import run_harness
+
+    names = [name for each in tasks or () for name in each.split(",") if name]
+    if not names:
+        raise ConfigError("no task is named", field="tasks", hint="--tasks arc_easy")
+    machine = resolve_settings(UseRun, given).machine
+    events = run_harness(model, names, machine, resolve_settings(HarnessConfig, given))
+    with StatusLine() as status:
+        for event in narrated(events, status):
+            if isinstance(event, HarnessFinished):
+                found = event
+    if json:
+        print_json(to_record(found))
+        return
+    from tissu_cli.render.harness import harness_table
+
+    data().print(harness_table(found))
