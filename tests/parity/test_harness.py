@@ -64,6 +64,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow  # lm_eval and transformers take 20 s to import
 @pytest.mark.parametrize("shots", [0, 1])
 def test_figures_are_those_of_hf(tasks: Path, model: Path, shots: int) -> None:
     from lm_eval.tasks import TaskManager
