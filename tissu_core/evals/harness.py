@@ -156,7 +156,7 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]  # the package has no type
         ]
 
     def _judge(self, hidden: Tensor, scored: Sequence[int]) -> tuple[float, bool]:
-        logits = self._model.project(hidden).float()
+        logits = self._model.to_logits(hidden).float()
         targets = torch.tensor(scored, device=logits.device)
         logprobs = logits.log_softmax(-1).gather(1, targets[:, None])
         return float(logprobs.double().sum()), bool((logits.argmax(-1) == targets).all())

@@ -195,9 +195,9 @@ class Decoder(nn.Module):
         if self.step is not None and cache is not None and cache.length and ids.shape[1] == 1:
             return self.step(ids, cache, padding)
         hidden = self._read(ids, cache, padding)
-        return self.project(hidden[:, -1:] if last_only else hidden)
+        return self.to_logits(hidden[:, -1:] if last_only else hidden)
 
-    def project(self, hidden: Tensor) -> Tensor:
+    def to_logits(self, hidden: Tensor) -> Tensor:
         """Logits of final hidden states: (..., C) to (..., V)."""
         logits: Tensor = self.lm_head(hidden)
         cap = self.config.final_logit_softcapping
