@@ -2,10 +2,20 @@
 
 import typer
 
-from tissu_cli.commands.evaluate import harness, ppl, speed
+from tissu_cli.commands.evaluate import (
+    harness,
+    ppl,
+    speed,
+    suite,
+)
 
 app = typer.Typer(help="Measure a model.", no_args_is_help=True)
-for _module in (ppl, harness, speed):
+for _module in (
+    ppl,
+    harness,
+    suite,
+    speed,
+):
     app.add_typer(_module.app)
 
 
