@@ -87,4 +87,39 @@ class SuiteScored:
     """Of the run that asked; None of a model that does not learn."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardKindScored:
+    """Harder forms of one kind beside the plain items they are forms of, in [0, 1].
+
+    ``gap`` is the plain items' mean over that of the forms, ``low`` to ``high`` its 95 % interval
+    over resampled pairs.
+    """
+
+    kind: str
+    num_pairs: int
+    plain: float
+    hard: float
+    gap: float
+    low: float
+    high: float
+    num_broken: int
+    """Pairs of which the plain item alone is right."""
+    num_mended: int
+    """Pairs of which the form alone is right."""
+    example: ItemScored | None
+    """A form that was answered worse."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardScored:
+    """A model was asked items and harder forms of them."""
+
+    suite: str
+    model: str
+    num_items: int
+    num_forms: int
+    kinds: tuple[HardKindScored, ...]
+
+
 SuiteEvent: TypeAlias = ItemScored | SuiteScored | StageAdvanced | Noticed
+HardEvent: TypeAlias = HardScored | StageAdvanced | Noticed
