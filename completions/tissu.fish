@@ -1,6 +1,6 @@
 # Completion of tissu for fish, made from the command tree.
 
-set -g __tissu_commands 'tissu' 'tissu train' 'tissu watch' 'tissu tokenize' 'tissu tokenize train' 'tissu tokenize import' 'tissu tokenize encode' 'tissu tokenize decode' 'tissu tokenize stats' 'tissu tokenize compare' 'tissu tokenize show' 'tissu runs' 'tissu runs list' 'tissu runs show' 'tissu runs rm' 'tissu chat' 'tissu generate' 'tissu eval' 'tissu eval ppl' 'tissu eval harness' 'tissu eval speed' 'tissu inspect' 'tissu inspect weights' 'tissu inspect model' 'tissu inspect run' 'tissu inspect why' 'tissu inspect schedule' 'tissu inspect quantization' 'tissu inspect gradcheck' 'tissu quantize' 'tissu export' 'tissu export gguf' 'tissu export hf' 'tissu export npz' 'tissu export onnx' 'tissu export pt2' 'tissu export torchscript' 'tissu export manifest' 'tissu models' 'tissu models list' 'tissu models pull' 'tissu models import' 'tissu models scan' 'tissu models show' 'tissu models rm' 'tissu models verify' 'tissu models average' 'tissu init' 'tissu config' 'tissu config show' 'tissu config path' 'tissu config validate' 'tissu doctor' 'tissu completions'
+set -g __tissu_commands 'tissu' 'tissu train' 'tissu watch' 'tissu tokenize' 'tissu tokenize train' 'tissu tokenize import' 'tissu tokenize encode' 'tissu tokenize decode' 'tissu tokenize stats' 'tissu tokenize compare' 'tissu tokenize show' 'tissu runs' 'tissu runs list' 'tissu runs show' 'tissu runs rm' 'tissu chat' 'tissu generate' 'tissu eval' 'tissu eval ppl' 'tissu eval harness' 'tissu eval suite' 'tissu eval adversarial' 'tissu eval speed' 'tissu inspect' 'tissu inspect weights' 'tissu inspect model' 'tissu inspect run' 'tissu inspect why' 'tissu inspect schedule' 'tissu inspect quantization' 'tissu inspect gradcheck' 'tissu quantize' 'tissu export' 'tissu export gguf' 'tissu export hf' 'tissu export npz' 'tissu export onnx' 'tissu export pt2' 'tissu export torchscript' 'tissu export manifest' 'tissu models' 'tissu models list' 'tissu models pull' 'tissu models import' 'tissu models scan' 'tissu models show' 'tissu models rm' 'tissu models verify' 'tissu models average' 'tissu init' 'tissu config' 'tissu config show' 'tissu config path' 'tissu config validate' 'tissu doctor' 'tissu completions'
 
 # Whether a command is the one that is typed.
 function __tissu_at --argument-names wanted
@@ -287,6 +287,8 @@ complete -c tissu -n '__tissu_at \'tissu generate\'' -s h -d 'Show this message 
 complete -c tissu -n '__tissu_at \'tissu generate\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a ppl -d 'Perplexity and bits per byte of a model on files and folders'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a harness -d 'The tasks of EleutherAI\'s evaluation harness; needs the package lm-eval, and the data of a task, which the harness fetches unless its file names what is on this disk'
+complete -c tissu -n '__tissu_at \'tissu eval\'' -a suite -d 'Questions of suites put to a model: choices, sums, code that is run, translations, summaries'
+complete -c tissu -n '__tissu_at \'tissu eval\'' -a adversarial -d 'Questions, and harder forms of them scored apart: typing errors, distractors, negation, garden paths, injected orders'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a speed -d 'Tokens per second of a model here, from the first one on, and memory'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -l help -d 'Show this message and exit'
@@ -319,6 +321,35 @@ complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l device -r -f -a 'aut
 complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l threads -r -f -d 'Processor threads'
 complete -c tissu -n '__tissu_at \'tissu eval harness\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l help -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -f
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -s m -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'A directory, a run, a stored name; else the newest'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l model -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'A directory, a run, a stored name; else the newest'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l chat -d 'Through the model\'s chat template'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l no-chat -d 'Through the model\'s chat template'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l items -d 'The answer to each item too'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l limit -r -f -d 'At most N items of each, by --seed'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l seed -r -f -d 'Which items, and which are drawn again'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l batch -r -f -d 'Replies written at once'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l allow-code -d 'Run generated code even where nothing keeps it from harm'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l json -d 'Print one JSON object'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l device -r -f -a 'auto cpu cuda mps' -d 'Where to compute'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l threads -r -f -d 'Processor threads'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -s h -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l help -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -f
+complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -s m -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'A directory, a run, a stored name; else the newest'
+complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -l model -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'A directory, a run, a stored name; else the newest'
+complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -l kind -r -f -d 'Only these kinds of harder forms; repeat'
+complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -l seed -r -f -d 'Of the typing errors and distractors'
+complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -l batch -r -f -d 'Rows at once'
+complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -l json -d 'Print one JSON object'
+complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -l device -r -f -a 'auto cpu cuda mps' -d 'Where to compute'
+complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -l threads -r -f -d 'Processor threads'
+complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -l svg -r -F -d 'Draw it into a file as well'
+complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -l html -r -F -d 'Write it as a page as well'
+complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -l png -r -F -d 'Draw it into a file as well; needs the package resvg-py'
+complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -s h -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -F -a '(command tissu __complete models 2>/dev/null)'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -l batch -r -f -d 'Texts at once; repeat'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -l context -r -f -d 'Tokens before these; repeat'

@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import fmean
 
 from tissu_core.evals.suite import Item, Suite
@@ -92,9 +93,7 @@ def compare_forms(
             pairs[item.kind].append((scored[item.of], scored[item.id]))
     for kind, both in pairs.items():
         gaps = [plain.value - hard.value for plain, hard in both]
-        _, low, high = resampled(
-            len(gaps), lambda drawn, gaps=gaps: fmean(gaps[n] for n in drawn), seed
-        )
+        _, low, high = resampled(len(gaps), partial(_mean_of, gaps), seed)
         broken = [hard for plain, hard in both if plain.value > hard.value]
         yield HardKindScored(
             kind=kind,
@@ -108,3 +107,7 @@ def compare_forms(
             num_mended=sum(gap < 0 for gap in gaps),
             example=broken[0] if broken else None,
         )
+
+
+def _mean_of(values: Sequence[float], drawn: Sequence[int]) -> float:
+    return fmean(values[number] for number in drawn)

@@ -76,6 +76,34 @@ def measure_suites(
     find_model(model)
     yield StageAdvanced(stage="reading suites", done=0, total=0, unit="")
     suites = open_suites(names, is_code_allowed=is_code_allowed)
+    yield from ask_suites(
+        suites,
+        model,
+        machine,
+        is_chat=is_chat,
+        limit=limit,
+        seed=seed,
+        batch_size=batch_size,
+        is_code_allowed=is_code_allowed,
+    )
+
+
+def ask_suites(
+    suites: "Sequence[Suite]",
+    model: str | None,
+    machine: DeviceConfig,
+    *,
+    is_chat: bool | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    batch_size: int = 8,
+    is_code_allowed: bool = False,
+) -> Iterator[SuiteEvent]:
+    """``measure_suites`` of suites that are open.
+
+    Raises:
+        TissuError: If the model cannot be read, or has no template.
+    """
     from tissu_core.evals.suite_model import ModelSubject
     from tissu_core.evals.suite_scoring import ask_suite
     from tissu_core.runs.loading import load_to_decode

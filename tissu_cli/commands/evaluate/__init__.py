@@ -3,6 +3,7 @@
 import typer
 
 from tissu_cli.commands.evaluate import (
+    adversarial,
     harness,
     ppl,
     speed,
@@ -14,6 +15,7 @@ for _module in (
     ppl,
     harness,
     suite,
+    adversarial,
     speed,
 ):
     app.add_typer(_module.app)
