@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from tests.samples import STORY, VOCAB_SIZE, make_model
+from tests.samples import STORY, VOCAB_SIZE, make_model, score_texts
 from tissu_core.config.model import ModelConfig
-from tissu_core.evals.perplexity import iter_windows, score_document
+from tissu_core.evals.perplexity import iter_windows
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import Score
 from tissu_core.text.tokenizer import Tokenizer
@@ -18,19 +18,18 @@ from tissu_core.text.tokenizer import Tokenizer
 def contexts_of(length: int, context: int, stride: int) -> dict[int, int]:
     """How many ids are read before each scored one; the ids are their own positions."""
     found: dict[int, int] = {}
-    for window, first in iter_windows(range(length), context, stride):
-        assert window == list(range(window[0], window[0] + len(window)))
-        assert 2 <= len(window) <= context + 1
-        assert 0 <= first < len(window) - 1, "a window without a new score is wasted"
-        for id in window[1 + first :]:
+    for begin, scored, end in iter_windows(length, context, stride):
+        assert 1 <= end - begin <= context
+        assert begin <= scored < end, "a window without a new score is wasted"
+        for id in range(scored + 1, end + 1):
             assert id not in found, f"{id} is scored twice"
-            found[id] = id - window[0]
+            found[id] = id - begin
     return found
 
 
 def score(model: Decoder, tokenizer: Tokenizer, text: str, stride: int) -> Score:
-    token_bytes = torch.tensor(tokenizer.token_bytes())
-    return sum(score_document(model, tokenizer, text, token_bytes, stride), Score())
+    (scored,) = score_texts(model, tokenizer, [text], stride)
+    return scored.score
 
 
 @given(length=st.integers(0, 90), context=st.integers(1, 30), data=st.data())

@@ -22,11 +22,12 @@ def measure(
 ) -> Generator[StageAdvanced | Noticed | FileSkipped, None, "Score | None"]:
     """On the corpus, else on the validation text of the model's run; None where there is none."""
     if data.corpus:
-        from tissu_core.runs.evaluate import score_files
+        from tissu_core.evals.perplexity import TextScorer
+        from tissu_core.runs.evaluate.scoring import score_files
 
         files = yield from read_corpus(data, cache_directory())
-        context = loaded.model.config.max_position_embeddings
-        score, _ = yield from score_files(loaded, files, context)
+        scorer = TextScorer(loaded, loaded.model.config.max_position_embeddings)
+        score, _ = yield from score_files(scorer, files)
         return score
     run = run_of(loaded.path)
     if run is None:
