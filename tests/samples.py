@@ -1,15 +1,19 @@
 """Text and tiny models that many tests read."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import torch
 
+from tissu_core.checkpoint.model_directory import LoadedModel
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.model import ModelConfig
 from tissu_core.decoding.generate import decode
 from tissu_core.decoding.row import Choice, Row
+from tissu_core.evals.perplexity import ScoredText, TextScorer
 from tissu_core.models.build import build_model
 from tissu_core.models.decoder import Decoder
+from tissu_core.text.tokenizer import Tokenizer
 
 CPU = torch.device("cpu")
 VOCAB_SIZE = 320
@@ -86,3 +90,12 @@ def iter_choices(
 ) -> Iterator[Choice]:
     """What is chosen after one prompt."""
     return (choice for _, choice in decode(model, [Row(prompt_ids, config, max_tokens)]))
+
+
+def score_texts(
+    model: Decoder, tokenizer: Tokenizer, texts: Sequence[str], stride: int
+) -> list[ScoredText]:
+    """Texts as documents, each scored."""
+    scorer = TextScorer(LoadedModel(model, tokenizer, Path("tiny"), frozenset()), stride)
+    found = scorer.iter_scored((text, 0) for text in texts)
+    return [scored for scored in found if isinstance(scored, ScoredText)]

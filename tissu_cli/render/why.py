@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tissu_cli.render.heat import costliest, heat, heat_legend
 from tissu_cli.render.tables import facts_table
 from tissu_core.sanitize import sanitize_line
 
@@ -14,13 +15,10 @@ if TYPE_CHECKING:
     from tissu_core.runs.inspect.spikes import Measured, StepReport
     from tissu_core.runs.inspect.why import DocumentRead, SequenceRead, StepExplained
 
-_SEQUENCES, _DOCUMENTS, _TEXTS, _TOKENS = 10, 3, 2, 8
-"""How much is drawn: rows of sequences, documents of each, texts, and their worst tokens."""
-_NOTABLE, _BAD = 2.0, 4.0
-"""Times the loss of the batch, from where a token is marked."""
+_SEQUENCES, _DOCUMENTS, _TEXTS = 10, 3, 2
+"""How much is drawn: rows of sequences, documents of each, and texts."""
 _SPIKE = 3.0
 """Deviations above the usual, from where a loss is called a spike."""
-_STYLES = {"notable": "yellow", "bad": "bold red"}
 
 
 def why_report(step: "StepExplained", *, is_coloured: bool) -> RenderableType:
@@ -34,11 +32,10 @@ def why_report(step: "StepExplained", *, is_coloured: bool) -> RenderableType:
     parts.append(_sequences(worst_first))
     for number, sequence in worst_first[:_TEXTS]:
         parts += [Text(), _worst_tokens(number, sequence)]
-        parts.append(_marked(sequence, step.loss or 0.0, is_coloured=is_coloured))
-    legend = "red and yellow" if is_coloured else "[[two]] and [one] brackets"
-    parts.append(
-        Text(f"{legend}: tokens that cost {_BAD:g} and {_NOTABLE:g} times the batch's loss", "dim")
-    )
+        parts.append(
+            heat(sequence.tokens, sequence.losses, step.loss or 0.0, is_coloured=is_coloured)
+        )
+    parts.append(heat_legend("the batch's loss", is_coloured=is_coloured))
     return Group(*parts)
 
 
@@ -117,26 +114,8 @@ def _place(document: "DocumentRead") -> str:
 
 
 def _worst_tokens(number: int, sequence: "SequenceRead") -> Text:
-    losses = [(loss, token) for loss, token in zip(sequence.losses, sequence.tokens, strict=True)]
-    known = sorted(((x, token) for x, token in losses if x is not None), reverse=True)
-    shown = "  ".join(f"“{sanitize_line(token)}” {loss:.1f}" for loss, token in known[:_TOKENS])
-    return Text(f"sequence {number}, loss {_loss(sequence.loss)}: {shown}", overflow="fold")
-
-
-def _marked(sequence: "SequenceRead", usual: float, *, is_coloured: bool) -> Text:
-    """A sequence as text, its costly tokens marked by colour, else by brackets."""
-    drawn = Text(overflow="fold")
-    for token, loss in zip(sequence.tokens, sequence.losses, strict=True):
-        safe = sanitize_line(token)
-        kind = "bad" if (loss or 0.0) > _BAD * usual else "notable"
-        if (loss or 0.0) <= _NOTABLE * usual:
-            drawn.append(safe, style="dim" if loss is None else "")
-        elif is_coloured:
-            drawn.append(safe, style=_STYLES[kind])
-        else:
-            drawn.append(f"[[{safe}]]" if kind == "bad" else f"[{safe}]")
-        drawn.append("\n" * safe.count("\u240a"))
-    return drawn
+    shown = costliest(sequence.tokens, sequence.losses)
+    return Text(f"sequence {number}, loss {_loss(sequence.loss)}: {shown}")
 
 
 def _loss(loss: float | None) -> str:

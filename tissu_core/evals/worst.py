@@ -1,45 +1,29 @@
-"""The documents of a text that a model predicts worst. Imports no torch."""
+"""The pieces of a text that a model predicts worst. Imports no torch."""
 
 import heapq
-from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
-from tissu_core.events.measures import DocumentScored
-
-if TYPE_CHECKING:
-    from tissu_core.models.score import Score
-
-_BEGINNING = 60
-"""Characters that tell documents apart."""
+Piece = TypeVar("Piece")
 
 
-class Worst:
-    """The documents that cost most bits per byte, so many of them and no more in memory."""
+class Worst(Generic[Piece]):
+    """What costs most, so many pieces and no more in memory; of equals, the earlier."""
 
     def __init__(self, most: int = 0) -> None:
         self._most = most
-        self._heap: list[tuple[float, int, DocumentScored]] = []
-        self._numbers: Counter[Path] = Counter()
+        self._heap: list[tuple[float, int, Piece]] = []
         self._seen = 0
 
-    def add(self, path: Path, text: str, score: "Score") -> None:
-        """One more document of a file, whose documents come in their order."""
-        self._numbers[path] += 1
+    def add(self, cost: float, describe: Callable[[], Piece]) -> None:
+        """One more piece, described only if it is among the worst so far."""
         self._seen += 1
-        if not self._most or not score.num_bytes:
-            return
-        scored = DocumentScored(
-            bits_per_byte=score.bits_per_byte,
-            num_tokens=score.num_tokens,
-            num_bytes=score.num_bytes,
-            path=str(path),
-            number=self._numbers[path],
-            begins=" ".join(text[:_BEGINNING].split()),
-        )
-        push = heapq.heappush if len(self._heap) < self._most else heapq.heappushpop
-        push(self._heap, (scored.bits_per_byte, -self._seen, scored))
+        rank = (cost, -self._seen)
+        if len(self._heap) < self._most:
+            heapq.heappush(self._heap, (*rank, describe()))
+        elif self._heap and rank > self._heap[0][:2]:
+            heapq.heapreplace(self._heap, (*rank, describe()))
 
-    def documents(self) -> tuple[DocumentScored, ...]:
+    def pieces(self) -> tuple[Piece, ...]:
         """The worst first."""
-        return tuple(scored for *_, scored in sorted(self._heap, reverse=True))
+        return tuple(piece for *_, piece in sorted(self._heap, key=lambda each: each[:2])[::-1])

@@ -4,23 +4,18 @@ import torch
 from torch import Tensor
 
 from tissu_core.models.decoder import Decoder
-from tissu_core.models.loss import linear_nll
-from tissu_core.models.targets import read_ids
+from tissu_core.models.score import target_nll
 
 
-@torch.inference_mode()
 def token_losses(model: Decoder, windows: Tensor, at_once: int) -> Tensor:
     """-log p of tokens 1..T of each window, in nats; NaN for one that is no target.
 
     Shapes: windows (B, T+1) on the CPU; returns (B, T) in fp32 there.
     """
     model.eval()
-    softcap = model.config.final_logit_softcapping
-    found = []
-    for rows in torch.split(windows, at_once):
-        ids = read_ids(rows).to(model.device)
-        hidden = model.model(ids[:, :-1]).flatten(0, 1)
-        nll = linear_nll(hidden, model.head_weight(), ids[:, 1:].flatten(), softcap)
-        nll = nll.view(len(rows), -1).cpu()
-        found.append(nll.masked_fill(rows[:, 1:] < 0, torch.nan))
-    return torch.cat(found)
+    losses = torch.full(windows[:, 1:].shape, torch.nan)
+    for rows, found in zip(
+        torch.split(windows, at_once), torch.split(losses, at_once), strict=True
+    ):
+        found[rows[:, 1:] >= 0] = target_nll(model, rows.to(model.device)).cpu()
+    return losses

@@ -43,17 +43,30 @@ class Score:
 
 
 @torch.inference_mode()
-def score_windows(model: Decoder, windows: Tensor, token_bytes: Tensor, first: int = 0) -> Score:
-    """Score tokens ``first`` + 1 and later of each window; control tokens are read, not scored.
+def target_nll(model: Decoder, windows: Tensor) -> Tensor:
+    """-log p of every target in windows, row after row, in nats and fp32.
 
-    Nor are tokens that are no targets, which a window has as their complement.
+    Tokens that are no targets, which a window has as their complement, are read and not scored.
+
+    Shapes: windows (B, T+1); returns (N,), the targets among tokens 1..T of all rows.
+    """
+    is_target = windows[:, 1:] >= 0
+    targets = windows[:, 1:][is_target]
+    if not len(targets):
+        return torch.empty(0, device=windows.device)
+    hidden = model.model(read_ids(windows[:, :-1]))[is_target]
+    return linear_nll(hidden, model.head_weight(), targets, model.config.final_logit_softcapping)
+
+
+@torch.inference_mode()
+def score_windows(model: Decoder, windows: Tensor, token_bytes: Tensor) -> Score:
+    """Score the targets of windows; control tokens are read, not scored.
 
     Shapes: windows (B, T+1); token_bytes (V,), bytes of each id's text, 0 for control tokens.
     """
-    if windows.shape[1] < 2 + first:
-        return Score()
-    nll, targets, is_target = _nll(model, windows, first)
-    num_bytes = token_bytes[targets] * is_target
+    following = windows[:, 1:]
+    nll = target_nll(model, windows)
+    num_bytes = token_bytes[following[following >= 0]]
     is_text = num_bytes > 0
     return Score(
         float((nll * is_text).cpu().double().sum()), int(is_text.sum()), int(num_bytes.sum())
@@ -66,16 +79,7 @@ def sequence_nll(model: Decoder, windows: Tensor) -> Tensor:
 
     Shapes: windows (B, T+1); returns (B,).
     """
-    nll, _, is_target = _nll(model, windows, 0)
-    return (nll * is_target).reshape(len(windows), -1).cpu().double().sum(1)
-
-
-def _nll(model: Decoder, windows: Tensor, first: int) -> tuple[Tensor, Tensor, Tensor]:
-    """NLL, id, and whether it is a target, of every token from ``first`` + 1 on: (B * T,)."""
-    is_target = windows[:, 1 + first :].reshape(-1) >= 0
-    windows = read_ids(windows)
-    hidden = model.model(windows[:, :-1])[:, first:]
-    targets = windows[:, 1 + first :].reshape(-1)
-    softcap = model.config.final_logit_softcapping
-    nll = linear_nll(hidden.flatten(0, 1), model.head_weight(), targets, softcap)
-    return nll, targets, is_target
+    is_target = (windows[:, 1:] >= 0).cpu()
+    costs = torch.zeros(is_target.shape, dtype=torch.double)
+    costs[is_target] = target_nll(model, windows).cpu().double()
+    return costs.sum(1)

@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from tests.samples import STORY, VOCAB_SIZE, make_model
+from tests.samples import STORY, VOCAB_SIZE, make_model, score_texts
+from tissu_core.checkpoint.model_directory import LoadedModel
 from tissu_core.config.model import ModelConfig
-from tissu_core.evals.perplexity import iter_windows, score_document
+from tissu_core.config.rope import RopeScaling
+from tissu_core.errors import InputError
+from tissu_core.evals import perplexity
+from tissu_core.evals.perplexity import TextScorer, iter_windows
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import Score
 from tissu_core.text.tokenizer import Tokenizer
@@ -18,19 +23,18 @@ from tissu_core.text.tokenizer import Tokenizer
 def contexts_of(length: int, context: int, stride: int) -> dict[int, int]:
     """How many ids are read before each scored one; the ids are their own positions."""
     found: dict[int, int] = {}
-    for window, first in iter_windows(range(length), context, stride):
-        assert window == list(range(window[0], window[0] + len(window)))
-        assert 2 <= len(window) <= context + 1
-        assert 0 <= first < len(window) - 1, "a window without a new score is wasted"
-        for id in window[1 + first :]:
+    for begin, scored, end in iter_windows(length, context, stride):
+        assert 1 <= end - begin <= context
+        assert begin <= scored < end, "a window without a new score is wasted"
+        for id in range(scored + 1, end + 1):
             assert id not in found, f"{id} is scored twice"
-            found[id] = id - window[0]
+            found[id] = id - begin
     return found
 
 
 def score(model: Decoder, tokenizer: Tokenizer, text: str, stride: int) -> Score:
-    token_bytes = torch.tensor(tokenizer.token_bytes())
-    return sum(score_document(model, tokenizer, text, token_bytes, stride), Score())
+    (scored,) = score_texts(model, tokenizer, [text], stride)
+    return scored.score
 
 
 @given(length=st.integers(0, 90), context=st.integers(1, 30), data=st.data())
@@ -108,3 +112,44 @@ def test_a_document_without_text_scores_nothing(
     tiny_model: Decoder, tiny_tokenizer: Tokenizer
 ) -> None:
     assert score(tiny_model, tiny_tokenizer, "", 8) == Score()
+
+
+def test_documents_come_back_in_their_order_with_their_files(
+    tiny_model: Decoder, tiny_tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the pool is too small for all, so that it is emptied in between."""
+    monkeypatch.setattr(perplexity, "_POOL_TOKENS", 30)
+    texts = ["The loom", "", STORY, "a", "one leg at a time", "a"]
+    loaded = LoadedModel(tiny_model, tiny_tokenizer, Path("tiny"), frozenset())
+    scorer = TextScorer(loaded, 64)
+    found = [*scorer.iter_scored((text, number) for number, text in enumerate(texts))]
+    documents = [each for each in found if not isinstance(each, int)]
+    assert [(each.text, each.file) for each in documents] == list(zip(texts, range(6), strict=True))
+    assert sum(each for each in found if isinstance(each, int)) == len("".join(texts).encode())
+    assert documents[3].score == documents[5].score
+    assert scorer.num_read >= sum(each.score.num_tokens for each in documents)
+
+
+def test_rows_are_filled_up_only_where_that_changes_nothing(
+    tiny_config: ModelConfig, tiny_tokenizer: Tokenizer
+) -> None:
+    """Phi-3's longer texts are rotated otherwise from their first token on."""
+    factors = {"short_factor": (1.0,) * 4, "long_factor": (8.0, 4.0, 2.0, 1.0)}
+    scaling = RopeScaling(
+        rope_type="longrope", factor=4.0, original_max_position_embeddings=16, **factors
+    )
+    model = make_model(replace(tiny_config, rope_scaling=scaling))
+    assert model.rotates_by_length
+    short = "The weaver"
+    together = score_texts(model, tiny_tokenizer, [STORY, short], 64)
+    (alone,) = score_texts(model, tiny_tokenizer, [short], 64)
+    assert together[1].score.nll == pytest.approx(alone.score.nll, rel=1e-5)
+
+
+def test_a_model_that_predicts_no_numbers_is_named_with_its_weight(
+    tiny_model: Decoder, tiny_tokenizer: Tokenizer
+) -> None:
+    with torch.no_grad():
+        tiny_model.model.layers[1].mlp.up_proj.weight[3, 3] = torch.nan
+    with pytest.raises(InputError, match=r"tiny predicts nothing.*layers\.1.*up_proj.*NaN"):
+        score_texts(tiny_model, tiny_tokenizer, ["", STORY], 64)

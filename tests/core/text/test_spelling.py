@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, processors
@@ -12,15 +11,13 @@ from tokenizers import Tokenizer as Backend
 from transformers import AutoTokenizer
 
 from tests.core.text.imported.made import HARD_TEXTS, like_llama, sentencepiece_model
-from tests.samples import CHATML, MIXED_TEXTS, STORY, make_config, make_model
+from tests.samples import CHATML, MIXED_TEXTS, STORY, make_config, make_model, score_texts
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.decoding.bias import resolve_biases
 from tissu_core.decoding.generate import generate
 from tissu_core.decoding.healing import heal
 from tissu_core.errors import InputError
-from tissu_core.evals.perplexity import score_document
 from tissu_core.events.replies import GenerationFinished
-from tissu_core.models.score import Score
 from tissu_core.text import streaming
 from tissu_core.text.backend import read_backend
 from tissu_core.text.chat_template import Message
@@ -107,9 +104,8 @@ def test_a_banned_word_is_banned_in_a_line_and_after_a_space() -> None:
 @pytest.mark.parametrize("tokenizer", [LLAMA, SPACES])
 def test_bits_per_byte_count_the_bytes_of_the_text(tokenizer: Tokenizer) -> None:
     model = make_model(make_config(vocab_size=tokenizer.vocab_size))
-    lengths = torch.tensor(tokenizer.token_bytes())
     for text in (STORY, MIXED_TEXTS[3]):
-        score = sum(score_document(model, tokenizer, text, lengths, 32), Score())
+        score = score_texts(model, tokenizer, [text], 32)[0].score
         assert score.num_bytes == len(text.encode())
         assert score.num_tokens == len(tokenizer.encode(text))  # the unknown among them
 

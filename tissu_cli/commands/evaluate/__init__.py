@@ -4,6 +4,8 @@ import typer
 
 from tissu_cli.commands.evaluate import (
     adversarial,
+    compare,
+    errors,
     harness,
     ppl,
     speed,
@@ -16,6 +18,8 @@ for _module in (
     harness,
     suite,
     adversarial,
+    compare,
+    errors,
     speed,
 ):
     app.add_typer(_module.app)

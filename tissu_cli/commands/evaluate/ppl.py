@@ -50,7 +50,7 @@ def perplexity(
     *,
     given: Given,
 ) -> None:
-    from tissu_core.runs.evaluate import measure_perplexity
+    from tissu_core.runs.evaluate.perplexity import measure_perplexity
 
     run = measure_settings(texts, given)
     events = measure_perplexity(

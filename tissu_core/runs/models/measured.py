@@ -7,6 +7,7 @@ from tissu_core.config.data import DataConfig
 from tissu_core.data.corpus import read_corpus
 from tissu_core.data.shards import TokenShards
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
+from tissu_core.runs.evaluate.scoring import score_files
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.run_directory import run_of
 from tissu_core.runs.train.stored_run import read_run
@@ -22,11 +23,11 @@ def measure(
 ) -> Generator[StageAdvanced | Noticed | FileSkipped, None, "Score | None"]:
     """On the corpus, else on the validation text of the model's run; None where there is none."""
     if data.corpus:
-        from tissu_core.runs.evaluate import score_files
+        from tissu_core.evals.perplexity import TextScorer
 
         files = yield from read_corpus(data, cache_directory())
-        context = loaded.model.config.max_position_embeddings
-        score, _ = yield from score_files(loaded, files, context)
+        scorer = TextScorer(loaded, loaded.model.config.max_position_embeddings)
+        score, _ = yield from score_files(scorer, files)
         return score
     run = run_of(loaded.path)
     if run is None:

@@ -1,0 +1,143 @@
+"""Models held against each other through the real command."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.end_to_end.conftest import Tissu, Trained, write_corpus
+from tissu_core.checkpoint.weights import load_tensors, save_tensors
+
+
+@pytest.fixture(scope="module")
+def models(
+    trained_once: Trained, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Tissu, Path, Path]:
+    """The trained model's home, one of another size and tokenizer, and text that neither read."""
+    root = tmp_path_factory.mktemp("compared")
+    held = write_corpus(root / "held", documents=6, seed=9)
+    other = root / "other"
+    result = Tissu(root / "home")(
+        *("train", trained_once.corpus, "--name", "linen", "--steps", "12", "--out", other),
+        *("--layers", "2", "--width", "16", "--heads", "2", "--context", "48"),
+        *("--vocab-size", "280", "--batch-tokens", "384", "--threads", "1"),
+    )
+    assert result.code == 0, result.err
+    return trained_once.tissu, other / "model", held
+
+
+def test_a_model_against_itself_differs_by_exactly_nothing(
+    models: tuple[Tissu, Path, Path],
+) -> None:
+    tissu, _, held = models
+    result = tissu("eval", "compare", "cloth", "cloth", "cloth:40", "--data", held, "--json")
+    found = result.json
+    assert "cloth is named more than once" in result.err
+    for each in found["models"]:
+        assert (each["difference"], each["low"], each["high"]) == (0.0, 0.0, 0.0)
+        assert not each["is_beyond_chance"]
+    assert found["settings"] == [] and found["have_one_tokenizer"]
+
+
+def test_models_of_other_sizes_and_tokenizers_compare_on_the_same_bytes(
+    models: tuple[Tissu, Path, Path],
+) -> None:
+    tissu, other, held = models
+    found = tissu("eval", "compare", "cloth", other, "--data", held, "--json").json
+    num_bytes = sum(path.stat().st_size for path in held.iterdir())
+    assert (found["num_bytes"], found["num_documents"]) == (num_bytes, 6)
+    assert (found["unit"], found["unit_bytes"]) == ("passages", 512)
+    assert not found["have_one_tokenizer"]
+    for each in found["models"]:
+        alone = tissu("eval", "ppl", held, "-m", each["model"], "--json").json
+        for name in ("bits_per_byte", "perplexity", "num_tokens", "context_tokens", "stride"):
+            assert each[name] == alone[name]
+        assert each["tokens_per_byte"] == each["num_tokens"] / num_bytes
+        assert each["prefill_tokens_per_second"] > 0 and each["num_bytes"] > 0
+    first, second = found["models"]
+    assert second["difference"] == second["bits_per_byte"] - first["bits_per_byte"] > 0.1
+    assert second["low"] < second["difference"] < second["high"]
+    assert second["is_beyond_chance"]
+    assert first["num_parameters"] != second["num_parameters"]
+    again = tissu("eval", "compare", "cloth", other, "--data", held, "--json").json
+    assert again["models"][1]["low"] == second["low"]
+    seeded = tissu("eval", "compare", "cloth", other, "--data", held, "--seed", "1", "--json").json
+    assert seeded["models"][1]["low"] != second["low"]
+
+
+def test_only_settings_that_differ_are_named(models: tuple[Tissu, Path, Path]) -> None:
+    tissu, other, held = models
+    found = tissu("eval", "compare", "cloth", other, "--data", held, "--json").json["settings"]
+    table = {setting["name"]: setting["values"] for setting in found}
+    assert table["model.hidden_size"] == ["32", "16"]
+    assert table["model.num_hidden_layers"] == ["1", "2"]
+    assert table["training.steps"] == ["40", "12"]
+    assert {"tokenizer", "model.vocab_size"} <= {*table}
+    assert {"weights", "model.norm", "training.seed"}.isdisjoint(table)
+    assert all(len({*values}) > 1 for values in table.values())
+
+
+def test_many_documents_are_drawn_whole(models: tuple[Tissu, Path, Path], tmp_path: Path) -> None:
+    tissu, other, _ = models
+    path = tmp_path / "many.jsonl"
+    lines = [f"The weaver counted {number} threads." for number in range(60)]
+    path.write_text("".join(json.dumps({"text": line}) + "\n" for line in lines), "utf-8")
+    found = tissu("eval", "compare", "cloth", other, "--data", path, "--json").json
+    assert (found["unit"], found["num_units"], found["unit_bytes"]) == ("documents", 60, None)
+
+
+def test_it_is_drawn_and_saved(models: tuple[Tissu, Path, Path], tmp_path: Path) -> None:
+    tissu, other, held = models
+    svg = tmp_path / "compared.svg"
+    result = tissu("eval", "compare", "cloth", other, "--data", held, "--svg", svg)
+    assert result.code == 0, result.err
+    for word in ("bits/byte", "worse", "perplexity", "tokens/byte", "do not compare", "╋"):
+        assert word in result.out
+    assert "setting" in svg.read_text("utf-8")
+
+
+def test_what_cannot_be_compared_is_said(
+    models: tuple[Tissu, Path, Path], trained_copy: Callable[[], Trained], tmp_path: Path
+) -> None:
+    tissu, _, held = models
+    alone = tissu("eval", "compare", "cloth", "--data", held)
+    assert alone.code == 2 and "needs two" in alone.error[0]
+    missing = tissu("eval", "compare", "cloth", "cloht", "--data", held)
+    assert missing.code == 3 and "'cloht'" in missing.error[0] and "cloth" in missing.error[2]
+    assert tissu("eval", "compare", "cloth", "cloth").code == 2
+    far = tissu("eval", "compare", "cloth", "cloth", "--data", held, "--stride", "33")
+    assert far.code == 2 and "--stride 16" in far.error[2]
+    broken = trained_copy()
+    folder = tmp_path / "broken"
+    shutil.copytree(broken.run / "model", folder)
+    (folder / "tissu.json").unlink()
+    tensors = load_tensors(folder / "model.safetensors")
+    tensors["model.layers.0.mlp.up_proj.weight"][2, 2] = torch.nan
+    save_tensors(folder / "model.safetensors", tensors)
+    for command in (
+        ["compare", "cloth", folder, "--data", held],
+        ["errors", held, "-m", folder],
+        ["ppl", held, "-m", folder],
+    ):
+        result = tissu("eval", *command)
+        assert result.code == 3 and not result.out
+        assert "broken predicts nothing: model.layers.0.mlp.up_proj" in result.error[0]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "a"])
+def test_text_of_fewer_than_two_tokens_measures_nothing(
+    trained_once: Trained, tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "short.txt"
+    path.write_text(text, "utf-8")
+    for command in (
+        ["ppl", path],
+        ["errors", path],
+        ["compare", "cloth", "cloth", "--data", path],
+    ):
+        result = trained_once.tissu("eval", *command)
+        assert result.code == 3, result.err
+        assert "text" in result.error[0] and not result.out

@@ -1,0 +1,87 @@
+"""``tissu eval errors``: the passages that a model predicts worst."""
+
+from typing import Annotated
+
+import typer
+
+from tissu_cli.flags import Given, Json, measure_settings, resolve_settings, with_settings
+from tissu_cli.render.console import data, print_json
+from tissu_cli.render.status import StatusLine, narrated
+from tissu_core.config.data import ReadingConfig
+from tissu_core.config.inspection import PicturesConfig
+from tissu_core.config.machine import DeviceConfig
+from tissu_core.events.compared import WorstFound
+from tissu_core.events.records import to_record
+
+app = typer.Typer()
+
+
+@app.command(
+    help="The passages of a text that a model predicts worst, and what each of their tokens costs."
+)
+@with_settings(("machine.", DeviceConfig), ("data.reading.", ReadingConfig), ("", PicturesConfig))
+def errors(
+    texts: Annotated[
+        list[str],
+        typer.Argument(metavar="DATA", help="Files and folders of text, .jsonl or .parquet."),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option("-m", "--model", help="A directory, a run, a stored name; else the newest."),
+    ] = None,
+    top: Annotated[
+        int, typer.Option(metavar="N", min=1, max=10_000, help="Passages to find.")
+    ] = 10,
+    passage: Annotated[
+        int, typer.Option(metavar="N", min=1, max=4096, help="Tokens of a passage.")
+    ] = 64,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="Write the passages here as well, one a line as JSON, with tokens and losses.",
+        ),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Tokens between windows. Default: half the context."),
+    ] = None,
+    context: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Tokens read at once. Default: what the model was trained on."
+        ),
+    ] = None,
+    json: Json = False,
+    *,
+    given: Given,
+) -> None:
+    from tissu_core.runs.evaluate.errors import find_worst
+
+    pictures = resolve_settings(PicturesConfig, given)
+    run = measure_settings(texts, given)
+    events = find_worst(
+        run.data,
+        model,
+        run.machine,
+        top=top,
+        passage_tokens=passage,
+        context=context,
+        stride=stride,
+        out=out,
+    )
+    with StatusLine() as status:
+        for event in narrated(events, status):
+            if isinstance(event, WorstFound):
+                print_json(to_record(event)) if json else _show(event, pictures)
+
+
+def _show(event: WorstFound, pictures: PicturesConfig) -> None:
+    from tissu_cli.render.passages import passages_view
+    from tissu_cli.render.pictures import save_pictures
+
+    console = data()
+    console.print(passages_view(event, is_coloured=console.color_system is not None))
+    save_pictures(pictures, passages_view(event, is_coloured=True))

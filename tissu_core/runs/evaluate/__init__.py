@@ -1,0 +1,1 @@
+"""The verbs eval: models measured on text."""
