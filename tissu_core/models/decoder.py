@@ -195,7 +195,11 @@ class Decoder(nn.Module):
         if self.step is not None and cache is not None and cache.length and ids.shape[1] == 1:
             return self.step(ids, cache, padding)
         hidden = self._read(ids, cache, padding)
-        logits: Tensor = self.lm_head(hidden[:, -1:] if last_only else hidden)
+        return self.to_logits(hidden[:, -1:] if last_only else hidden)
+
+    def to_logits(self, hidden: Tensor) -> Tensor:
+        """What normed hidden states (..., C) say of the next token: (..., V)."""
+        logits: Tensor = self.lm_head(hidden)
         cap = self.config.final_logit_softcapping
         return logits if cap is None else soft_cap(logits, cap)
 
