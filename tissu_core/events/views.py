@@ -26,7 +26,8 @@ class HeadScored:
     induction: float | None
     """Share of the tokens that followed the same token earlier; None if none comes again."""
     local: float | None
-    """Share of the token itself and the three before; None if no token has more before it."""
+    """Share of the token itself and the three before, where these are less than half of all there
+    are; None if they nowhere are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from tissu_core.models.decoder import Decoder
 from tissu_core.models.observe import observe_attention
 
 LOCAL = 4
-"""Tokens that are near: the one itself and those right before it."""
+"""Tokens that are near: the one itself and those right before it. Measured where they are less than
+half of what can be read."""
 MOST_READ = 3
 _MAINLY = 0.5
 """The share of what it reads from which a head is named by it."""
@@ -75,7 +76,7 @@ def score_head(shares: Tensor, follows: Tensor, layer: int, head: int) -> HeadSc
     previous = shares.diagonal(-1).mean().item() if len(shares) > 1 else 0.0
     comes_again = follows.any(1)
     induction = (shares * follows).sum(1)[comes_again].mean().item()
-    local = (shares.tril() - shares.tril(-LOCAL)).sum(1)[LOCAL:].mean().item()
+    local = (shares.tril() - shares.tril(-LOCAL)).sum(1)[2 * LOCAL :].mean().item()
     figures = {
         "previous": previous,
         "induction": None if math.isnan(induction) else induction,
