@@ -21,6 +21,8 @@ KINDS: dict[HeadKind, tuple[str, str, str]] = {
 """The mark of each kind of head, its style, and what such a one reads."""
 _NOTABLE = (("induction", 5), ("previous", 4), ("local", 2), ("first", 2))
 """How many of the strongest heads of each kind are listed."""
+_ALL_LISTED = 12
+"""More heads than these are listed by the strongest."""
 _LABEL = 7
 """Cells before the heads of a layer."""
 _GAP = 3
@@ -80,7 +82,10 @@ def number_lines(numbers: Sequence[int], cell: int) -> Iterator[tuple[str, bool]
 
 
 def _notable(heads: Sequence[HeadScored]) -> Iterator[HeadScored]:
-    """The strongest of each kind."""
+    """The strongest of each kind, or all of a few."""
+    if len(heads) <= _ALL_LISTED:
+        yield from heads
+        return
     for kind, count in _NOTABLE:
         of_kind = [head for head in heads if head.kind == kind]
         yield from sorted(of_kind, key=lambda head: -(getattr(head, kind) or 0.0))[:count]

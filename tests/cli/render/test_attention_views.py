@@ -28,7 +28,9 @@ HOSTILE = "</script><script>alert(1)</script>\x1b[31m\u202e\n"
 
 
 def drawn(view: RenderableType, width: int, *, color: bool = False) -> str:
-    console = Console(width=width, force_terminal=color, color_system="truecolor" if color else None)
+    console = Console(
+        width=width, force_terminal=color, color_system="truecolor" if color else None
+    )
     with console.capture() as capture:
         console.print(view)
     return capture.get()

@@ -21,7 +21,7 @@ SURE = 60.0
 def induction_model() -> Decoder:
     """Token and place stand in channels of their own; head 0.0 writes the token before into
     others, head 1.0 looks there for its own token. The other two heads see no difference.
-    """  # noqa: D205
+    """
     width = 2 * TOKENS + PLACES
     config = make_config(
         vocab_size=TOKENS,
@@ -100,7 +100,9 @@ def test_what_followed_is_never_the_token_itself() -> None:
     ids = torch.tensor([4, 4, 7, 4, 7])
     expected = {(2, 1): False, (3, 1): True, (3, 2): True, (4, 3): True}
     found = following(ids)
-    assert {tuple(pair) for pair in found.nonzero().tolist()} == {k for k, v in expected.items() if v}
+    assert {tuple(pair) for pair in found.nonzero().tolist()} == {
+        k for k, v in expected.items() if v
+    }
 
 
 def rows(time: int, read: int | None) -> Tensor:
