@@ -1,69 +1,53 @@
-"""A text whose tokens show what they cost."""
+"""Shares from 0 to 1 as characters and colours: each alone says how much it is."""
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
+from itertools import pairwise
 
-from rich.text import Text
-
-from tissu_core.sanitize import sanitize_line
-
-_LEVELS = (2.0, 3.0, 4.0)
-"""Times the usual cost, from where a token is marked."""
-_STYLES = ("", "black on #ffe38f", "black on #ffb36b", "black on #ff8a80")
-_NAMES = ("", "yellow", "orange", "red")
-_BRACKETS = (("", ""), ("[", "]"), ("[", "]"), ("[[", "]]"))
-_TOKENS = 8
-
-
-def heat(
-    tokens: Sequence[str], costs: Sequence[float | None], usual: float, *, is_coloured: bool
-) -> Text:
-    """Costly tokens behind a colour, else in brackets; one whose cost is None is dim."""
-    drawn = Text()
-    for (level, is_known), group in groupby(
-        zip(tokens, costs, strict=True), lambda pair: (_level(pair[1], usual), pair[1] is not None)
-    ):
-        pieces = [sanitize_line(token) for token, _ in group]
-        if not is_coloured:
-            left, right = _BRACKETS[level]
-            pieces = [f"{left}{''.join(pieces)}{right}"]
-        for piece in pieces:
-            style = _STYLES[level] if is_coloured and is_known else "" if is_known else "dim"
-            _append_lines(drawn, piece, style)
-    return drawn
+_SHADES = ((0.6, "█"), (0.3, "▓"), (0.12, "▒"), (0.03, "░"))
+"""From which share on a character is drawn. Shares of many crowd at the low end, so the steps
+there are short."""
+LEGEND = "  ".join(f"{char} {bound:.0%}" for bound, char in reversed(_SHADES))
+"""From which share on each is drawn, for the foot of a view."""
+SCALE = (
+    (0.0, (110, 140, 190)),
+    (0.3, (80, 175, 165)),
+    (0.6, (235, 190, 80)),
+    (1.0, (230, 95, 55)),
+)
+"""Red, green and blue along the way: colours between light and dark, for either ground."""
 
 
-def _append_lines(drawn: Text, piece: str, style: str) -> None:
-    """Line ends show, and end the line."""
-    for number, line in enumerate(piece.split("\u240a")):
-        drawn.append("\n" if number else "")
-        drawn.append(line, style)
+def shade(share: float, nothing: str = " ") -> str:
+    """The character of a share; ``nothing`` of one that is hardly any."""
+    return next((char for bound, char in _SHADES if share >= bound), nothing)
 
 
-def _level(cost: float | None, usual: float) -> int:
-    return sum((cost or 0.0) > times * usual for times in _LEVELS)
+def heat(share: float) -> str:
+    """The colour of a share, as #rrggbb."""
+    share = min(max(share, 0.0), 1.0)
+    for (low, cold), (high, hot) in pairwise(SCALE):
+        if share <= high:
+            part = (share - low) / (high - low)
+            mixed = (round(a + (b - a) * part) for a, b in zip(cold, hot, strict=True))
+            return "#" + "".join(f"{channel:02x}" for channel in mixed)
+    raise AssertionError("the scale ends at 1")
 
 
-def heat_legend(usual: str, *, is_coloured: bool) -> Text:
-    """What the marks of ``heat`` mean."""
-    legend = Text(style="dim")
-    for number, (mark, times) in enumerate(_marks(is_coloured=is_coloured)):
-        legend.append(", " if number else "")
-        legend.append(mark, _STYLES[_NAMES.index(mark)] if is_coloured else "")
-        legend.append(f" {times:g}")
-    return legend.append(f" times {usual} and more")
+def ground(share: float) -> str:
+    """The style of text on the colour of a share; none of one that is hardly any."""
+    return f"black on {heat(share)}" if share >= _SHADES[-1][0] else ""
 
 
-def _marks(*, is_coloured: bool) -> Iterator[tuple[str, float]]:
-    if is_coloured:
-        yield from zip(_NAMES[1:], _LEVELS, strict=True)
-    else:
-        yield "[one]", _LEVELS[0]
-        yield "[[two]]", _LEVELS[-1]
+def shrink(rows: Sequence[Sequence[float]], size: int) -> list[list[float]]:
+    """A lower triangle in no more than ``size`` rows and columns: the largest of each block.
 
-
-def costliest(tokens: Sequence[str], costs: Sequence[float | None]) -> str:
-    """The costliest tokens with their costs, in a line."""
-    pairs = zip(costs, tokens, strict=True)
-    known = sorted(((cost, token) for cost, token in pairs if cost is not None), reverse=True)
-    return "  ".join(f"“{sanitize_line(token)}” {cost:.1f}" for cost, token in known[:_TOKENS])
+    ``rows`` has one entry more in each row; so has what is returned, of the last rows' blocks.
+    """
+    block = -(-len(rows) // size)
+    cells = -(-len(rows) // block)
+    found = [[0.0] * (row + 1) for row in range(cells)]
+    for row, shares in enumerate(rows):
+        for column, share in enumerate(shares):
+            cell = found[row // block]
+            cell[column // block] = max(cell[column // block], share)
+    return found

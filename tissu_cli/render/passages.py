@@ -5,8 +5,8 @@ import math
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tissu_cli.render.heat import costliest, heat, heat_legend
 from tissu_cli.render.tables import facts_table
+from tissu_cli.render.token_costs import costliest, costly_text, costs_legend
 from tissu_core.events.compared import PassageScored, WorstFound
 from tissu_core.sanitize import sanitize_line
 
@@ -27,9 +27,9 @@ def passages_view(found: WorstFound, *, is_coloured: bool) -> RenderableType:
     for rank, passage in enumerate(found.passages, 1):
         bits = [None if loss is None else loss / math.log(2) for loss in passage.losses]
         parts += [Text(), _heading(rank, passage)]
-        parts.append(heat(passage.tokens, bits, usual, is_coloured=is_coloured))
+        parts.append(costly_text(passage.tokens, bits, usual, is_coloured=is_coloured))
         parts.append(Text(f"bits: {costliest(passage.tokens, bits)}", "dim"))
-    legend = heat_legend("the bits of a usual token", is_coloured=is_coloured)
+    legend = costs_legend("the bits of a usual token", is_coloured=is_coloured)
     return Group(*parts, Text(), legend)
 
 

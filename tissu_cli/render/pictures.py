@@ -41,7 +41,7 @@ _SVG = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {{width}} {{term
 </style>
 <defs>{{lines}}</defs>
 <rect width="100%" height="100%" fill="#ffffff"/>
-<g transform="translate(6, 2)">{{backgrounds}}
+<g transform="translate(6, -2)">{{backgrounds}}
 <g class="{{unique_id}}-matrix">{{matrix}}</g></g>
 </svg>
 """

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 from rich.text import Text
 
@@ -43,8 +44,23 @@ def figures_table(measured: "Sequence[TokenizerMeasured]") -> Table:
 
 def _shortened(token: str) -> str:
     """A token in one narrow line, its spaces visible."""
-    line = sanitize_line(token).replace(" ", "\u00b7")
+    line = visible(token)
     return line if len(line) <= _TOKEN_COLUMNS else f"{line[:_TOKEN_COLUMNS]}… ({len(line)})"
+
+
+def visible(token: str) -> str:
+    """A token on one line, its spaces as dots."""
+    return sanitize_line(token).replace(" ", "\u00b7")
+
+
+def token_cells(token: str, cells: int) -> str:
+    """A token in exactly so many cells, its spaces visible; a longer one loses its end."""
+    line = visible(token)
+    return (
+        set_cell_size(line, cells)
+        if cell_len(line) <= cells
+        else set_cell_size(line, cells - 1) + "…"
+    )
 
 
 def boundaries(compared: "TokensCompared", *, is_coloured: bool) -> Text:

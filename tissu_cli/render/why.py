@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tissu_cli.render.heat import costliest, heat, heat_legend
 from tissu_cli.render.tables import facts_table
+from tissu_cli.render.token_costs import costliest, costly_text, costs_legend
 from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def why_report(step: "StepExplained", *, is_coloured: bool) -> RenderableType:
     for number, sequence in worst_first[:_TEXTS]:
         parts += [Text(), _worst_tokens(number, sequence)]
         parts.append(
-            heat(sequence.tokens, sequence.losses, step.loss or 0.0, is_coloured=is_coloured)
+            costly_text(sequence.tokens, sequence.losses, step.loss or 0.0, is_coloured=is_coloured)
         )
-    parts.append(heat_legend("the batch's loss", is_coloured=is_coloured))
+    parts.append(costs_legend("the batch's loss", is_coloured=is_coloured))
     return Group(*parts)
 
 

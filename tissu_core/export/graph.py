@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError
 from tissu_core.layers.kv_cache import LayerCache
-from tissu_core.layers.soft_cap import soft_cap
 from tissu_core.models.decoder import Block, Decoder
 
 INPUTS, OUTPUTS = ("input_ids", "past"), ("logits", "present")
@@ -55,9 +54,7 @@ class Graph(nn.Module):
                 shown = (-slopes * distance).masked_fill(~shown, float("-inf"))
             x = layer(x, rope, cast(LayerCache, known), None, shown)
             present.append(known.all)
-        logits = self.model.lm_head(stack.norm(x))
-        cap = config.final_logit_softcapping
-        return logits if cap is None else soft_cap(logits, cap), torch.stack(present)
+        return self.model.to_logits(stack.norm(x)), torch.stack(present)
 
 
 class _Past:

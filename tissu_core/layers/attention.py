@@ -11,7 +11,7 @@ from torch.nn.attention.flex_attention import BlockMask
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.layers.cpu_attention import blocked_causal_attention, suits_blocks
-from tissu_core.layers.eager_attention import eager_attention
+from tissu_core.layers.eager_attention import attention_shares, eager_attention
 from tissu_core.layers.flex_attention import attend_flexibly, block_mask, causal_block_mask
 from tissu_core.layers.kv_cache import LayerCache
 from tissu_core.layers.linear import Linear
@@ -91,6 +91,16 @@ class Attention(nn.Module):
         mixed = self._attend(queries, keys, values, padding, shown)
         out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(batch, time, -1))
         return out
+
+    def shares(self, x: Tensor, rope: Rope | None) -> Tensor:
+        """What each head reads of each token of x, a text from its start, as ``forward`` does.
+
+        Shapes: x (B, T, C); returns (B, H, T, T) in fp32, of which each row sums to 1.
+        """
+        queries, keys, _ = self._project(x, rope if self.has_rope else None)
+        mask = attention_mask(x.shape[1], x.shape[1], self.window, self.slopes, x.device)
+        queries, keys = (heads.transpose(1, 2).float() for heads in (queries, keys))
+        return attention_shares(queries, keys, mask, self.softcap)
 
     def _project(self, x: Tensor, rope: Rope | None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, T, H, D), keys and values (B, T, K, D), normed and rotated."""

@@ -198,7 +198,7 @@ class Decoder(nn.Module):
         return self.to_logits(hidden[:, -1:] if last_only else hidden)
 
     def to_logits(self, hidden: Tensor) -> Tensor:
-        """Logits of final hidden states: (..., C) to (..., V)."""
+        """What normed hidden states (..., C) say of the next token: (..., V)."""
         logits: Tensor = self.lm_head(hidden)
         cap = self.config.final_logit_softcapping
         return logits if cap is None else soft_cap(logits, cap)

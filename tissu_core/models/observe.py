@@ -5,11 +5,12 @@ Attention keeps no shares; ``Attention.shares`` computes those of a layer from w
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
-from tissu_core.models.decoder import Decoder
+from tissu_core.layers.attention import Attention
+from tissu_core.models.decoder import Block, Decoder
 
 Seen = Callable[[Tensor], Tensor | None]
 """Takes what a module computed; what it returns, if anything, goes on in its place."""
@@ -32,6 +33,32 @@ def observe(model: Decoder, wanted: Mapping[str, Seen]) -> Iterator[None]:
             hook = modules[name].register_forward_hook(_hand_to(seen))
             hooks.callback(hook.remove)
         yield
+
+
+@contextmanager
+def observe_attention(
+    model: Decoder, wanted: Mapping[int, Callable[[Tensor], None]]
+) -> Iterator[None]:
+    """While this is open, hand the shares of each layer that ``wanted`` numbers to its function.
+
+    They are (B, H, T, T) in fp32, computed beside the layer's own output, of texts that are read
+    whole: without a cache, padding, or documents kept apart.
+
+    Raises:
+        IndexError: If the model has no such layer.
+    """
+    with ExitStack() as hooks:
+        for index, seen in wanted.items():
+            attention = cast(Block, model.model.layers[index]).self_attn
+            hooks.callback(attention.register_forward_pre_hook(_share_to(seen)).remove)
+        yield
+
+
+def _share_to(seen: Callable[[Tensor], None]) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+    def hand(attention: nn.Module, inputs: tuple[Any, ...]) -> None:
+        seen(cast(Attention, attention).shares(*inputs[:2]))
+
+    return hand
 
 
 def _hand_to(seen: Seen) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:

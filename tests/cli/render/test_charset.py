@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from tissu_cli.render.braille import bars, line_chart
 from tissu_cli.render.charset import _asks_for_ascii, ascii_of, use_stand_ins
 
-DRAWN = "─│╭╮╰╯━╸·…▁▂▃▄▅▆▇█⏎‹›×"  # noqa: RUF001  what the renderers draw with
+DRAWN = "─│╭╮╰╯━╸·…▁▂▃▄▅▆▇█░▒▓⏎‹›×"  # noqa: RUF001  what the renderers draw with
 
 
 def written(text: str, encoding: str, handler: str) -> str:

@@ -1,55 +1,42 @@
-"""Tokens show what they cost, in colour and without."""
-
-import io
+"""Shares as characters and colours: more is never less."""
 
 import pytest
-from rich.console import Console
-from rich.text import Text
+from rich.style import Style
 
-from tissu_cli.render.heat import costliest, heat, heat_legend
-
-TOKENS = ["The", " loom", "\x1b[2J", "zq", "\n", "went"]
-COSTS = [None, 1.0, 2.5, 9.0, 0.1, 4.5]
+from tissu_cli.render.heat import LEGEND, ground, heat, shade, shrink
 
 
-def test_costly_tokens_stand_in_brackets_neighbours_together() -> None:
-    drawn = heat(TOKENS, COSTS, 1.0, is_coloured=False)
-    assert drawn.plain == "The loom[\u241b[2J][[zq]]\n[[went]]"
-    together = heat(["a", "b", "c"], [5.0, 6.0, 1.0], 1.0, is_coloured=False)
-    assert together.plain == "[[ab]]c"
+def test_more_is_a_denser_character() -> None:
+    drawn = [shade(step / 100) for step in range(101)]
+    assert drawn == sorted(drawn, key=" ░▒▓█".index)
+    assert {*drawn} == {*" ░▒▓█"}
+    assert shade(0.0, "·") == "·"
 
 
-def test_in_colour_each_level_has_its_own_background() -> None:
-    drawn = heat(["a", "b", "c", "d"], [1.0, 2.5, 3.5, 4.5], 1.0, is_coloured=True)
-    assert drawn.plain == "abcd"
-    styles = {drawn.plain[span.start : span.end]: str(span.style) for span in drawn.spans}
-    assert "a" not in styles and len({styles[letter] for letter in "bcd"}) == 3
-    assert all(" on #" in styles[letter] for letter in "bcd")
+@pytest.mark.parametrize("bound", [0.03, 0.12, 0.3, 0.6])
+def test_the_legend_says_from_where(bound: float) -> None:
+    assert f"{shade(bound)} {bound:.0%}" in LEGEND
+    assert shade(bound) != shade(bound - 0.001)
 
 
-def test_what_is_read_and_not_scored_is_dim() -> None:
-    drawn = heat(["<|im_start|>", "a"], [None, 1.0], 1.0, is_coloured=True)
-    assert [str(span.style) for span in drawn.spans] == ["dim"]
+def test_colours_are_of_the_scale_and_never_beside_it() -> None:
+    colours = [heat(step / 200) for step in range(-20, 230)]
+    assert all(Style.parse(colour).color for colour in colours)
+    assert colours[0] == heat(0.0) == "#6e8cbe" and colours[-1] == heat(1.0) == "#e65f37"
+    assert len({*colours}) > 150
 
 
-@pytest.mark.parametrize("is_coloured", [True, False])
-def test_nothing_is_cut_off_where_lines_are_not_wrapped(*, is_coloured: bool) -> None:
-    """As in a pipe: a passage is longer than a line."""
-    out = io.StringIO()
-    drawn = heat(["word "] * 64, [1.0] * 64, 1.0, is_coloured=is_coloured)
-    Console(file=out, width=80, soft_wrap=True).print(drawn)
-    assert out.getvalue().count("word") == 64
+def test_hardly_anything_has_no_ground() -> None:
+    assert ground(0.01) == ""
+    assert Style.parse(ground(0.9)).bgcolor is not None
 
 
-def test_the_costliest_come_first() -> None:
-    line = costliest(TOKENS, COSTS)
-    assert line.startswith("“zq” 9.0  “went” 4.5  “\u241b[2J” 2.5") and "The" not in line
-
-
-def test_the_legend_says_what_marks_mean() -> None:
-    plain = heat_legend("a usual token", is_coloured=False)
-    assert plain.plain == "[one] 2, [[two]] 4 times a usual token and more"
-    assert isinstance(heat_legend("it", is_coloured=True), Text)
-    assert heat_legend("it", is_coloured=True).plain == (
-        "yellow 2, orange 3, red 4 times it and more"
-    )
+@pytest.mark.parametrize(("rows", "size"), [(7, 24), (50, 24), (24, 24), (25, 24), (100, 7)])
+def test_a_triangle_is_shrunk_to_the_largest_of_its_blocks(rows: int, size: int) -> None:
+    triangle = [[0.0] * (row + 1) for row in range(rows)]
+    triangle[-1][0], triangle[rows // 2][rows // 2] = 0.7, 0.4
+    small = shrink(triangle, size)
+    assert len(small) <= size
+    assert [len(row) for row in small] == [*range(1, len(small) + 1)]
+    assert small[-1][0] == 0.7
+    assert sorted(share for row in small for share in row)[-2:] == [0.4, 0.7]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tissu_core.config.inspection import SpanConfig
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.runs.tokenize.figures import written_id
 
@@ -37,3 +38,23 @@ def read_prompt(loaded: "LoadedModel", text: str) -> ReadPrompt:
             hint="a shorter one",
         )
     return ReadPrompt(ids, tuple(written_id(tokenizer, id) for id in ids))
+
+
+def find_span(asked: SpanConfig, num_tokens: int) -> tuple[int, int]:
+    """The first and last token asked for, of a prompt of so many.
+
+    Raises:
+        ConfigError: If the prompt has no such token.
+    """
+    last = num_tokens - 1
+    for flag, number in (("--from", asked.first), ("--to", asked.last)):
+        if number is not None and number > last:
+            raise out_of_range(flag, number, f"the prompt has tokens 0 to {last}", last)
+    return asked.first or 0, last if asked.last is None else asked.last
+
+
+def out_of_range(flag: str, number: int, there_are: str, last: int) -> ConfigError:
+    """The error for a number of something of which there are fewer."""
+    return ConfigError(
+        f"{flag} {number}: {there_are}", field=flag.removeprefix("--"), hint=f"{flag} {last}"
+    )
