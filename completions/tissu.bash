@@ -208,7 +208,8 @@ _tissu_words() {
         'tissu inspect') takes=(weights model run why schedule quantization gradcheck) ;;
         'tissu inspect -*') takes=(-h --help) ;;
         'tissu inspect weights') takes=(@models @files) ;;
-        'tissu inspect weights -*') takes=(--json --bins --rows --svg --html --png -h --help) ;;
+        'tissu inspect weights -*') takes=(--against --spectrum --no-spectrum --json --bins --rows --svg --html --png -h --help) ;;
+        'tissu inspect weights --against') takes=(@models @files) ;;
         'tissu inspect weights --bins') takes=() ;;
         'tissu inspect weights --rows') takes=() ;;
         'tissu inspect weights --svg') takes=(@files) ;;

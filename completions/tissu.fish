@@ -313,7 +313,7 @@ complete -c tissu -n '__tissu_at \'tissu eval speed\'' -l device -r -f -a 'auto 
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -l threads -r -f -d 'Processor threads'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -l help -d 'Show this message and exit'
-complete -c tissu -n '__tissu_at \'tissu inspect\'' -a weights -d 'Statistics and histogram of every tensor that a path names: layer.0.attn, layers.*.mlp.*, layers.[0-3].attn, **.norm'
+complete -c tissu -n '__tissu_at \'tissu inspect\'' -a weights -d 'Statistics, histogram and spectrum of every tensor that a path names: layer.0.attn, layers.*.mlp.*, layers.[0-3].attn, **.norm'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a model -d 'Modules, parameters, bytes and operations of a model'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a run -d 'Loss curve and facts of a run'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a why -d 'Why a step was what it was: the documents in its batch, the loss of each sequence and token, and what the log says'
@@ -324,6 +324,9 @@ complete -c tissu -n '__tissu_at \'tissu inspect\'' -s h -d 'Show this message a
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -f
 complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -F -a '(command tissu __complete models 2>/dev/null)'
+complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l against -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'Compare with the same tensors of this model'
+complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l spectrum -d 'Singular values of matrices'
+complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l no-spectrum -d 'Singular values of matrices'
 complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l json -d 'Print one JSON object'
 complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l bins -r -f -d 'Bins of a histogram; the default fits the terminal, and is 48 with --json'
 complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l rows -r -f -d 'Lines a histogram is high'
