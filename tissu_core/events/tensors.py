@@ -1,7 +1,9 @@
 """What is found by looking at the tensors of one model, or of two."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
+
+from tissu_core.events.shared import StageAdvanced
 
 Place = tuple[int, ...]
 """An index for each dimension."""
@@ -77,6 +79,7 @@ class TensorCompared:
     place: Place
     norm: float
     """Of the other model's."""
+    new_norm: float
     left_out: int
     """Values that are no numbers in one of them."""
 
@@ -130,6 +133,20 @@ class TensorListed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartCompared:
+    """What all tensors of one kind in a layer became, taken as one vector.
+
+    ``kind`` is "all" of a whole layer, as ``layer`` is of the whole model.
+    """
+
+    layer: str
+    kind: str
+    change: float | None
+    """Relative; None where only the older norm is zero."""
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LayerMoved:
     """A part of a model over the checkpoints of a run, each against the first of them."""
 
@@ -151,9 +168,14 @@ class ModelsCompared:
     """What differs of their configurations: name, before and after."""
     tensors: tuple[TensorCompared, ...]
     """Those that both have, in the model's order."""
+    parts: tuple[PartCompared, ...]
+    """The same by layers and kinds of modules."""
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
     other_shapes: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]
     """Tensors that both have in unequal shapes."""
-    layers: tuple[LayerMoved, ...]
+    moved: tuple[LayerMoved, ...]
     """Of a run's checkpoints, where both belong to it."""
+
+
+DiffEvent: TypeAlias = StageAdvanced | ModelsCompared

@@ -35,15 +35,17 @@ def compare_tensors(name: str, before: Tensor, after: Tensor) -> TensorCompared:
         name=name,
         shape=tuple(before.shape),
         change=math.sqrt(changed / squares) if squares else (None if changed else 0.0),
-        cosine=_cosine(product, squares, later),
+        cosine=cosine_of(product, squares, later),
         largest=largest,
         place=place_of(place, before) if before.numel() else (),
         norm=math.sqrt(squares),
+        new_norm=math.sqrt(later),
         left_out=left_out,
     )
 
 
-def _cosine(product: float, one: float, other: float) -> float:
+def cosine_of(product: float, one: float, other: float) -> float:
+    """Of the angle of two vectors, from their product and the squares of their norms."""
     if not one or not other:
         return 0.0 if one or other else 1.0
     return max(-1.0, min(1.0, product / math.sqrt(one) / math.sqrt(other)))

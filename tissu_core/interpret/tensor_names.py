@@ -55,6 +55,34 @@ def _word(part: str) -> str:
     return next((row[0] for row in _SYNONYMS if part in row), part)
 
 
+_LAYER = re.compile(r"(?:^|\.)(layers|layer|blocks?|h)\.(\d+)\.")
+_KINDS = {f"{kind}_proj": kind for kind in ("q", "k", "v", "o", "gate", "up", "down")}
+WHOLE = "all"
+"""What a layer and the model are called as a whole."""
+
+
+def layer_of(name: str) -> str:
+    """The layer that a tensor is of, or what it is outside of them: layers.3, embed_tokens."""
+    found = _LAYER.search(name)
+    return f"layers.{found[2]}" if found else kind_of(name)
+
+
+def kind_of(name: str) -> str:
+    """What a tensor is in its layer, by the usual words: q, gate, norm; qkv of what is fused."""
+    parts = name.removesuffix(".weight").removesuffix(".bias").split(".")
+    last, parent = parts[-1], _word(parts[-2]) if len(parts) > 1 else ""
+    if last in _FUSED:
+        return "qkv"
+    if last == "c_proj" and parent == "mlp":
+        return "down"
+    if last == "gate":  # of experts; that of a gated layer is a gate_proj
+        return "router"
+    word = _word(last)
+    if "norm" in word and _LAYER.search(name):
+        return "norm"
+    return _KINDS.get(word, word)
+
+
 def match_names(query: str, names: Sequence[str]) -> list[str]:
     """Names whose parts contain the query's parts in order: ``layer.0.attn``.
 
