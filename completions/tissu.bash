@@ -205,8 +205,10 @@ _tissu_words() {
         'tissu eval speed --against') takes=(@files) ;;
         'tissu eval speed --device') takes=(auto cpu cuda mps) ;;
         'tissu eval speed --threads') takes=() ;;
-        'tissu inspect') takes=(weights model run why schedule quantization gradcheck) ;;
+        'tissu inspect') takes=(tree weights diff model run why schedule quantization gradcheck) ;;
         'tissu inspect -*') takes=(-h --help) ;;
+        'tissu inspect tree') takes=(@models @files) ;;
+        'tissu inspect tree -*') takes=(--json -h --help) ;;
         'tissu inspect weights') takes=(@models @files) ;;
         'tissu inspect weights -*') takes=(--against --spectrum --no-spectrum --json --bins --rows --svg --html --png -h --help) ;;
         'tissu inspect weights --against') takes=(@models @files) ;;
@@ -215,6 +217,11 @@ _tissu_words() {
         'tissu inspect weights --svg') takes=(@files) ;;
         'tissu inspect weights --html') takes=(@files) ;;
         'tissu inspect weights --png') takes=(@files) ;;
+        'tissu inspect diff') takes=(@models @files) ;;
+        'tissu inspect diff -*') takes=(--json --svg --html --png -h --help) ;;
+        'tissu inspect diff --svg') takes=(@files) ;;
+        'tissu inspect diff --html') takes=(@files) ;;
+        'tissu inspect diff --png') takes=(@files) ;;
         'tissu inspect model') takes=(@models @files) ;;
         'tissu inspect model -*') takes=(--json -h --help) ;;
         'tissu inspect run') takes=(@runs @directories) ;;

@@ -1,8 +1,9 @@
 """What stands out in a tensor, in lines: dead and outlying rows, far values, rounding, changes."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from rich.table import Table
 from rich.text import Text
 
 from tissu_cli.render.numbers import percent
@@ -16,6 +17,8 @@ from tissu_core.events.tensors import (
 from tissu_core.sanitize import sanitize_line
 
 _MOST_TENSORS, _NAMED = 12, 3
+_LABEL = 10
+Row = tuple[str, str, str]
 
 
 def shape_of(shape: Sequence[int]) -> str:
@@ -23,25 +26,35 @@ def shape_of(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape)) or "scalar"
 
 
-def odd_lines(tensor: TensorSummarized) -> Iterator[Text]:
-    """One line for each thing to know of a tensor beside its figures."""
+def labelled(rows: Iterable[Row]) -> Table:
+    """A dim word before each text, which has its own lines beside it where it is long."""
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(min_width=_LABEL, no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text, style in rows:
+        table.add_row(Text(name, "dim"), Text(text, style))
+    return table
+
+
+def odd_rows(tensor: TensorSummarized) -> Iterator[Row]:
+    """Label, text and style of each thing to know of a tensor beside its figures."""
     if tensor.not_finite:
         places = ", ".join(map(_at, tensor.not_finite))
         more = tensor.nans + tensor.infs > len(tensor.not_finite)
-        yield _line("no numbers", "at " + places + (", ..." if more else ""), "red")
+        yield "no numbers", "at " + places + (", ..." if more else ""), "red"
     for lines in tensor.lines:
         if text := _examined(lines):
-            yield _line(f"{lines.axis}s", text, "yellow")
+            yield f"{lines.axis}s", text, "yellow"
     if tensor.num_extreme and tensor.largest is not None:
         place, value = tensor.largest
         text = f"{tensor.num_extreme:,} beyond 6 std of the mean; the largest {value:+.4g}"
-        yield _line("values", f"{text} at {_at(place)}")
+        yield "values", f"{text} at {_at(place)}", ""
     if tensor.rounding is not None:
-        yield _line("rounding", _rounding(tensor.dtype, tensor.rounding))
+        yield "rounding", _rounding(tensor.dtype, tensor.rounding), ""
     if tensor.comparison is not None:
-        yield _line("against", comparison_text(tensor.comparison))
+        yield "against", comparison_text(tensor.comparison), ""
     elif tensor.not_compared:
-        yield _line("against", tensor.not_compared, "yellow")
+        yield "against", tensor.not_compared, "yellow"
 
 
 def odd_of_many(tensors: Sequence[TensorSummarized]) -> Iterator[Text]:
@@ -85,13 +98,12 @@ def decibels(rounding: RoundingMeasured | None) -> str:
 def _rounding(dtype: str, rounding: RoundingMeasured) -> str:
     parts = []
     if rounding.measured_db is not None:
-        parts.append(f"{rounding.measured_db:.1f} dB of signal over error, against the other")
+        parts.append(f"{rounding.measured_db:.1f} dB measured against the other")
     if rounding.expected_db is not None:
-        known = "from its steps alone; --against the full model measures it"
-        if parts:
-            known = "expected from its steps"
-        parts.append(f"{rounding.expected_db:.1f} dB {known}")
-    return f"{dtype}: " + ("; ".join(parts) or "--against the full model measures it")
+        parts.append(f"{rounding.expected_db:.1f} dB expected of its steps")
+    if rounding.measured_db is None:
+        parts.append("--against the full model measures it")
+    return f"{dtype}: " + "; ".join(parts)
 
 
 def _examined(lines: LinesExamined) -> str:
@@ -131,7 +143,3 @@ def _more(count: int, named: int) -> str:
 
 def _at(place: Place) -> str:
     return f"[{', '.join(map(str, place))}]"
-
-
-def _line(name: str, text: str, style: str = "") -> Text:
-    return Text(f"{name:<11}", style="dim").append(text, style)

@@ -8,6 +8,7 @@ from rich.text import Text
 from tissu_cli.render.braille import line_chart
 from tissu_cli.render.numbers import count as count_of
 from tissu_cli.render.numbers import percent
+from tissu_cli.render.odd_values import labelled
 from tissu_core.events.tensors import SpectrumMeasured
 
 _AXIS = 9
@@ -25,20 +26,22 @@ def spectrum_view(spectrum: SpectrumMeasured, rows: int, width: int) -> Renderab
     count = len(spectrum.values)
     known = spectrum.condition
     condition = "singular" if known is None else f"condition {count_of(known)}"
-    figures = Text("spectrum   ", style="dim")
-    figures.append(
-        f"effective rank {spectrum.effective_rank:.1f} of {count:,}, stable "
-        f"{spectrum.stable_rank:.1f}, numerical {spectrum.rank:,}, {condition}",
-        "",
-    )
     tops = ", ".join(f"{percent(share)} in {k}" for k, share in spectrum.energy)
-    energy = Text("energy     ", style="dim").append(tops, "")
-    noise = f"; {spectrum.num_above_noise:,} above a random matrix's {spectrum.noise_edge:.3g}"
-    energy.append(noise, "")
-    largest = spectrum.values[0]
-    if count < 2 or not largest:
-        return Group(figures, energy)
-    return Group(figures, energy, _curve(spectrum, max(rows, _LEAST_ROWS), width))
+    above = f"{spectrum.num_above_noise:,} above a random matrix's {spectrum.noise_edge:.3g}"
+    figures = labelled(
+        [
+            (
+                "rank",
+                f"effective {spectrum.effective_rank:.1f} of {count:,}, stable "
+                f"{spectrum.stable_rank:.1f}, numerical {spectrum.rank:,}; {condition}",
+                "",
+            ),
+            ("energy", f"{tops}; {above}", ""),
+        ]
+    )
+    if count < 2 or not spectrum.values[0]:
+        return figures
+    return Group(figures, _curve(spectrum, max(rows, _LEAST_ROWS), width))
 
 
 def _curve(spectrum: SpectrumMeasured, rows: int, width: int) -> Text:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from tissu_cli.render.braille import bar_rows, bars
 from tissu_cli.render.numbers import percent
-from tissu_cli.render.odd_values import decibels, odd_lines, odd_of_many, shape_of
+from tissu_cli.render.odd_values import decibels, labelled, odd_of_many, odd_rows, shape_of
 from tissu_cli.render.spectrum import spectrum_view
 from tissu_core.events.tensors import TensorSummarized
 from tissu_core.sanitize import sanitize_line
@@ -38,7 +38,8 @@ def tensor_view(tensor: TensorSummarized, rows: int, width: int) -> RenderableTy
     parts: list[RenderableType] = [title, figures, *_histogram(tensor, rows)]
     if tensor.spectrum is not None:
         parts.append(spectrum_view(tensor.spectrum, rows, width))
-    return Group(*parts, *odd_lines(tensor))
+    rows_below = [*odd_rows(tensor)]
+    return Group(*parts, *([labelled(rows_below)] if rows_below else []))
 
 
 def _histogram(tensor: TensorSummarized, rows: int) -> list[Text]:

@@ -1,6 +1,6 @@
 """All that is known of a model's tensors, one of them in memory at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tissu_core.errors import InputError
@@ -44,10 +44,14 @@ def summarize(
         )
     has_spectrum = wanted.has_spectrum
     if has_spectrum is None:
-        cost = sum(spectrum_cost(reader.shape(name)) for name in names)
-        has_spectrum = len(names) <= FEW and cost <= _QUICK
+        has_spectrum = len(names) <= FEW and is_quick(reader, names)
     for name in names:
         yield examine(reader, name, wanted.bins, has_spectrum=has_spectrum, against=against)
+
+
+def is_quick(reader: TensorReader, names: Sequence[str]) -> bool:
+    """Whether the spectra of these tensors take seconds."""
+    return sum(spectrum_cost(reader.shape(name)) for name in names) <= _QUICK
 
 
 def examine(

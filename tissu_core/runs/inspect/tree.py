@@ -1,9 +1,10 @@
 """The verb inspect tree: a model's tensors by name, each read when it is asked for."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tissu_core.errors import ConfigError
 from tissu_core.events.tensors import TensorListed, TensorSummarized
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.inspect.readers import open_reader
@@ -23,23 +24,29 @@ class ModelTree:
         self.tensors: tuple[TensorListed, ...] = tuple(map(reader.listed, in_order(reader.names)))
 
     def find(self, query: str) -> list[str]:
-        """Names that a forgiving path matches.
+        """Names that a forgiving path matches, else those that have its parts in this order.
 
         Raises:
             ConfigError: If none does; names the nearest.
         """
         from tissu_core.interpret.tensor_names import match_names
 
-        return match_names(query, self._reader.names)
+        try:
+            return match_names(query, self._reader.names)
+        except ConfigError:
+            with suppress(ConfigError):
+                return match_names(query.strip(". ").replace(".", ".**."), self._reader.names)
+            raise
 
-    def examine(self, name: str, bins: int, *, has_spectrum: bool = True) -> TensorSummarized:
-        """One tensor by its whole name; nothing else is read.
+    def examine(self, name: str, bins: int) -> TensorSummarized:
+        """One tensor by its whole name, with its spectrum where that is quick; no other is read.
 
         Raises:
             InputError: If the file is damaged.
         """
-        from tissu_core.interpret.tensors import examine
+        from tissu_core.interpret.tensors import examine, is_quick
 
+        has_spectrum = is_quick(self._reader, [name])
         return examine(self._reader, name, bins, has_spectrum=has_spectrum)
 
 
