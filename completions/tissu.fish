@@ -1,6 +1,7 @@
 # Completion of tissu for fish, made from the command tree.
 
 set -g __tissu_commands 'tissu' 'tissu train' 'tissu watch' 'tissu tokenize' 'tissu tokenize train' 'tissu tokenize import' 'tissu tokenize encode' 'tissu tokenize decode' 'tissu tokenize stats' 'tissu tokenize compare' 'tissu tokenize show' 'tissu runs' 'tissu runs list' 'tissu runs show' 'tissu runs rm' 'tissu chat' 'tissu generate' 'tissu eval' 'tissu eval ppl' 'tissu eval harness' 'tissu eval suite' 'tissu eval adversarial' 'tissu eval compare' 'tissu eval errors' 'tissu eval speed' 'tissu inspect' 'tissu inspect weights' 'tissu inspect model' 'tissu inspect run' 'tissu inspect why' 'tissu inspect schedule' 'tissu inspect quantization' 'tissu inspect gradcheck' 'tissu inspect attention' 'tissu inspect lens' 'tissu quantize' 'tissu export' 'tissu export gguf' 'tissu export hf' 'tissu export npz' 'tissu export onnx' 'tissu export pt2' 'tissu export torchscript' 'tissu export manifest' 'tissu models' 'tissu models list' 'tissu models pull' 'tissu models import' 'tissu models scan' 'tissu models show' 'tissu models rm' 'tissu models verify' 'tissu models average' 'tissu init' 'tissu config' 'tissu config show' 'tissu config path' 'tissu config validate' 'tissu doctor' 'tissu completions'
+set -g __tissu_commands 'tissu' 'tissu train' 'tissu watch' 'tissu tokenize' 'tissu tokenize train' 'tissu tokenize import' 'tissu tokenize encode' 'tissu tokenize decode' 'tissu tokenize stats' 'tissu tokenize compare' 'tissu tokenize show' 'tissu runs' 'tissu runs list' 'tissu runs show' 'tissu runs rm' 'tissu chat' 'tissu generate' 'tissu eval' 'tissu eval ppl' 'tissu eval speed' 'tissu inspect' 'tissu inspect tree' 'tissu inspect weights' 'tissu inspect diff' 'tissu inspect model' 'tissu inspect run' 'tissu inspect why' 'tissu inspect schedule' 'tissu inspect quantization' 'tissu inspect gradcheck' 'tissu quantize' 'tissu export' 'tissu export gguf' 'tissu export hf' 'tissu export npz' 'tissu export onnx' 'tissu export pt2' 'tissu export torchscript' 'tissu export manifest' 'tissu models' 'tissu models list' 'tissu models pull' 'tissu models import' 'tissu models scan' 'tissu models show' 'tissu models rm' 'tissu models verify' 'tissu models average' 'tissu init' 'tissu config' 'tissu config show' 'tissu config path' 'tissu config validate' 'tissu doctor' 'tissu completions'
 
 # Whether a command is the one that is typed.
 function __tissu_at --argument-names wanted
@@ -25,7 +26,7 @@ complete -c tissu -n '__tissu_at \'tissu\'' -a runs -d 'List, show and remove ru
 complete -c tissu -n '__tissu_at \'tissu\'' -a chat -d 'Talk to a model'
 complete -c tissu -n '__tissu_at \'tissu\'' -a generate -d 'Continue a text, or each of a file of prompts'
 complete -c tissu -n '__tissu_at \'tissu\'' -a eval -d 'Measure a model'
-complete -c tissu -n '__tissu_at \'tissu\'' -a inspect -d 'Look inside a model or a run'
+complete -c tissu -n '__tissu_at \'tissu\'' -a inspect -d 'Look inside a model or a run; alone, walk through the newest model'
 complete -c tissu -n '__tissu_at \'tissu\'' -a quantize -d 'Make a smaller copy of a model'
 complete -c tissu -n '__tissu_at \'tissu\'' -a export -d 'Write a model for another program'
 complete -c tissu -n '__tissu_at \'tissu\'' -a models -d 'Get, list, check and make models'
@@ -398,7 +399,9 @@ complete -c tissu -n '__tissu_at \'tissu eval speed\'' -l device -r -f -a 'auto 
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -l threads -r -f -d 'Processor threads'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -l help -d 'Show this message and exit'
-complete -c tissu -n '__tissu_at \'tissu inspect\'' -a weights -d 'Statistics and histogram of every tensor that a path names: layer.0.attn, layers.*.mlp.*, layers.[0-3].attn, **.norm'
+complete -c tissu -n '__tissu_at \'tissu inspect\'' -a tree -d 'Walk through a model\'s tensors on the screen: shapes, statistics, histograms and spectra, each read when it is looked at'
+complete -c tissu -n '__tissu_at \'tissu inspect\'' -a weights -d 'Statistics, histogram and spectrum of every tensor that a path names: layer.0.attn, layers.*.mlp.*, layers.[0-3].attn, **.norm'
+complete -c tissu -n '__tissu_at \'tissu inspect\'' -a diff -d 'Which layers moved between two models, and by how much'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a model -d 'Modules, parameters, bytes and operations of a model'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a run -d 'Loss curve and facts of a run'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a why -d 'Why a step was what it was: the documents in its batch, the loss of each sequence and token, and what the log says'
@@ -409,8 +412,15 @@ complete -c tissu -n '__tissu_at \'tissu inspect\'' -a attention -d 'What each h
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a lens -d 'What a model would say after each of its layers (the logit lens): by layer and token, and where its answer first comes up'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -l help -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu inspect tree\'' -F -a '(command tissu __complete models 2>/dev/null)'
+complete -c tissu -n '__tissu_at \'tissu inspect tree\'' -l json -d 'Print one JSON object'
+complete -c tissu -n '__tissu_at \'tissu inspect tree\'' -s h -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu inspect tree\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -f
 complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -F -a '(command tissu __complete models 2>/dev/null)'
+complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l against -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'Compare with the same tensors of this model'
+complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l spectrum -d 'Singular values of matrices'
+complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l no-spectrum -d 'Singular values of matrices'
 complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l json -d 'Print one JSON object'
 complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l bins -r -f -d 'Bins of a histogram; the default fits the terminal, and is 48 with --json'
 complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l rows -r -f -d 'Lines a histogram is high'
@@ -419,6 +429,14 @@ complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l html -r -F -d 'Wr
 complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l png -r -F -d 'Draw it into a file as well; needs the package resvg-py'
 complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu inspect weights\'' -l help -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu inspect diff\'' -F -a '(command tissu __complete models 2>/dev/null)'
+complete -c tissu -n '__tissu_at \'tissu inspect diff\'' -F -a '(command tissu __complete models 2>/dev/null)'
+complete -c tissu -n '__tissu_at \'tissu inspect diff\'' -l json -d 'Print one JSON object'
+complete -c tissu -n '__tissu_at \'tissu inspect diff\'' -l svg -r -F -d 'Draw it into a file as well'
+complete -c tissu -n '__tissu_at \'tissu inspect diff\'' -l html -r -F -d 'Write it as a page as well'
+complete -c tissu -n '__tissu_at \'tissu inspect diff\'' -l png -r -F -d 'Draw it into a file as well; needs the package resvg-py'
+complete -c tissu -n '__tissu_at \'tissu inspect diff\'' -s h -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu inspect diff\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu inspect model\'' -F -a '(command tissu __complete models 2>/dev/null)'
 complete -c tissu -n '__tissu_at \'tissu inspect model\'' -l json -d 'Print one JSON object'
 complete -c tissu -n '__tissu_at \'tissu inspect model\'' -s h -d 'Show this message and exit'

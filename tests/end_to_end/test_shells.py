@@ -150,7 +150,7 @@ def zsh(place: Path) -> Iterator[Ask]:
 WORDS = [
     ("tissu mod", "models"),
     ("tissu models p", "pull"),
-    ("tissu --quiet inspect ", "gradcheck model quantization run schedule weights why"),
+    ("tissu --quiet inspect ", "diff gradcheck model quantization run schedule tree weights why"),
     ("tissu train --optimizer ", "adam adamw muon rmsprop sgd"),
     ("tissu train --optimizer=m", "--optimizer=muon"),
     ("tissu train --quiet --opti", "--optimizer"),

@@ -1,5 +1,7 @@
 """Numbers as people read them."""
 
+import math
+
 
 def count(number: float) -> str:
     """A number in three digits.
@@ -33,6 +35,24 @@ def size(num_bytes: float) -> str:
         if num_bytes < 1e3
         else f"{count(num_bytes)[:-1]} {count(num_bytes)[-1]}B"
     )
+
+
+def percent(share: float | None) -> str:
+    """A share in three digits, but for what is tiny; None is a share of nothing.
+
+    >>> percent(0.0123), percent(0.5), percent(12), percent(1e-8), percent(None)
+    ('1.23%', '50%', '1,200%', '1e-06%', 'of 0')
+    """
+    if share is None:
+        return "of 0"
+    if not share:
+        return "0%"
+    hundredths = 100 * share
+    if abs(hundredths) < 1e-4:
+        return f"{hundredths:.0e}%"
+    digits = min(4, max(0, 2 - math.floor(math.log10(abs(hundredths)))))
+    text = f"{hundredths:,.{digits}f}"
+    return (text.rstrip("0").rstrip(".") if digits else text) + "%"
 
 
 def duration(seconds: float) -> str:

@@ -70,29 +70,6 @@ class SpeedMeasured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TensorSummarized:
-    """Statistics of one tensor's finite values; NaN and infinities are counted beside them.
-
-    ``histogram`` counts values in equal bins, ``edges`` are the bounds, one more than bins; the
-    last bin holds its upper bound too.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    mean: float
-    std: float
-    min: float
-    max: float
-    zeros: int
-    nans: int
-    infs: int
-    norm: float
-    histogram: tuple[int, ...]
-    edges: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleCounted:
     """A module of a model, or ``count`` equal ones: ``layers.[0-11].mlp``; figures are of all."""
 

@@ -1,22 +1,48 @@
 """``tissu inspect``: look inside a model and a run; a file for each command."""
 
+import sys
+
 import typer
 
 from tissu_cli.commands.inspect import (
     attention,
+    diff,
     gradcheck,
     lens,
     model,
     quantization,
     run,
     schedule,
+    tree,
     weights,
     why,
 )
 
-app = typer.Typer(help="Look inside a model or a run.", no_args_is_help=True)
-for _module in (weights, model, run, why, schedule, quantization, gradcheck, attention, lens):
+app = typer.Typer(help="Look inside a model or a run; alone, walk through the newest model.")
+for _module in (
+    tree,
+    weights,
+    diff,
+    model,
+    run,
+    why,
+    schedule,
+    quantization,
+    gradcheck,
+    attention,
+    lens,
+):
     app.add_typer(_module.app)
+
+
+@app.callback(invoke_without_command=True)
+def _alone(ctx: typer.Context) -> None:
+    if ctx.invoked_subcommand is not None:
+        return
+    if tree.is_on_screen():
+        tree.show_tree(None)
+    else:
+        sys.stdout.write(ctx.get_help() + "\n")
 
 
 def register(root: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""``tissu inspect weights``: tensors in figures and histograms."""
+"""``tissu inspect weights``: tensors in figures, histograms and spectra."""
 
 from typing import Annotated
 
@@ -14,8 +14,9 @@ _BINS, _WIDEST = 48, 96
 
 
 @app.command(
-    help="Statistics and histogram of every tensor that a path names: layer.0.attn, "
-    "layers.*.mlp.*, layers.[0-3].attn, **.norm."
+    help="Statistics, histogram and spectrum of every tensor that a path names: layer.0.attn, "
+    "layers.*.mlp.*, layers.[0-3].attn, **.norm. Rows and columns that are dead or far larger "
+    "than the others, the error of packed ones, and --against another model what changed."
 )
 @with_settings(("", HistogramConfig), ("", PicturesConfig))
 def weights(
@@ -24,22 +25,42 @@ def weights(
         typer.Argument(metavar="TENSOR", help="Parts of a tensor's name: layer.0.attn, embed."),
     ],
     model: Model = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against", metavar="MODEL", help="Compare with the same tensors of this model."
+        ),
+    ] = None,
+    spectrum: Annotated[
+        bool | None,
+        typer.Option(
+            "--spectrum/--no-spectrum",
+            help="Singular values of matrices. Default: of a few that are quick.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
     *,
     given: Given,
 ) -> None:
-    from tissu_core.runs.inspect.inspect import inspect_weights
+    from tissu_core.runs.inspect.weights import inspect_weights
 
     histogram = resolve_settings(HistogramConfig, given)
+    console = data()
+    bins = min(histogram.bins or _WIDEST, max(1, console.width - 4))
+    tensors = inspect_weights(
+        path,
+        model,
+        histogram.bins or _BINS if json else bins,
+        against=against,
+        has_spectrum=spectrum,
+    )
     if json:
-        tensors = inspect_weights(path, model, histogram.bins or _BINS)
         print_json({"tensors": [to_record(tensor) for tensor in tensors]})
         return
     from tissu_cli.render.pictures import save_pictures
     from tissu_cli.render.weights import tensors_view
 
-    console = data()
-    bins = min(histogram.bins or _WIDEST, max(1, console.width - 4))
-    view = tensors_view([*inspect_weights(path, model, bins)], histogram.rows)
+    view = tensors_view([*tensors], histogram.rows, console.width)
     console.print(view)
     save_pictures(resolve_settings(PicturesConfig, given), view)

@@ -63,6 +63,8 @@ class BlockType:
     """Values that share a scale."""
     is_halved: bool = False
     """Whether a block ends with its numbers as ``packed_runs`` gives them."""
+    is_even: bool = True
+    """Whether all its levels are a scale apart."""
 
     def size(self, shape: Iterable[int]) -> int:
         """The bytes of a tensor of that shape."""
@@ -249,7 +251,7 @@ BLOCK_TYPES: dict[int, BlockType] = {
     12: BlockType("Q4_K", 256, 144, runs=_q4_k, bits=4),
     13: BlockType("Q5_K", 256, 176, runs=_q5_k, bits=8),
     14: BlockType("Q6_K", 256, 210, runs=_q6_k, bits=8, run=16),
-    20: BlockType("IQ4_NL", 32, 18, runs=_iq4_nl, bits=8),
+    20: BlockType("IQ4_NL", 32, 18, runs=_iq4_nl, bits=8, is_even=False),
     30: BlockType("BF16", 1, 2, _bf16),
 }
 """What this version reads, by GGUF's number of the type."""

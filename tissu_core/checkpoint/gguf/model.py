@@ -83,6 +83,19 @@ class GgufModel:
             values = values - self._architecture.norm_offset
         return values.T if self._architecture.turns(name, values.ndim) else values
 
+    def is_turned(self, name: str) -> bool:
+        """Whether the family has the matrix the other way round than the file."""
+        return self._architecture.turns(name, len(self.tensors[name].shape))
+
+    def steps(self, name: str) -> Tensor | None:
+        """Between neighbouring levels of each run of a packed matrix, in the file's order:
+        (blocks, runs); None where levels are unevenly spaced, or there are none."""  # noqa: D205, D209
+        kind = self.tensors[name].kind
+        if kind.runs is None or not kind.is_even:
+            return None
+        blocks = self._file.packed(self.tensors[name]).reshape(-1, kind.num_bytes)
+        return torch.from_numpy(kind.runs(blocks).scale).abs()
+
     def iter_load(self) -> Generator[int, None, dict[str, Tensor]]:
         """All tensors; yields the bytes of each."""
         tensors: dict[str, Tensor] = {}

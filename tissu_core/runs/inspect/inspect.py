@@ -1,12 +1,11 @@
 """The verb inspect: what is inside a model, and what a run would do."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tissu_core.config.model import ModelConfig
 from tissu_core.config.optimizer import OptimizerConfig
-from tissu_core.events.measures import ModuleCounted, TensorSummarized
+from tissu_core.events.measures import ModuleCounted
 from tissu_core.events.shared import Noticed
 from tissu_core.models.count import kv_bytes_per_token, kv_cache_bytes, train_flops_per_token
 from tissu_core.runs.catalog import find_model
@@ -63,20 +62,6 @@ def inspect_model(model: str | None) -> ModelReport:
         modules=tuple(modules),
         notices=stored_model.notices(),
     )
-
-
-def inspect_weights(query: str, model: str | None, bins: int) -> Iterator[TensorSummarized]:
-    """Statistics of each tensor that a forgiving path names, with a histogram of ``bins``.
-
-    Raises:
-        InputError: If there is no such model.
-        ConfigError: If no tensor matches.
-    """
-    path = find_model(model)
-    from tissu_core.checkpoint.model_directory import open_model
-    from tissu_core.interpret.weights import summarize
-
-    yield from summarize(open_model(path), query, bins)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

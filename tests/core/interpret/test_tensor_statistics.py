@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,24 @@ from tests.samples import make_config, make_model
 from tissu_core.checkpoint.directory_model import DirectoryModel
 from tissu_core.checkpoint.weights import save_tensors
 from tissu_core.errors import ConfigError, InputError
-from tissu_core.events.measures import TensorSummarized
-from tissu_core.interpret import weights
-from tissu_core.interpret.weights import match_names, summarize
+from tissu_core.events.tensors import TensorSummarized
+from tissu_core.interpret import tensor_reading
+from tissu_core.interpret.tensor_names import match_names
+from tissu_core.interpret.tensor_reading import TensorReader
+from tissu_core.interpret.tensors import Wanted, summarize
 
 NAMES = sorted(make_model(make_config(num_hidden_layers=12)).state_dict())
 BINS = 48
 ATTENTION = ("k_norm", "k_proj", "o_proj", "q_norm", "q_proj", "v_proj")
 
 
+def in_directory(folder: Path, query: str) -> Iterator[TensorSummarized]:
+    return summarize(TensorReader(DirectoryModel(folder)), query, Wanted(bins=BINS))
+
+
 def summary(tmp_path: Path, tensor: Tensor) -> TensorSummarized:
     save_tensors(tmp_path / "model.safetensors", {"only": tensor})
-    (found,) = summarize(DirectoryModel(tmp_path), "only", BINS)
+    (found,) = in_directory(tmp_path, "only")
     return found
 
 
@@ -133,7 +140,7 @@ def test_only_tensors_that_match_are_read(tmp_path: Path, monkeypatch: pytest.Mo
             return self._file.get_tensor(name)
 
     monkeypatch.setattr("tissu_core.checkpoint.weights.safe_open", Spy)
-    summaries = summarize(DirectoryModel(tmp_path), "layer.1", BINS)
+    summaries = in_directory(tmp_path, "layer.1")
     assert next(summaries).name == "layers.1.mlp.up"
     assert list(summaries) == [] and read == ["layers.1.mlp.up"], "no moments, no other layer"
 
@@ -143,7 +150,7 @@ def test_tensors_of_all_files_are_found(tmp_path: Path) -> None:
     for name, file in places.items():
         save_tensors(tmp_path / file, {name: torch.full((2,), float(name[7]))})
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
-    assert [(s.name, s.mean) for s in summarize(DirectoryModel(tmp_path), "layers", BINS)] == [
+    assert [(s.name, s.mean) for s in in_directory(tmp_path, "layers")] == [
         ("layers.0.up", 0.0),
         ("layers.1.up", 1.0),
     ]
@@ -151,12 +158,12 @@ def test_tensors_of_all_files_are_found(tmp_path: Path) -> None:
 
 def test_a_directory_without_weights_or_with_half_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no model\.safetensors"):
-        list(summarize(DirectoryModel(tmp_path), "norm", BINS))
+        list(in_directory(tmp_path, "norm"))
     path = tmp_path / "model.safetensors"
     save_tensors(path, {"norm": torch.ones(100)})
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(InputError, match="no whole safetensors"):
-        list(summarize(DirectoryModel(tmp_path), "norm", BINS))
+        list(in_directory(tmp_path, "norm"))
 
 
 GPT2 = ["wte.weight", "wpe.weight", "ln_f.weight"] + [
@@ -229,7 +236,7 @@ def test_edges_bound_the_bins(tmp_path: Path) -> None:
 def test_parts_of_a_large_tensor_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tensor = torch.randn(30, 20)
     whole = summary(tmp_path, tensor)
-    monkeypatch.setattr(weights, "_PART", 7)
+    monkeypatch.setattr(tensor_reading, "_PART", 7)
     parts = summary(tmp_path, tensor)
     assert parts.histogram == whole.histogram
     assert (parts.mean, parts.std, parts.norm) == pytest.approx((whole.mean, whole.std, whole.norm))
