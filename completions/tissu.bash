@@ -270,8 +270,7 @@ _tissu_words() {
         'tissu eval speed --against') takes=(@files) ;;
         'tissu eval speed --device') takes=(auto cpu cuda mps) ;;
         'tissu eval speed --threads') takes=() ;;
-        'tissu inspect') takes=(weights model run why schedule quantization gradcheck attention lens) ;;
-        'tissu inspect') takes=(tree weights diff model run why schedule quantization gradcheck) ;;
+        'tissu inspect') takes=(tree weights diff model run why schedule quantization gradcheck attention lens) ;;
         'tissu inspect -*') takes=(-h --help) ;;
         'tissu inspect tree') takes=(@models @files) ;;
         'tissu inspect tree -*') takes=(--json -h --help) ;;
