@@ -5,6 +5,7 @@ import typer
 from tissu_cli.commands.inspect import (
     activations,
     gradcheck,
+    hist,
     model,
     quantization,
     run,
@@ -14,7 +15,7 @@ from tissu_cli.commands.inspect import (
 )
 
 app = typer.Typer(help="Look inside a model or a run.", no_args_is_help=True)
-for _module in (weights, model, run, why, schedule, activations, quantization, gradcheck):
+for _module in (weights, model, run, why, schedule, activations, hist, quantization, gradcheck):
     app.add_typer(_module.app)
 
 
