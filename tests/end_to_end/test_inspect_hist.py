@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import Tissu, Trained, train_briefly
-
+from tests.end_to_end.conftest import FAST, Tissu, Trained, train_briefly
 
 TWO = ["--procs", "2", "--device", "cpu"]
 
@@ -27,8 +26,7 @@ def test_a_run_is_the_same_with_and_without_and_goes_on(tissu: Tissu, corpus: Pa
         "8",
         "--hist-every",
         "3",
-        *"--layers 1 --width 32 --heads 2 --context 32 --vocab-size 320".split(),
-        *"--batch-tokens 256 --threads 1".split(),
+        *FAST,
     )
     assert watched.code == 0, watched.err
     runs = tissu.home / "runs"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -109,7 +110,7 @@ def _columns(histograms: Sequence[Sequence[int]], width: int) -> list[list[int]]
         times = max(1, min(4, width // count))
         return [list(each) for each in histograms for _ in range(times)]
     cuts = [round(i * count / width) for i in range(width + 1)]
-    spans = zip(cuts, cuts[1:], strict=False)
+    spans = pairwise(cuts)
     return [[sum(values) for values in zip(*histograms[a:b], strict=True)] for a, b in spans]
 
 

@@ -15,8 +15,8 @@ KINDS: tuple[HistogramKind, ...] = get_args(HistogramKind)
 class TensorHistogram:
     """One tensor at one step. ``counts`` are of the bins from ``first_bin`` on; others are empty.
 
-    Weights are those that the step began with, gradients are of its whole batch and not clipped yet,
-    activations are of up to 2,048 of its tokens, without dropout.
+    Weights are those that the step began with, gradients those of its whole batch before clipping,
+    activations those of up to 2,048 of its tokens, without dropout.
     """
 
     name: str
@@ -61,7 +61,7 @@ class TensorHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadUnits:
-    """Units of a feed-forward that no token used in the last ``records``, the first at ``since``."""
+    """Units of a feed-forward that no token used in the last ``records``, from ``since`` on."""
 
     name: str
     units: tuple[int, ...]

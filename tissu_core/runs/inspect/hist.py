@@ -28,8 +28,8 @@ from tissu_core.runs.train.stored_run import read_run
 
 _LAYER = re.compile(r"layers\.(\d+)(\.|$)")
 _GROWN: dict[HistogramKind, float] = {"weight": 10.0, "activation": 10.0, "grad": 100.0}
-"""Times its usual norm, from which on a tensor explodes. While matrices that begin at zero fill, the
-gradients of those behind them grow tenfold in a sound run."""
+"""Times its usual norm, from which on a tensor explodes. While matrices that begin at zero fill,
+the gradients of those behind them grow tenfold in a sound run."""
 _FEWEST = 4
 """Records before one, below which nothing is called usual."""
 
