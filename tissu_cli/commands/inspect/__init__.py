@@ -10,12 +10,24 @@ from tissu_cli.commands.inspect import (
     quantization,
     run,
     schedule,
+    tokens,
     weights,
     why,
 )
 
 app = typer.Typer(help="Look inside a model or a run.", no_args_is_help=True)
-for _module in (weights, model, run, why, schedule, activations, hist, quantization, gradcheck):
+for _module in (
+    weights,
+    model,
+    run,
+    why,
+    schedule,
+    activations,
+    hist,
+    tokens,
+    quantization,
+    gradcheck,
+):
     app.add_typer(_module.app)
 
 
