@@ -1,6 +1,7 @@
 # Completion of tissu for fish, made from the command tree.
 
 set -g __tissu_commands 'tissu' 'tissu train' 'tissu watch' 'tissu tokenize' 'tissu tokenize train' 'tissu tokenize import' 'tissu tokenize encode' 'tissu tokenize decode' 'tissu tokenize stats' 'tissu tokenize compare' 'tissu tokenize show' 'tissu runs' 'tissu runs list' 'tissu runs show' 'tissu runs rm' 'tissu chat' 'tissu generate' 'tissu eval' 'tissu eval ppl' 'tissu eval harness' 'tissu eval suite' 'tissu eval adversarial' 'tissu eval compare' 'tissu eval errors' 'tissu eval speed' 'tissu inspect' 'tissu inspect tree' 'tissu inspect weights' 'tissu inspect diff' 'tissu inspect model' 'tissu inspect run' 'tissu inspect why' 'tissu inspect schedule' 'tissu inspect quantization' 'tissu inspect gradcheck' 'tissu inspect attention' 'tissu inspect lens' 'tissu quantize' 'tissu export' 'tissu export gguf' 'tissu export hf' 'tissu export npz' 'tissu export onnx' 'tissu export pt2' 'tissu export torchscript' 'tissu export manifest' 'tissu models' 'tissu models list' 'tissu models pull' 'tissu models import' 'tissu models scan' 'tissu models show' 'tissu models rm' 'tissu models verify' 'tissu models average' 'tissu init' 'tissu config' 'tissu config show' 'tissu config path' 'tissu config validate' 'tissu doctor' 'tissu completions'
+set -g __tissu_commands 'tissu' 'tissu train' 'tissu watch' 'tissu tokenize' 'tissu tokenize train' 'tissu tokenize import' 'tissu tokenize encode' 'tissu tokenize decode' 'tissu tokenize stats' 'tissu tokenize compare' 'tissu tokenize show' 'tissu runs' 'tissu runs list' 'tissu runs show' 'tissu runs rm' 'tissu chat' 'tissu generate' 'tissu eval' 'tissu eval ppl' 'tissu eval speed' 'tissu inspect' 'tissu inspect weights' 'tissu inspect model' 'tissu inspect run' 'tissu inspect why' 'tissu inspect schedule' 'tissu inspect activations' 'tissu inspect quantization' 'tissu inspect gradcheck' 'tissu quantize' 'tissu export' 'tissu export gguf' 'tissu export hf' 'tissu export npz' 'tissu export onnx' 'tissu export pt2' 'tissu export torchscript' 'tissu export manifest' 'tissu models' 'tissu models list' 'tissu models pull' 'tissu models import' 'tissu models scan' 'tissu models show' 'tissu models rm' 'tissu models verify' 'tissu models average' 'tissu init' 'tissu config' 'tissu config show' 'tissu config path' 'tissu config validate' 'tissu doctor' 'tissu completions'
 
 # Whether a command is the one that is typed.
 function __tissu_at --argument-names wanted
@@ -405,6 +406,7 @@ complete -c tissu -n '__tissu_at \'tissu inspect\'' -a model -d 'Modules, parame
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a run -d 'Loss curve and facts of a run'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a why -d 'Why a step was what it was: the documents in its batch, the loss of each sequence and token, and what the log says'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a schedule -d 'The learning rate over a run, for the same options as train\'s'
+complete -c tissu -n '__tissu_at \'tissu inspect\'' -a activations -d 'What each block computes while the model reads -p or --text: how large and how spread it is, massive activations, dead units, and the first NaN'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a quantization -d 'What fewer bits would cost: the signal over the noise of rounding, and bits per byte on --text, of each layer rounded alone and of all'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a gradcheck -d 'Check that every layer\'s backward is the slope of its forward: finite differences in fp64'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a attention -d 'What each head of attention reads of a prompt: all heads by their kind, those of a --layer with a small map each, or one --head as a map of tokens'
@@ -465,6 +467,22 @@ complete -c tissu -n '__tissu_at \'tissu inspect schedule\'' -l clip-norm -r -f 
 complete -c tissu -n '__tissu_at \'tissu inspect schedule\'' -l ema -r -f -d 'Measure, sample and keep a moving average of the weights, of which each step leaves this share (0.999 averages about 1,000 steps); 0 keeps the weights themselves'
 complete -c tissu -n '__tissu_at \'tissu inspect schedule\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu inspect schedule\'' -l help -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -F -a '(command tissu __complete models 2>/dev/null)'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -s p -r -f -d 'What to read'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -l prompt -r -f -d 'What to read'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -l text -r -F -d 'Files and folders to read some of, instead of -p'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -l layer -r -f -d 'This block alone, from 0'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -l json -d 'Print one JSON object'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -l device -r -f -a 'auto cpu cuda mps' -d 'Where to compute'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -l threads -r -f -d 'Processor threads'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -l encoding -r -f -d 'Encoding of files without a byte order mark; auto is UTF-8'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -l on-bad -r -f -a 'skip replace stop' -d 'What to do with a file that has bytes of another encoding: skip it, replace them by U+FFFD, or stop'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -l text-column -r -f -d 'Key of .jsonl lines and column of .parquet files that holds the text; left out: text, and in .parquet files without it content'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -l svg -r -F -d 'Draw it into a file as well'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -l html -r -F -d 'Write it as a page as well'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -l png -r -F -d 'Draw it into a file as well; needs the package resvg-py'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -s h -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu inspect activations\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu inspect quantization\'' -F -a '(command tissu __complete models 2>/dev/null)'
 complete -c tissu -n '__tissu_at \'tissu inspect quantization\'' -l bits -r -f -d 'Repeat for more'
 complete -c tissu -n '__tissu_at \'tissu inspect quantization\'' -l group -r -f -d 'Weights that share a scale'

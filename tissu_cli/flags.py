@@ -45,6 +45,10 @@ Model = Annotated[
         show_default=False,
     ),
 ]
+OneLayer = Annotated[
+    int | None,
+    typer.Option("--layer", metavar="N", help="This block alone, from 0.", show_default=False),
+]
 NewModel = Annotated[
     str,
     typer.Option(

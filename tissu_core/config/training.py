@@ -108,6 +108,15 @@ class TrainingConfig:
         unit="steps",
         minimum=1,
     )
+    hist_every: int | None = setting(
+        None,
+        "write histograms of weights, gradients and activations every so many steps, which tissu "
+        "inspect hist shows; 50 takes less than 2 % of the time",
+        flag="--hist-every",
+        unit="steps",
+        minimum=1,
+        panel="Loop",
+    )
     sample_prompt: str = setting(
         "", "what samples during training begin with", flag="--sample-prompt", panel="Loop"
     )

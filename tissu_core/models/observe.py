@@ -17,8 +17,12 @@ Seen = Callable[[Tensor], Tensor | None]
 
 
 @contextmanager
-def observe(model: Decoder, wanted: Mapping[str, Seen]) -> Iterator[None]:
+def observe(
+    model: Decoder, wanted: Mapping[str, Seen], entering: Mapping[str, Seen] | None = None
+) -> Iterator[None]:
     """While this is open, hand the output of each module that ``wanted`` names to its function.
+
+    And what enters each that ``entering`` names.
 
     Names are those of ``named_modules``: ``model.layers.3`` is the stream (B, T, C) after block 3,
     ``model.layers.3.mlp.down_proj`` what enters it. Only ``Decoder.forward`` calls modules: set
@@ -31,6 +35,9 @@ def observe(model: Decoder, wanted: Mapping[str, Seen]) -> Iterator[None]:
     with ExitStack() as hooks:
         for name, seen in wanted.items():
             hook = modules[name].register_forward_hook(_hand_to(seen))
+            hooks.callback(hook.remove)
+        for name, seen in (entering or {}).items():
+            hook = modules[name].register_forward_pre_hook(_hand_entering_to(seen))
             hooks.callback(hook.remove)
         yield
 
@@ -63,3 +70,7 @@ def _share_to(seen: Callable[[Tensor], None]) -> Callable[[nn.Module, tuple[Any,
 
 def _hand_to(seen: Seen) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor | None]:
     return lambda module, inputs, output: seen(output)
+
+
+def _hand_entering_to(seen: Seen) -> Callable[[nn.Module, tuple[Any, ...]], Tensor | None]:
+    return lambda module, inputs: seen(inputs[0])

@@ -1,4 +1,4 @@
-"""The log of a run: one JSON object a line, appended, never rewritten.
+"""The logs of a run: one JSON object a line, appended, never rewritten.
 
 After a crash the last line may be half-written; the next writer ends it, and readers skip it. A
 disk that is full for a while ends no run: lines wait in memory until it takes them.
@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tissu_core.events.histograms import HistogramsTaken
 from tissu_core.events.records import to_record
 from tissu_core.events.training import TrainEvent
 
@@ -17,15 +18,15 @@ EVENTS_FILE = "events.jsonl"
 
 
 class EventLog:
-    """Appends events to a run's ``events.jsonl``."""
+    """Appends events to a run's ``events.jsonl``, or to another log beside it."""
 
-    def __init__(self, directory: Path) -> None:
-        path = directory / EVENTS_FILE
+    def __init__(self, directory: Path, name: str = EVENTS_FILE) -> None:
+        path = directory / name
         ends_open = path.is_file() and path.stat().st_size and path.read_bytes()[-1:] != b"\n"
         self._file = path.open("ab", buffering=0)
         self._waiting = b"\n" if ends_open else b""
 
-    def append(self, event: TrainEvent) -> None:
+    def append(self, event: TrainEvent | HistogramsTaken) -> None:
         """Write an event with the time, and hand it to the system."""
         record: dict[str, Any] = {"time": round(time.time(), 3), **to_record(event)}
         line = json.dumps(record, ensure_ascii=False) + "\n"

@@ -80,6 +80,8 @@ class LoopParts:
     sample: Callable[[int], SampleGenerated]
     clock: Callable[[], float]
     """Seconds since the run began, earlier sessions included."""
+    before_update: Callable[[int, Tensor], None] = lambda step, windows: None
+    """(steps before, windows (B, T+1)), once the gradients of a step are there, not clipped."""
     after_step: Callable[[int, Tensor], None] = lambda step, is_bad: None
     """(steps before, whether this one was left out), once the weights have moved."""
     requests: Asked = tuple

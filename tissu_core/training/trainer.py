@@ -158,6 +158,7 @@ class Trainer:
         )
         if self._gradients.micro_batch < min(settings.micro_batch, len(self._layout.rows(windows))):
             state.micro_batch = self._gradients.micro_batch  # memory did not suffice for more
+        self.parts.before_update(state.step, windows)
         with phase("optimizer"):
             norm = self._gradients.clip(settings.clip_value, settings.clip_norm)
             is_bad = self._containment.judge(loss, norm)

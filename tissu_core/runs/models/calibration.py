@@ -64,9 +64,11 @@ def read_calibration(
 
 
 def read_windows(
-    loaded: "LoadedModel", data: DataConfig, window: int, count: int
+    loaded: "LoadedModel", data: DataConfig, window: int, count: int, shortest: int | None = None
 ) -> Generator[StageAdvanced | Noticed | FileSkipped, None, tuple[list["Tensor"], int]]:
     """Up to ``count`` whole windows of ids (1, T), spread over a corpus, and its tokens in such.
+
+    With ``shortest``, ends of documents that have so many tokens are windows, too.
 
     Raises:
         InputError: If it cannot be read.
@@ -80,10 +82,11 @@ def read_windows(
     for text, _ in iter_corpus(files, bad_lines):
         num_documents += 1
         ids = torch.tensor([tokenizer.start_id, *tokenizer.encode(text)])
-        rows += [part[None] for part in torch.split(ids, window) if len(part) == window]
+        parts = torch.split(ids, window)
+        rows += [part[None] for part in parts if len(part) >= (shortest or window)]
     yield from bad_lines.judge(num_documents)
     chosen = rows[:: max(1, len(rows) // count)][:count]
-    return [row.to(loaded.model.device) for row in chosen], len(rows) * window
+    return [row.to(loaded.model.device) for row in chosen], sum(row.numel() for row in rows)
 
 
 def tell_of_strange_text(

@@ -13,6 +13,7 @@ from tissu_core.events.shared import Noticed
 from tissu_core.events.training import Planned
 from tissu_core.models.count import num_parameters
 from tissu_core.parallel.parts import check_parts, explain_parts
+from tissu_core.runs.train.histograms import refuse_cut_tensors
 from tissu_core.runs.train.plan import Plan, make_plan
 from tissu_core.runs.train.run_loop import set_up_machine
 from tissu_core.runs.train.sizes import MEMORISING_PASSES, Machine
@@ -36,6 +37,7 @@ def plan_run(
     plan = make_plan(run, machine, num_tokens, shards.facts["vocab_size"], given)
     check_attention(plan.model, plan.run, resolve_device(machine.device))
     check_parts(plan.model, run.machine, num_ranks)
+    refuse_cut_tensors(run, num_ranks)
     whys = [explain_precision(asked, run.machine.precision, resolve_device(machine.device))]
     if run.machine.precision == "fp8":
         whys.append(explain_float8(plan.model))

@@ -18,6 +18,7 @@ from tissu_core.events.shared import StageAdvanced
 from tissu_core.events.training import RunFinished, StepFinished, TrainEvent
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.run_directory import MODEL, PROFILE
+from tissu_core.runs.train.histograms import writing_histograms
 from tissu_core.runs.train.stored_run import read_run, write_run
 from tissu_core.storage import sealed_directory, verify
 from tissu_core.tracking.control import Control
@@ -68,10 +69,11 @@ def run_to_end(
     if profiling.profile is not None and ranks.is_main:
         trainer.profiler = _profiler(directory, assembly, profiling)
     shares: list[float] = []
-    for event in trainer.run(stop.is_set):
-        if isinstance(event, StepFinished) and event.mfu is not None:
-            shares.append(event.mfu)
-        yield log(event)
+    with writing_histograms(directory, assembly, trainer):
+        for event in trainer.run(stop.is_set):
+            if isinstance(event, StepFinished) and event.mfu is not None:
+                shares.append(event.mfu)
+            yield log(event)
     if trainer.profiler is not None:
         yield from map(log, trainer.profiler.close())
     if trial is not None and (notice := trial.recompiled()) is not None:

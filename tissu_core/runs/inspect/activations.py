@@ -1,0 +1,94 @@
+"""The verb inspect activations: what the parts of a model compute while it reads."""
+
+from collections.abc import Iterator
+
+from tissu_core.config.data import DataConfig
+from tissu_core.config.machine import DeviceConfig
+from tissu_core.errors import ConfigError, InputError
+from tissu_core.events.activations import (
+    ActivationsEvent,
+    ActivationsMeasured,
+    MassiveActivation,
+)
+from tissu_core.events.shared import StageAdvanced
+from tissu_core.runs.catalog import find_model
+from tissu_core.runs.inspect.layers import require_layer
+from tissu_core.runs.inspect.prompt import read_prompt
+from tissu_core.runs.models.calibration import read_windows
+from tissu_core.runs.tokenize.figures import written_id
+
+WINDOW, WINDOWS = 256, 8
+"""Read of ``--text``: enough for a unit that is of any use to be used."""
+
+
+def inspect_activations(
+    model: str | None,
+    *,
+    prompt: str | None,
+    layer: int | None,
+    data: DataConfig,
+    machine: DeviceConfig,
+) -> Iterator[ActivationsEvent]:
+    """Read a prompt or the corpus of ``data``; the last event has what was computed meanwhile.
+
+    With ``layer``, of that block alone.
+
+    Raises:
+        ConfigError: If there is nothing to read, or both, or no such layer.
+        InputError: If the model or the text cannot be read.
+    """
+    if (prompt is None) == (not data.corpus):
+        raise ConfigError(
+            "there is nothing to read" if prompt is None else "-p and --text are both there",
+            field="prompt",
+            hint='-p "The sky is", or --text DATA',
+        )
+    find_model(model)
+    import torch
+
+    from tissu_core.interpret.activations import (
+        bad_weights,
+        first_not_finite,
+        places_of,
+        summarize_places,
+        watch_rows,
+    )
+    from tissu_core.runs.loading import load_for_use
+
+    loaded, device = load_for_use(model, machine)
+    yield from loaded.notices
+    config = loaded.model.config
+    require_layer(layer, config.num_hidden_layers, "the model")
+    if prompt is not None:
+        rows = [torch.tensor([read_prompt(loaded, prompt).ids], device=device)]
+    else:
+        window = min(WINDOW, config.max_position_embeddings)
+        rows, _ = yield from read_windows(loaded, data, window, WINDOWS, shortest=2)
+        if not rows:
+            raise InputError("the text has no two tokens in a row", hint="--text with more of it")
+    places = places_of(loaded.model)
+    for done in watch_rows(loaded.model, rows, places):
+        yield StageAdvanced(stage="reading", done=done, total=len(rows), unit="windows")
+    is_bad = any(place.not_finite for place in places)
+    massive = [found for place in places for found in place.massive.values()]
+    yield ActivationsMeasured(
+        model=str(loaded.path),
+        num_tokens=sum(row.numel() for row in rows),
+        places=tuple(p for p in summarize_places(places) if layer is None or p.layer == layer),
+        massive=tuple(
+            MassiveActivation(
+                name=each.place.name,
+                layer=each.place.layer,
+                channel=each.channel,
+                value=each.value,
+                ratio=each.ratio,
+                token=written_id(loaded.tokenizer, int(rows[each.row][0, each.position])),
+                position=each.position,
+                num_tokens=each.num_tokens,
+            )
+            for each in massive
+            if layer is None or each.place.layer == layer
+        ),
+        first_not_finite=first_not_finite(loaded.model, rows) if is_bad else "",
+        bad_weights=bad_weights(loaded.model) if is_bad else (),
+    )
