@@ -5,19 +5,18 @@ import sys
 import typer
 
 from tissu_cli.commands.inspect import (
+    activations,
     attention,
     diff,
     gradcheck,
-    lens,
-    activations,
-    gradcheck,
     hist,
+    lens,
     model,
     quantization,
     run,
     schedule,
-    tree,
     tokens,
+    tree,
     weights,
     why,
 )
