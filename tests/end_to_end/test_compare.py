@@ -11,6 +11,8 @@ import torch
 from tests.end_to_end.conftest import Tissu, Trained, write_corpus
 from tissu_core.checkpoint.weights import load_tensors, save_tensors
 
+ONE = ["--threads", "1"]
+
 
 @pytest.fixture(scope="module")
 def models(
@@ -33,7 +35,7 @@ def test_a_model_against_itself_differs_by_exactly_nothing(
     models: tuple[Tissu, Path, Path],
 ) -> None:
     tissu, _, held = models
-    result = tissu("eval", "compare", "cloth", "cloth", "cloth:40", "--data", held, "--json")
+    result = tissu("eval", "compare", "cloth", "cloth", "cloth:40", "--data", held, *ONE, "--json")
     found = result.json
     assert "cloth is named more than once" in result.err
     for each in found["models"]:
@@ -46,13 +48,13 @@ def test_models_of_other_sizes_and_tokenizers_compare_on_the_same_bytes(
     models: tuple[Tissu, Path, Path],
 ) -> None:
     tissu, other, held = models
-    found = tissu("eval", "compare", "cloth", other, "--data", held, "--json").json
+    found = tissu("eval", "compare", "cloth", other, "--data", held, *ONE, "--json").json
     num_bytes = sum(path.stat().st_size for path in held.iterdir())
     assert (found["num_bytes"], found["num_documents"]) == (num_bytes, 6)
     assert (found["unit"], found["unit_bytes"]) == ("passages", 512)
     assert not found["have_one_tokenizer"]
     for each in found["models"]:
-        alone = tissu("eval", "ppl", held, "-m", each["model"], "--json").json
+        alone = tissu("eval", "ppl", held, *ONE, "-m", each["model"], "--json").json
         for name in ("bits_per_byte", "perplexity", "num_tokens", "context_tokens", "stride"):
             assert each[name] == alone[name]
         assert each["tokens_per_byte"] == each["num_tokens"] / num_bytes
@@ -62,15 +64,19 @@ def test_models_of_other_sizes_and_tokenizers_compare_on_the_same_bytes(
     assert second["low"] < second["difference"] < second["high"]
     assert second["is_beyond_chance"]
     assert first["num_parameters"] != second["num_parameters"]
-    again = tissu("eval", "compare", "cloth", other, "--data", held, "--json").json
+    again = tissu("eval", "compare", "cloth", other, "--data", held, *ONE, "--json").json
     assert again["models"][1]["low"] == second["low"]
-    seeded = tissu("eval", "compare", "cloth", other, "--data", held, "--seed", "1", "--json").json
+    seeded = tissu(
+        "eval", "compare", "cloth", other, "--data", held, *ONE, "--seed", "1", "--json"
+    ).json
     assert seeded["models"][1]["low"] != second["low"]
 
 
 def test_only_settings_that_differ_are_named(models: tuple[Tissu, Path, Path]) -> None:
     tissu, other, held = models
-    found = tissu("eval", "compare", "cloth", other, "--data", held, "--json").json["settings"]
+    found = tissu("eval", "compare", "cloth", other, "--data", held, *ONE, "--json").json[
+        "settings"
+    ]
     table = {setting["name"]: setting["values"] for setting in found}
     assert table["model.hidden_size"] == ["32", "16"]
     assert table["model.num_hidden_layers"] == ["1", "2"]
@@ -85,14 +91,14 @@ def test_many_documents_are_drawn_whole(models: tuple[Tissu, Path, Path], tmp_pa
     path = tmp_path / "many.jsonl"
     lines = [f"The weaver counted {number} threads." for number in range(60)]
     path.write_text("".join(json.dumps({"text": line}) + "\n" for line in lines), "utf-8")
-    found = tissu("eval", "compare", "cloth", other, "--data", path, "--json").json
+    found = tissu("eval", "compare", "cloth", other, "--data", path, *ONE, "--json").json
     assert (found["unit"], found["num_units"], found["unit_bytes"]) == ("documents", 60, None)
 
 
 def test_it_is_drawn_and_saved(models: tuple[Tissu, Path, Path], tmp_path: Path) -> None:
     tissu, other, held = models
     svg = tmp_path / "compared.svg"
-    result = tissu("eval", "compare", "cloth", other, "--data", held, "--svg", svg)
+    result = tissu("eval", "compare", "cloth", other, "--data", held, *ONE, "--svg", svg)
     assert result.code == 0, result.err
     for word in ("bits/byte", "worse", "perplexity", "tokens/byte", "do not compare", "╋"):
         assert word in result.out
@@ -108,7 +114,7 @@ def test_what_cannot_be_compared_is_said(
     missing = tissu("eval", "compare", "cloth", "cloht", "--data", held)
     assert missing.code == 3 and "'cloht'" in missing.error[0] and "cloth" in missing.error[2]
     assert tissu("eval", "compare", "cloth", "cloth").code == 2
-    far = tissu("eval", "compare", "cloth", "cloth", "--data", held, "--stride", "33")
+    far = tissu("eval", "compare", "cloth", "cloth", "--data", held, *ONE, "--stride", "33")
     assert far.code == 2 and "--stride 16" in far.error[2]
     broken = trained_copy()
     folder = tmp_path / "broken"
@@ -122,7 +128,7 @@ def test_what_cannot_be_compared_is_said(
         ["errors", held, "-m", folder],
         ["ppl", held, "-m", folder],
     ):
-        result = tissu("eval", *command)
+        result = tissu("eval", *command, *ONE)
         assert result.code == 3 and not result.out
         assert "broken predicts nothing: model.layers.0.mlp.up_proj" in result.error[0]
 
@@ -138,6 +144,6 @@ def test_text_of_fewer_than_two_tokens_measures_nothing(
         ["errors", path],
         ["compare", "cloth", "cloth", "--data", path],
     ):
-        result = trained_once.tissu("eval", *command)
+        result = trained_once.tissu("eval", *command, *ONE)
         assert result.code == 3, result.err
         assert "text" in result.error[0] and not result.out

@@ -22,7 +22,19 @@ def planted(trained_once: Trained, tmp_path: Path) -> Path:
 
 
 def test_a_planted_line_is_the_worst_passage(trained_once: Trained, planted: Path) -> None:
-    options = ["eval", "errors", planted, "-m", "cloth", "--passage", "32", "--top", "5"]
+    options = [
+        "eval",
+        "errors",
+        "--threads",
+        "1",
+        planted,
+        "-m",
+        "cloth",
+        "--passage",
+        "32",
+        "--top",
+        "5",
+    ]
     found = trained_once.tissu(*options, "--json").json
     first, *others = found["passages"]
     assert Path(first["path"]).name == "text-02.txt" and first["line"] == 41
@@ -30,7 +42,9 @@ def test_a_planted_line_is_the_worst_passage(trained_once: Trained, planted: Pat
     assert first["bits_per_byte"] > 3 * others[-1]["bits_per_byte"]
     assert first["num_tokens"] == len(first["losses"]) == 32
     assert sum(first["losses"]) / 32 == pytest.approx(first["loss"])
-    alone = trained_once.tissu("eval", "ppl", planted, "-m", "cloth", "--json").json
+    alone = trained_once.tissu(
+        "eval", "ppl", "--threads", "1", planted, "-m", "cloth", "--json"
+    ).json
     for name in ("bits_per_byte", "loss", "num_tokens", "num_documents", "stride"):
         assert found[name] == alone[name]
 
@@ -38,7 +52,7 @@ def test_a_planted_line_is_the_worst_passage(trained_once: Trained, planted: Pat
 def test_the_worst_are_those_of_a_full_sort_and_together_they_are_the_whole(
     trained_once: Trained, planted: Path
 ) -> None:
-    options = ["eval", "errors", planted, "-m", "cloth", "--json"]
+    options = ["eval", "errors", "--threads", "1", planted, "-m", "cloth", "--json"]
     few = trained_once.tissu(*options, "--top", "7").json
     every = trained_once.tissu(*options, "--top", "10000").json
     assert len(every["passages"]) == every["num_passages"] == few["num_passages"] > 30
@@ -56,7 +70,7 @@ def test_passages_are_written_as_lines(
     trained_once: Trained, planted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "worst.jsonl"
-    options = ["eval", "errors", planted, "-m", "cloth", "--top", "3", "-o", out]
+    options = ["eval", "errors", "--threads", "1", planted, "-m", "cloth", "--top", "3", "-o", out]
     result = trained_once.tissu(*options, "--json")
     assert f"written: {out}" in result.err
     lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
@@ -73,7 +87,7 @@ def test_documents_of_json_lines_are_named_by_their_number(
     path = tmp_path / "mixed.jsonl"
     texts = ["The weaver counted 2 threads.", GARBAGE, "The miller moved 31 sacks."] * 2
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), "utf-8")
-    options = ["eval", "errors", path, "-m", "cloth", "--passage", "4096"]
+    options = ["eval", "errors", "--threads", "1", path, "-m", "cloth", "--passage", "4096"]
     passages = trained_once.tissu(*options, "--json").json["passages"]
     assert [passage["document"] for passage in passages[:2]] == [2, 5], "of equals the first"
     assert all(passage["line"] is None and passage["byte"] == 0 for passage in passages)
@@ -86,7 +100,19 @@ def test_it_is_drawn_whole_without_colour_and_saved_with_it(
 ) -> None:
     (planted / "odd.txt").write_text(f"{STORY}\x1b[2J\u202e 織物\n", "utf-8")
     svg = tmp_path / "worst.svg"
-    options = ["eval", "errors", planted, "-m", "cloth", "--top", "40", "--svg", svg]
+    options = [
+        "eval",
+        "errors",
+        "--threads",
+        "1",
+        planted,
+        "-m",
+        "cloth",
+        "--top",
+        "40",
+        "--svg",
+        svg,
+    ]
     result = trained_once.tissu(*options)
     assert result.code == 0, result.err
     assert "[[" in result.out and "bits: " in result.out
