@@ -120,12 +120,12 @@ def _worst_tokens(number: int, sequence: "SequenceRead") -> Text:
     losses = [(loss, token) for loss, token in zip(sequence.losses, sequence.tokens, strict=True)]
     known = sorted(((x, token) for x, token in losses if x is not None), reverse=True)
     shown = "  ".join(f"“{sanitize_line(token)}” {loss:.1f}" for loss, token in known[:_TOKENS])
-    return Text(f"sequence {number}, loss {_loss(sequence.loss)}: {shown}", overflow="fold")
+    return Text(f"sequence {number}, loss {_loss(sequence.loss)}: {shown}")
 
 
 def _marked(sequence: "SequenceRead", usual: float, *, is_coloured: bool) -> Text:
     """A sequence as text, its costly tokens marked by colour, else by brackets."""
-    drawn = Text(overflow="fold")
+    drawn = Text()
     for token, loss in zip(sequence.tokens, sequence.losses, strict=True):
         safe = sanitize_line(token)
         kind = "bad" if (loss or 0.0) > _BAD * usual else "notable"

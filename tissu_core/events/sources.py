@@ -49,3 +49,58 @@ class TextTraced:
 
 
 TraceEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | TextTraced
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakedItem:
+    """An item of an evaluation with words in a row that stand in the corpus."""
+
+    source: str
+    """The suite or file that it is of."""
+    item: str
+    """Its name there: the id of a question, the number of a document."""
+    num_ngrams: int
+    leaked_ngrams: int
+    ngram: str
+    """The first of those that stand there, in lower case."""
+    place: SourcePlace
+    """Where it stands first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaksInSource:
+    """How many items of a suite or of text are in the corpus, and what a model scores without.
+
+    Scores are None where nothing was scored, or no item is left.
+    """
+
+    source: str
+    num_items: int
+    num_short: int
+    """Items of too few words for a judgement."""
+    num_leaked: int
+    metric: str
+    """"bits per byte" of text, "accuracy" of a suite; "" where nothing was scored."""
+    score: float | None
+    """Of all items."""
+    score_clean: float | None
+    """Without those that leaked."""
+    score_leaked: float | None
+    """Of those that leaked alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaksFound:
+    """Items of evaluations that stand in a corpus."""
+
+    corpus: tuple[str, ...]
+    corpus_bytes: int
+    model: str
+    """That was scored; "" if none was."""
+    ngram: int
+    """Words in a row that make a leak; of shorter items all."""
+    sources: tuple[LeaksInSource, ...]
+    leaked: tuple[LeakedItem, ...]
+
+
+LeakEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | LeaksFound

@@ -1,6 +1,7 @@
 """The verb eval: a model measured on text."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.config.data import DataConfig
@@ -16,7 +17,6 @@ from tissu_core.runs.home import cache_directory
 
 if TYPE_CHECKING:
     from tissu_core.checkpoint.model_directory import LoadedModel
-    from tissu_core.evals.worst import Worst
     from tissu_core.models.score import Score
 
 
@@ -50,7 +50,7 @@ def measure_perplexity(
     context = loaded.model.config.max_position_embeddings
     stride = _check_stride(stride, context)
     worst = Worst(documents)
-    score, num_documents = yield from score_files(loaded, files, stride, worst)
+    score, num_documents = yield from score_files(loaded, files, stride, worst.add)
     yield PerplexityMeasured(
         model=str(loaded.path),
         loss=score.loss,
@@ -66,9 +66,14 @@ def measure_perplexity(
 
 
 def score_files(
-    loaded: "LoadedModel", files: list[TextFile], stride: int, worst: "Worst | None" = None
+    loaded: "LoadedModel",
+    files: list[TextFile],
+    stride: int,
+    on_document: "Callable[[Path, str, Score], object]" = lambda *_: None,
 ) -> Generator[StageAdvanced | Noticed, None, tuple["Score", int]]:
     """Score every document of these files; returns the score and how many there were.
+
+    ``on_document`` is told the file, the text and the score of each.
 
     Raises:
         InputError: If they hold no text.
@@ -91,8 +96,7 @@ def score_files(
             yield StageAdvanced(
                 stage="scoring", done=min(score.num_bytes, total), total=total, unit="bytes"
             )
-        if worst is not None:
-            worst.add(files[file].source.path, text, own)
+        on_document(files[file].source.path, text, own)
     yield from bad_lines.judge(num_documents)
     if not score.num_tokens:
         raise InputError("the files hold no letter of text", hint="name other text")
