@@ -52,14 +52,30 @@ def score_windows(model: Decoder, windows: Tensor, token_bytes: Tensor, first: i
     """
     if windows.shape[1] < 2 + first:
         return Score()
+    nll, targets, is_target = _nll(model, windows, first)
+    num_bytes = token_bytes[targets] * is_target
+    is_text = num_bytes > 0
+    return Score(
+        float((nll * is_text).cpu().double().sum()), int(is_text.sum()), int(num_bytes.sum())
+    )
+
+
+@torch.inference_mode()
+def sequence_nll(model: Decoder, windows: Tensor) -> Tensor:
+    """What the targets of each window cost together, in nats, as fp64 on the CPU.
+
+    Shapes: windows (B, T+1); returns (B,).
+    """
+    nll, _, is_target = _nll(model, windows, 0)
+    return (nll * is_target).reshape(len(windows), -1).cpu().double().sum(1)
+
+
+def _nll(model: Decoder, windows: Tensor, first: int) -> tuple[Tensor, Tensor, Tensor]:
+    """NLL, id, and whether it is a target, of every token from ``first`` + 1 on: (B * T,)."""
     is_target = windows[:, 1 + first :].reshape(-1) >= 0
     windows = read_ids(windows)
     hidden = model.model(windows[:, :-1])[:, first:]
     targets = windows[:, 1 + first :].reshape(-1)
     softcap = model.config.final_logit_softcapping
     nll = linear_nll(hidden.flatten(0, 1), model.head_weight(), targets, softcap)
-    num_bytes = token_bytes[targets] * is_target
-    is_text = num_bytes > 0
-    return Score(
-        float((nll * is_text).cpu().double().sum()), int(is_text.sum()), int(num_bytes.sum())
-    )
+    return nll, targets, is_target
