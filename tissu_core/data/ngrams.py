@@ -5,7 +5,7 @@ Language models are few-shot learners, arXiv:2005.14165, appendix C.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -57,16 +57,21 @@ class Leak:
 class NGrams:
     """The n-grams of items, each told when it is seen for the first time."""
 
-    def __init__(self, items: Sequence[Sequence[str]], n: int) -> None:
+    longest: int
+    """Words of an n-gram, but of an item that has fewer."""
+
+    def __init__(self, items: Iterable[Sequence[str]], n: int) -> None:
         """An item of fewer words than ``n`` is one n-gram, or none if too few for a judgement."""
         self._vocabulary: dict[str, int] = {}
         self._ids = [self._learn(words) for words in items]
+        self.num_items = len(self._ids)
         self._shortest = min(SHORTEST, n)
         self.longest = n
         by_length: dict[int, list[int]] = {}
         for item, ids in enumerate(self._ids):
             if not self.is_short(item):
                 by_length.setdefault(min(n, len(ids)), []).append(item)
+        self._words = [*self._vocabulary]
         self._groups = [_Group(n, [(i, self._ids[i]) for i in by_length[n]]) for n in by_length]
 
     def _learn(self, words: Sequence[str]) -> Ids:
@@ -80,6 +85,11 @@ class NGrams:
     def count(self, item: int) -> int:
         """How many n-grams an item has."""
         return 0 if self.is_short(item) else max(1, len(self._ids[item]) - self.longest + 1)
+
+    def text_of(self, item: int, position: int) -> str:
+        """The words of an n-gram."""
+        ids = self._ids[item][position : position + self.longest]
+        return " ".join(self._words[id - 1] for id in ids)
 
     def ids_of(self, words: Sequence[str]) -> Ids:
         """Numbers of the words, 0 of those that no item has."""

@@ -73,8 +73,8 @@ def cover(spans: Sequence[Span]) -> list[Span]:
     """
     chosen: list[Span] = []
     reached = 0
-    for span, following in zip(spans, [*spans[1:], None], strict=True):
-        if following is not None and following.first <= reached:
+    for number, span in enumerate(spans):
+        if number + 1 < len(spans) and spans[number + 1].first <= reached:
             continue  # the next one begins early enough and reaches further
         chosen.append(span)
         reached = span.last

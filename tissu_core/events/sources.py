@@ -48,9 +48,6 @@ class TextTraced:
     spans: tuple[VerbatimSpan, ...]
 
 
-TraceEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | TextTraced
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeakedItem:
     """An item of an evaluation with words in a row that stand in the corpus."""
@@ -80,7 +77,7 @@ class LeaksInSource:
     """Items of too few words for a judgement."""
     num_leaked: int
     metric: str
-    """"bits per byte" of text, "accuracy" of a suite; "" where nothing was scored."""
+    """Bits per byte of text, a suite's own; "" where nothing was scored."""
     score: float | None
     """Of all items."""
     score_clean: float | None
@@ -103,4 +100,5 @@ class LeaksFound:
     leaked: tuple[LeakedItem, ...]
 
 
+TraceEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | TextTraced
 LeakEvent: TypeAlias = StageAdvanced | FileSkipped | Noticed | LeaksFound

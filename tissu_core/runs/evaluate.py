@@ -48,7 +48,7 @@ def measure_perplexity(
     if context is not None:
         loaded.model.set_context(context)
     context = loaded.model.config.max_position_embeddings
-    stride = _check_stride(stride, context)
+    stride = check_stride(stride, context)
     worst = Worst(documents)
     score, num_documents = yield from score_files(loaded, files, stride, worst.add)
     yield PerplexityMeasured(
@@ -103,7 +103,12 @@ def score_files(
     return score, num_documents
 
 
-def _check_stride(stride: int | None, context: int) -> int:
+def check_stride(stride: int | None, context: int) -> int:
+    """How far windows are moved: half the context, if nothing is said.
+
+    Raises:
+        ConfigError: If it is not in 1..context.
+    """
     if stride is None:
         return max(1, context // 2)
     if not 1 <= stride <= context:

@@ -2,10 +2,10 @@
 
 import typer
 
-from tissu_cli.commands.evaluate import ppl, speed
+from tissu_cli.commands.evaluate import leaks, ppl, speed
 
 app = typer.Typer(help="Measure a model.", no_args_is_help=True)
-for _module in (ppl, speed):
+for _module in (ppl, leaks, speed):
     app.add_typer(_module.app)
 
 
