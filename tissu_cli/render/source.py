@@ -48,6 +48,7 @@ def _marked(event: TextTraced) -> Text:
         drawn.append("]", style=style.split()[0])
         done = span.end
     drawn.append(sanitize(event.text[done : max(done, _SHOWN_CHARACTERS)]))
+    drawn.rstrip()
     if (left := len(event.text) - max(done, _SHOWN_CHARACTERS)) > 0:
         drawn.append(f"\nand {left:,} more characters; --json has every span of them", style="dim")
     return drawn

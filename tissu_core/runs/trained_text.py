@@ -10,7 +10,7 @@ from tissu_core.data.fingerprint import TextFile, corpus_key
 from tissu_core.data.prepare import num_bytes_of
 from tissu_core.data.verbatim_index import FORMAT, VerbatimIndex, write_index
 from tissu_core.errors import InputError
-from tissu_core.events.shared import Noticed
+from tissu_core.events.shared import FileSkipped, Noticed
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.run_directory import RUN_FILE, find_run, run_of
@@ -55,9 +55,10 @@ def read_trained_text(text: TrainedText) -> Generator[PrepareEvent, None, list[T
     Raises:
         InputError: If a path is missing or nothing is text.
     """
-    files = yield from read_corpus(text.data, cache_directory(), may_mix=text.run is None)
+    reading = read_corpus(text.data, cache_directory(), may_mix=text.run is None)
     if text.run is None or text.stored is None:
-        return files
+        return (yield from reading)
+    files = yield from _without_skips(reading)
     cached = cache_directory() / "tokens" / text.stored.tokens_key
     if changes := changed_files(cached, files):
         yield Noticed(
@@ -103,6 +104,20 @@ def open_index(
         for path in stale:
             remove_directory(path)
     return VerbatimIndex(directory, files)
+
+
+def _without_skips(
+    reading: Generator[PrepareEvent, None, list[TextFile]],
+) -> Generator[PrepareEvent, None, list[TextFile]]:
+    """A run has told what it skipped when it began."""
+    while True:
+        try:
+            event = next(reading)
+        except StopIteration as end:
+            files: list[TextFile] = end.value
+            return files
+        if not isinstance(event, FileSkipped):
+            yield event
 
 
 def _corpus_of(index: Path) -> object:
