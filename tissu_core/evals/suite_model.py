@@ -19,6 +19,9 @@ from tissu_core.models.score import sequence_nll
 from tissu_core.text.conversation import encode_chat
 from tissu_core.text.tokenizer import Tokenizer
 
+_READ_TOKENS = 2048
+"""Padding included: packed weights are unpacked once for as many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -54,7 +57,7 @@ class Subject(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSubject:
-    """A model with its tokenizer, which reads and writes ``batch_size`` rows at once."""
+    """A model with its tokenizer, which writes ``batch_size`` replies at once."""
 
     model: Decoder
     tokenizer: Tokenizer
@@ -67,8 +70,6 @@ class ModelSubject:
 
     def weigh(self, suite: Suite, items: Sequence[Item], *, is_chat: bool) -> Iterator[Asked]:
         """Each choice is read behind the prompt; what all choices begin with is not counted."""
-        # Where a text's length says how all of it is rotated, padding would change a row.
-        size = 1 if self.model.rotates_by_length else self.batch_size
         waiting: list[tuple[Item, int, list[torch.Tensor]]] = []
         for item in items:
             shots, rows = self._fit_choices(suite, item, is_chat=is_chat)
@@ -76,23 +77,34 @@ class ModelSubject:
                 yield Asked(item, shots)
                 continue
             waiting.append((item, shots, [_window(*row) for row in rows]))
-            if sum(len(rows) for _, _, rows in waiting) >= size:
-                yield from self._weigh(waiting, size)
+            if sum(len(row) for _, _, rows in waiting for row in rows) >= _READ_TOKENS:
+                yield from self._weigh(waiting)
                 waiting = []
-        yield from self._weigh(waiting, size)
+        yield from self._weigh(waiting)
 
-    def _weigh(
-        self, waiting: Sequence[tuple[Item, int, list[torch.Tensor]]], size: int
-    ) -> Iterator[Asked]:
+    def _weigh(self, waiting: Sequence[tuple[Item, int, list[torch.Tensor]]]) -> Iterator[Asked]:
         windows = [window for _, _, rows in waiting for window in rows]
         found: list[float] = []
-        for begin in range(0, len(windows), size):
+        while len(found) < len(windows):
+            rows = self._next_rows(windows[len(found) :])
             # Behind a shorter row lies what is read and not predicted; no earlier token sees it.
-            batch = pad_sequence(windows[begin : begin + size], batch_first=True, padding_value=~0)
+            batch = pad_sequence(rows, batch_first=True, padding_value=~0)
             found += sequence_nll(self.model, batch.to(self.model.device)).tolist()
         values = iter(found)
-        for item, shots, rows in waiting:
-            yield Asked(item, shots, likelihoods=tuple(-next(values) for _ in rows))
+        for item, shots, own in waiting:
+            yield Asked(item, shots, likelihoods=tuple(-next(values) for _ in own))
+
+    def _next_rows(self, windows: list[torch.Tensor]) -> list[torch.Tensor]:
+        """As many as are read at once, one at least."""
+        if self.model.rotates_by_length:  # padding would change a row
+            return windows[:1]
+        longest = number = 0
+        for window in windows:
+            longest = max(longest, len(window))
+            if number and (number + 1) * longest > _READ_TOKENS:
+                break
+            number += 1
+        return windows[:number]
 
     def _fit_choices(
         self, suite: Suite, item: Item, *, is_chat: bool

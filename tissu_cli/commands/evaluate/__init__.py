@@ -2,10 +2,20 @@
 
 import typer
 
-from tissu_cli.commands.evaluate import leaks, ppl, speed
+from tissu_cli.commands.evaluate import (
+    leaks,
+    ppl,
+    speed,
+    suite,
+)
 
 app = typer.Typer(help="Measure a model.", no_args_is_help=True)
-for _module in (ppl, leaks, speed):
+for _module in (
+    ppl,
+    leaks,
+    suite,
+    speed,
+):
     app.add_typer(_module.app)
 
 
