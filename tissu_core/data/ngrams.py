@@ -4,6 +4,8 @@ Words are compared in lower case and without what stands between them, as in Bro
 Language models are few-shot learners, arXiv:2005.14165, appendix C.
 """
 
+import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +32,7 @@ _INVERSE = pow(_BASE, -1, 1 << 64)
 def plain_words(text: str) -> list[str]:
     """The words of a text, in lower case.
 
-    >>> plain_words('"It\\'s only cloth," she said.')
+    >>> plain_words("«It's only cloth», she said.")
     ["it's", 'only', 'cloth', 'she', 'said']
     """
     return _plain_words(text)[0]
@@ -128,7 +130,7 @@ class _Group:
             yield from self._first_seen(ids[start : start + n], start, slot)
 
     def _first_seen(self, words: Ids, start: int, slot: int) -> Iterator[Hit]:
-        """The entries from ``slot`` on with one hash; that their words are the same is looked up."""
+        """The entries of one hash, from ``slot`` on, whose words are the same."""
         hash = self._hashes[slot]
         while slot < len(self._hashes) and self._hashes[slot] == hash:
             item, position = int(self._items[slot]), int(self._positions[slot])
@@ -183,9 +185,10 @@ def iter_leaks(
             words, lower, begins = _plain_words(piece)
             # The end of the piece before, so that what reaches from it into this one is seen.
             ids = np.append(carried, ngrams.ids_of(words))
+            line_ends = [match.start() for match in re.finditer("\n", lower)]
             for hit in ngrams.iter_hits(ids):
                 begin = int(begins[hit.at - len(carried)]) if hit.at >= len(carried) else 0
-                before = lines + lower.count("\n", 0, begin)
+                before = lines + bisect_left(line_ends, begin)
                 place = SourcePlace(
                     path=str(files[text.file].source.path),
                     text=numbers[text.file],
@@ -193,7 +196,7 @@ def iter_leaks(
                 )
                 yield Leak(hit.item, hit.position, place)
             carried = ids[max(0, len(ids) - ngrams.longest + 1) :]
-            lines += lower.count("\n")
+            lines += len(line_ends)
             done += len(piece)
             if ticks.is_due():
                 yield StageAdvanced(

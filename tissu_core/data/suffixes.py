@@ -55,7 +55,7 @@ def _ranks_of_words(text: bytes, begins: Offsets) -> Offsets:
     ends = np.append(begins[1:] + _LEADS[first_letters], len(text))
 
     def words() -> Iterator[bytes]:
-        return map(text.__getitem__, map(slice, memoryview(begins), memoryview(ends)))
+        return map(text.__getitem__, map(slice, begins.data, ends.data))
 
     ranks = {word: rank for rank, word in enumerate(sorted({*words()}))}
     numbers = np.fromiter(map(ranks.__getitem__, words()), dtype=np.int64, count=len(begins))
@@ -65,4 +65,5 @@ def _ranks_of_words(text: bytes, begins: Offsets) -> Offsets:
 
 def _tied(sorted_ranks: Offsets) -> npt.NDArray[np.bool_]:
     same = sorted_ranks[1:] == sorted_ranks[:-1]
-    return np.append(same, False) | np.append(False, same)
+    tied: npt.NDArray[np.bool_] = np.append(same, False) | np.append(False, same)
+    return tied

@@ -6,9 +6,10 @@ What is shown is like OLMoTrace, Liu et al. 2025, arXiv:2504.07096: spans that n
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tissu_core.data.verbatim_index import VerbatimIndex
-from tissu_core.data.words import Offsets, byte_offsets, word_spans
+from tissu_core.data.words import byte_offsets, word_spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,9 @@ def iter_spans(text: WordedText, index: VerbatimIndex, min_words: int) -> Iterat
     def stands(first: int, last: int) -> bool:
         return first < last <= len(text) and index.has(text.bytes_of(first, last))
 
+    def breaks(first: int, last: int) -> bool:
+        return not stands(first, last + 1)
+
     first = 0
     while first + min_words <= len(text):
         last = first + min_words
@@ -54,10 +58,10 @@ def iter_spans(text: WordedText, index: VerbatimIndex, min_words: int) -> Iterat
             step = 1
             while stands(first, last + step):
                 last, step = last + step, 2 * step
-            last = _least(last, last + step, lambda end, begin=first: not stands(begin, end + 1))
+            last = _least(last, last + step, partial(breaks, first))
             yield Span(first, last)
             last += 1  # a span that this one does not hold has the word behind it
-        first = _least(first + 1, last, lambda begin, end=last: stands(begin, end))
+        first = _least(first + 1, last, partial(stands, last=last))
 
 
 def _least(low: int, high: int, holds: Callable[[int], bool]) -> int:

@@ -1,7 +1,7 @@
 """The verb eval leaks: which items of evaluations a model has read in training."""
 
 from collections import defaultdict
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
@@ -106,7 +106,6 @@ class _Questions:
         return _Scores(self.suite.metric, *(fmean(v) if v else None for v in each))
 
 
-
 def find_leaks(
     names: Sequence[str],
     model: str | None,
@@ -134,36 +133,20 @@ def find_leaks(
     files = yield from read_trained_text(trained)
     texts = (text for source in sources for text in source.iter_items())
     ngrams = NGrams(map(plain_words, texts), ngram)
-    leaks: dict[int, list[Leak]] = defaultdict(list)
+    found: dict[int, _Found] = {}
     for event in iter_leaks(files, num_bytes_of(files), ngrams):
         if isinstance(event, Leak):
-            leaks[event.item].append(event)
+            found.setdefault(event.item, _Found(event)).add(event)
         else:
             yield event
-    leaked: list[LeakedItem] = []
     judged: list[LeaksInSource] = []
-    number = 0
-    for source in sources:
-        numbers = range(number, number + len(source.items))
-        own = [item for item in numbers if item in leaks]
-        leaked += [_leaked(source, item - number, ngrams, leaks[item]) for item in own]
-        is_leaked = [item in leaks for item in numbers]
+    leaked: list[LeakedItem] = []
+    for source, items in _with_numbers(sources):
+        leaked += [_leaked(source, n - items[0], ngrams, found[n]) for n in items if n in found]
         scores = _NO_SCORES
         if is_scored:
-            scores = yield from source.iter_scores(is_leaked, model, machine)
-        judged.append(
-            LeaksInSource(
-                source=source.name,
-                num_items=len(numbers),
-                num_short=sum(map(ngrams.is_short, numbers)),
-                num_leaked=len(own),
-                metric=scores.metric,
-                score=scores.of_all,
-                score_clean=scores.of_clean,
-                score_leaked=scores.of_leaked,
-            )
-        )
-        number += len(numbers)
+            scores = yield from source.iter_scores([n in found for n in items], model, machine)
+        judged.append(_judged(source, ngrams, items, found, scores))
     yield LeaksFound(
         corpus=trained.data.corpus,
         corpus_bytes=num_bytes_of(files),
@@ -172,6 +155,29 @@ def find_leaks(
         sources=tuple(judged),
         leaked=tuple(leaked),
     )
+
+
+@dataclass(slots=True)
+class _Found:
+    """What of an item stands in the corpus: how many n-grams, and the first of them in the item."""
+
+    first: Leak
+    count: int = 0
+
+    def add(self, leak: Leak) -> None:
+        self.count += 1
+        if leak.position < self.first.position:
+            self.first = leak
+
+
+def _with_numbers(
+    sources: Sequence[_Texts | _Questions],
+) -> Iterator[tuple[_Texts | _Questions, range]]:
+    """Each with the numbers of its items among all."""
+    begin = 0
+    for source in sources:
+        yield source, range(begin, begin + len(source.items))
+        begin += len(source.items)
 
 
 def _open(
@@ -191,15 +197,32 @@ def _open(
     return sources
 
 
-def _leaked(
-    source: _Texts | _Questions, item: int, ngrams: NGrams, leaks: Sequence[Leak]
-) -> LeakedItem:
-    first = min(leaks, key=lambda leak: leak.position)
+def _leaked(source: _Texts | _Questions, item: int, ngrams: NGrams, found: _Found) -> LeakedItem:
+    first = found.first
     return LeakedItem(
         source=source.name,
         item=source.items[item],
         num_ngrams=ngrams.count(first.item),
-        leaked_ngrams=len(leaks),
+        leaked_ngrams=found.count,
         ngram=ngrams.text_of(first.item, first.position),
         place=first.place,
+    )
+
+
+def _judged(
+    source: _Texts | _Questions,
+    ngrams: NGrams,
+    items: range,
+    found: Mapping[int, _Found],
+    scores: _Scores,
+) -> LeaksInSource:
+    return LeaksInSource(
+        source=source.name,
+        num_items=len(items),
+        num_short=sum(map(ngrams.is_short, items)),
+        num_leaked=sum(item in found for item in items),
+        metric=scores.metric,
+        score=scores.of_all,
+        score_clean=scores.of_clean,
+        score_leaked=scores.of_leaked,
     )

@@ -13,11 +13,16 @@ from tissu_core.errors import InputError
 from tissu_core.events.shared import FileSkipped, Noticed
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
-from tissu_core.runs.run_directory import RUN_FILE, find_run, run_of
+from tissu_core.runs.run_directory import find_run, run_of
 from tissu_core.runs.train.stored_run import StoredRun, read_run
 from tissu_core.runs.train.stored_tokens import changed_files, shortened, without_gone_text
-from tissu_core.storage import is_sealed, read_manifest, remove_directory, remove_leftovers
-from tissu_core.storage import sealed_directory
+from tissu_core.storage import (
+    is_sealed,
+    read_manifest,
+    remove_directory,
+    remove_leftovers,
+    sealed_directory,
+)
 
 _HINT = "--corpus DIR, the text to look in"
 

@@ -18,7 +18,22 @@ from tissu_core.data.words import word_spans
 from tissu_core.errors import InputError
 from tissu_core.storage import sealed_directory
 
-WORDS = "the weaver set loom beside a window where light stayed longest and she began".split()
+WORDS = [
+    "the",
+    "weaver",
+    "set",
+    "loom",
+    "beside",
+    "a",
+    "window",
+    "where",
+    "light",
+    "stayed",
+    "longest",
+    "and",
+    "she",
+    "began",
+]
 
 
 def drained(events: Generator[Any, None, Any]) -> Any:
@@ -55,7 +70,9 @@ def folder(tmp_path: Path) -> Path:
 
 def some_text(seed: int, num_words: int) -> str:
     draw = random.Random(seed)
-    return "".join(draw.choice(WORDS) + draw.choice([" ", " ", ", ", ".\n"]) for _ in range(num_words))
+    return "".join(
+        draw.choice(WORDS) + draw.choice([" ", " ", ", ", ".\n"]) for _ in range(num_words)
+    )
 
 
 def spans_of(text: str, index: VerbatimIndex, min_words: int) -> list[str]:
