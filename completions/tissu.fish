@@ -1,6 +1,7 @@
 # Completion of tissu for fish, made from the command tree.
 
 set -g __tissu_commands 'tissu' 'tissu train' 'tissu watch' 'tissu tokenize' 'tissu tokenize train' 'tissu tokenize import' 'tissu tokenize encode' 'tissu tokenize decode' 'tissu tokenize stats' 'tissu tokenize compare' 'tissu tokenize show' 'tissu runs' 'tissu runs list' 'tissu runs show' 'tissu runs rm' 'tissu chat' 'tissu generate' 'tissu eval' 'tissu eval ppl' 'tissu eval harness' 'tissu eval suite' 'tissu eval adversarial' 'tissu eval compare' 'tissu eval errors' 'tissu eval speed' 'tissu inspect' 'tissu inspect tree' 'tissu inspect weights' 'tissu inspect diff' 'tissu inspect model' 'tissu inspect run' 'tissu inspect why' 'tissu inspect schedule' 'tissu inspect activations' 'tissu inspect hist' 'tissu inspect tokens' 'tissu inspect quantization' 'tissu inspect gradcheck' 'tissu inspect attention' 'tissu inspect lens' 'tissu quantize' 'tissu export' 'tissu export gguf' 'tissu export hf' 'tissu export npz' 'tissu export onnx' 'tissu export pt2' 'tissu export torchscript' 'tissu export manifest' 'tissu models' 'tissu models list' 'tissu models pull' 'tissu models import' 'tissu models scan' 'tissu models show' 'tissu models rm' 'tissu models verify' 'tissu models average' 'tissu init' 'tissu config' 'tissu config show' 'tissu config path' 'tissu config validate' 'tissu doctor' 'tissu completions'
+set -g __tissu_commands 'tissu' 'tissu train' 'tissu watch' 'tissu tokenize' 'tissu tokenize train' 'tissu tokenize import' 'tissu tokenize encode' 'tissu tokenize decode' 'tissu tokenize stats' 'tissu tokenize compare' 'tissu tokenize show' 'tissu runs' 'tissu runs list' 'tissu runs show' 'tissu runs rm' 'tissu chat' 'tissu generate' 'tissu eval' 'tissu eval ppl' 'tissu eval leaks' 'tissu eval suite' 'tissu eval speed' 'tissu inspect' 'tissu inspect weights' 'tissu inspect model' 'tissu inspect run' 'tissu inspect why' 'tissu inspect source' 'tissu inspect schedule' 'tissu inspect quantization' 'tissu inspect gradcheck' 'tissu quantize' 'tissu export' 'tissu export gguf' 'tissu export hf' 'tissu export npz' 'tissu export onnx' 'tissu export pt2' 'tissu export torchscript' 'tissu export manifest' 'tissu models' 'tissu models list' 'tissu models pull' 'tissu models import' 'tissu models scan' 'tissu models show' 'tissu models rm' 'tissu models verify' 'tissu models average' 'tissu init' 'tissu config' 'tissu config show' 'tissu config path' 'tissu config validate' 'tissu doctor' 'tissu completions'
 
 # Whether a command is the one that is typed.
 function __tissu_at --argument-names wanted
@@ -292,6 +293,8 @@ complete -c tissu -n '__tissu_at \'tissu eval\'' -a suite -d 'Questions of suite
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a adversarial -d 'Questions, and harder forms of them scored apart: typing errors, distractors, negation, garden paths, injected orders'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a compare -d 'Models side by side on the same text: bits per byte, whether a difference to the first is more than chance, size and speed, and the settings in which they differ'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a errors -d 'The passages of a text that a model predicts worst, and what each of their tokens costs'
+complete -c tissu -n '__tissu_at \'tissu eval\'' -a leaks -d 'Items of suites and documents of text that share words in a row with the text a model has learned, and what it scores with and without them'
+complete -c tissu -n '__tissu_at \'tissu eval\'' -a suite -d 'Questions of suites put to a model: choices, sums, code that is run, translations, summaries'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a speed -d 'Tokens per second of a model here, from the first one on, and memory'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -l help -d 'Show this message and exit'
@@ -324,6 +327,21 @@ complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l device -r -f -a 'aut
 complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l threads -r -f -d 'Processor threads'
 complete -c tissu -n '__tissu_at \'tissu eval harness\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval harness\'' -l help -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -F
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l corpus -r -f -a '(__fish_complete_directories)' -d 'Look in these files and folders instead'
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -s m -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'Whose corpus is looked in, and which is scored: a run, or with --corpus any model; else the newest'
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l model -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'Whose corpus is looked in, and which is scored: a run, or with --corpus any model; else the newest'
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l ngram -r -f -d 'Words in a row that make a leak, in lower case and without punctuation'
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l scores -d 'Score the model, if there is one'
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l no-scores -d 'Score the model, if there is one'
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l json -d 'Print one JSON object'
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l device -r -f -a 'auto cpu cuda mps' -d 'Where to compute'
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l threads -r -f -d 'Processor threads'
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l encoding -r -f -d 'Encoding of files without a byte order mark; auto is UTF-8'
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l on-bad -r -f -a 'skip replace stop' -d 'What to do with a file that has bytes of another encoding: skip it, replace them by U+FFFD, or stop'
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l text-column -r -f -d 'Key of .jsonl lines and column of .parquet files that holds the text; left out: text, and in .parquet files without it content'
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -s h -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval suite\'' -f
 complete -c tissu -n '__tissu_at \'tissu eval suite\'' -s m -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'A directory, a run, a stored name; else the newest'
 complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l model -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'A directory, a run, a stored name; else the newest'
@@ -405,6 +423,7 @@ complete -c tissu -n '__tissu_at \'tissu inspect\'' -a diff -d 'Which layers mov
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a model -d 'Modules, parameters, bytes and operations of a model'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a run -d 'Loss curve and facts of a run'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a why -d 'Why a step was what it was: the documents in its batch, the loss of each sequence and token, and what the log says'
+complete -c tissu -n '__tissu_at \'tissu inspect\'' -a source -d 'The longest spans of a text that stand letter by letter in what a model has learned, and where: what is memory and what invention'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a schedule -d 'The learning rate over a run, for the same options as train\'s'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a activations -d 'What each block computes while the model reads -p or --text: how large and how spread it is, massive activations, dead units, and the first NaN'
 complete -c tissu -n '__tissu_at \'tissu inspect\'' -a hist -d 'Histograms over a run that was trained with --hist-every: of a layer or a kind as heat strips, of all as lines'
@@ -453,6 +472,19 @@ complete -c tissu -n '__tissu_at \'tissu inspect why\'' -l step -r -f -d 'A step
 complete -c tissu -n '__tissu_at \'tissu inspect why\'' -l json -d 'Print one JSON object'
 complete -c tissu -n '__tissu_at \'tissu inspect why\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu inspect why\'' -l help -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu inspect source\'' -f
+complete -c tissu -n '__tissu_at \'tissu inspect source\'' -F -a '(command tissu __complete models 2>/dev/null)'
+complete -c tissu -n '__tissu_at \'tissu inspect source\'' -l corpus -r -f -a '(__fish_complete_directories)' -d 'Look in these files and folders instead'
+complete -c tissu -n '__tissu_at \'tissu inspect source\'' -l min -r -f -d 'Words that a span has at least'
+complete -c tissu -n '__tissu_at \'tissu inspect source\'' -l json -d 'Print one JSON object'
+complete -c tissu -n '__tissu_at \'tissu inspect source\'' -l encoding -r -f -d 'Encoding of files without a byte order mark; auto is UTF-8'
+complete -c tissu -n '__tissu_at \'tissu inspect source\'' -l on-bad -r -f -a 'skip replace stop' -d 'What to do with a file that has bytes of another encoding: skip it, replace them by U+FFFD, or stop'
+complete -c tissu -n '__tissu_at \'tissu inspect source\'' -l text-column -r -f -d 'Key of .jsonl lines and column of .parquet files that holds the text; left out: text, and in .parquet files without it content'
+complete -c tissu -n '__tissu_at \'tissu inspect source\'' -l svg -r -F -d 'Draw it into a file as well'
+complete -c tissu -n '__tissu_at \'tissu inspect source\'' -l html -r -F -d 'Write it as a page as well'
+complete -c tissu -n '__tissu_at \'tissu inspect source\'' -l png -r -F -d 'Draw it into a file as well; needs the package resvg-py'
+complete -c tissu -n '__tissu_at \'tissu inspect source\'' -s h -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu inspect source\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu inspect schedule\'' -l steps -r -f -d 'Length of the run'
 complete -c tissu -n '__tissu_at \'tissu inspect schedule\'' -l json -d 'Print one JSON object'
 complete -c tissu -n '__tissu_at \'tissu inspect schedule\'' -l optimizer -r -f -a 'muon adamw rmsprop adam sgd' -d 'Muon (matrices by Muon, the rest by AdamW), adamw, rmsprop, adam, or sgd with Nesterov momentum 0.9; the default is muon, and adamw with --from'

@@ -66,6 +66,15 @@ ConfigFile = Annotated[
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="One setting by its name.")
 ]
+Corpus = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--corpus",
+        metavar="DIR",
+        help="Look in these files and folders instead. May be repeated.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

@@ -31,11 +31,12 @@ class PreparationStoppedError(Exception):
 
 
 def read_corpus(
-    data: DataConfig, cache: Path, stop: Stop = bool
+    data: DataConfig, cache: Path, stop: Stop = bool, *, may_mix: bool = False
 ) -> Generator[PrepareEvent, None, list[TextFile]]:
     """The text files of a corpus, each read to its end once in its life.
 
-    They are of one kind: texts, or conversations if ``data.format`` asks for them or finds them.
+    They are of one kind: texts, or conversations if ``data.format`` asks for them or finds them;
+    of both if they are to be found and ``may_mix``.
 
     Raises:
         InputError: If a path is missing, nothing is text, or too much is of another encoding.
@@ -75,7 +76,8 @@ def read_corpus(
     if not files and not lost_bytes:
         raise _nothing_to_read(data.corpus, skips)
     _judge_lost(lost_bytes, files, data.reading.max_undecodable, first_lost)
-    _refuse_mixed(files)
+    if not may_mix:
+        _refuse_mixed(files)
     yield from _notices(files)
     done = len(files) + skips.total()
     yield StageAdvanced(stage="reading", done=done, total=done, unit="files")

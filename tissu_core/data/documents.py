@@ -56,18 +56,29 @@ def iter_documents(
 
     ``on_bad_line`` is told the number of each JSONL line that is no object with a text.
     """
+    for _, pieces in iter_texts(path, reading, on_bad_line):
+        yield from pieces
+
+
+def iter_texts(
+    path: Path, reading: ReadingConfig, on_bad_line: Callable[[int], None]
+) -> Iterator[tuple[int, Iterator[str]]]:
+    """Each text of a file as its documents, with its number: of the line of JSONL, or of the text.
+
+    The documents of a text are to be read before the next text is asked for.
+    """
     if kind_of(path) == "parquet":
-        for text in iter_parquet_texts(path, reading.text_column):
-            yield from _iter_pieces([text])
+        for number, text in enumerate(iter_parquet_texts(path, reading.text_column), 1):
+            yield number, _iter_pieces([text])
         return
     with open_plain(path) as file:
         chunks = iter_characters(file, reading)
         if kind_of(path) == "text":
-            yield from _iter_pieces(chunks)
+            yield 1, _iter_pieces(chunks)
             return
         key = reading.text_column or DEFAULT_KEY
-        for text in iter_json_texts(chunks, key, on_bad_line):
-            yield from _iter_pieces([text])
+        for line, text in iter_json_texts(chunks, key, on_bad_line):
+            yield line, _iter_pieces([text])
 
 
 def iter_conversation_lines(path: Path, reading: ReadingConfig) -> Iterator[str | None]:

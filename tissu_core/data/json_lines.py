@@ -11,12 +11,12 @@ DEFAULT_KEY = "text"
 
 def iter_json_texts(
     chunks: Iterable[str], key: str, on_bad_line: Callable[[int], None]
-) -> Iterator[str]:
-    """The text of each line; ``on_bad_line`` is told the number of one that has none."""
+) -> Iterator[tuple[int, str]]:
+    """The text of each line with its number; ``on_bad_line`` is told of one that has none."""
     for number, line in enumerate(iter_lines(chunks), 1):
         text = None if line is None else _text_of(line, key)
         if text:
-            yield text
+            yield number, text
         elif text is None:
             on_bad_line(number)
 

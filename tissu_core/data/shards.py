@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tissu_core.errors import IntegrityError
-from tissu_core.storage import read_json, read_manifest
+from tissu_core.storage import check_sizes, read_json, read_manifest
 
 TOKENS_FILE = "tokens.bin"
 DOCUMENTS_FILE = "documents.bin"
@@ -47,7 +46,7 @@ class TokenShards:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.facts = read_manifest(directory)
-        self._check_sizes(self.facts["files"])
+        check_sizes(directory, self.facts)
         dtype = np.dtype(self.facts["dtype"]).newbyteorder("<")
         self.tokens: Ids = np.memmap(directory / TOKENS_FILE, dtype=dtype, mode="r")
         pairs = np.fromfile(directory / DOCUMENTS_FILE, dtype="<i8").reshape(-1, 2)
@@ -58,17 +57,6 @@ class TokenShards:
         self.targets: Targets | None = None
         if TARGETS_FILE in self.facts["files"]:
             self.targets = np.memmap(directory / TARGETS_FILE, dtype=np.uint8, mode="r")
-
-    def _check_sizes(self, files: dict[str, dict[str, Any]]) -> None:
-        for name, facts in files.items():
-            path = self.directory / name
-            size = path.stat().st_size if path.is_file() else 0
-            if size != facts["num_bytes"]:
-                raise IntegrityError(
-                    f"{path} has {size:,} bytes instead of {facts['num_bytes']:,}",
-                    safe="the corpus itself and every checkpoint",
-                    hint=f"remove {self.directory} and run the same command: it is made again",
-                )
 
     def paths_of(self, starts: Offsets) -> list[str]:
         """Source files of the documents that begin at these tokens, each once."""

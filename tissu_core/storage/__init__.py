@@ -20,6 +20,7 @@ from tissu_core.storage.files import (
 from tissu_core.storage.sealed import (
     MANIFEST,
     MANIFEST_VERSION,
+    check_sizes,
     is_sealed,
     iter_verify,
     read_manifest,
@@ -33,6 +34,7 @@ __all__ = [
     "MANIFEST",
     "MANIFEST_VERSION",
     "append_text",
+    "check_sizes",
     "free_bytes",
     "guard_write",
     "is_sealed",

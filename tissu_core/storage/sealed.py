@@ -171,6 +171,23 @@ def iter_verify(
             )
 
 
+def check_sizes(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """Compare the sizes of what can be made again with a manifest: no file is read.
+
+    Raises:
+        IntegrityError: If a file is missing, shorter or longer.
+    """
+    for name, facts in manifest["files"].items():
+        path = directory / name
+        size = path.stat().st_size if path.is_file() else 0
+        if size != facts["num_bytes"]:
+            raise IntegrityError(
+                f"{path} has {size:,} bytes instead of {facts['num_bytes']:,}",
+                safe="the corpus itself and every checkpoint",
+                hint=f"remove {directory} and run the same command: it is made again",
+            )
+
+
 def remove_directory(path: Path) -> None:
     """Remove a directory and what is in it; its manifest first, so a half-removed one is unsaved.
 

@@ -7,6 +7,7 @@ from tissu_cli.commands.evaluate import (
     compare,
     errors,
     harness,
+    leaks,
     ppl,
     speed,
     suite,
@@ -16,6 +17,7 @@ app = typer.Typer(help="Measure a model.", no_args_is_help=True)
 for _module in (
     ppl,
     harness,
+    leaks,
     suite,
     adversarial,
     compare,

@@ -17,6 +17,7 @@ from tissu_cli.commands.inspect import (
     schedule,
     tokens,
     tree,
+    source,
     weights,
     why,
 )
@@ -29,6 +30,7 @@ for _module in (
     model,
     run,
     why,
+    source,
     schedule,
     activations,
     hist,

@@ -106,10 +106,22 @@ def _refuse_other_vocabulary(cached: Path, asked: int) -> None:
 
 def _changes(cached: Path, files: list[TextFile]) -> str:
     """The files added, removed and changed, as far as is known."""
-    if not is_sealed(cached):
+    changes = changed_files(cached, files)
+    if changes is None:
         return "which files, only its tokens could say, and they are gone"
+    return shortened(changes) or "files are in another order"
+
+
+def changed_files(cached: Path, files: list[TextFile]) -> list[str] | None:
+    """What changed since tokens were made, a line a file; None where nobody knows it any more."""
+    if not is_sealed(cached):
+        return None
     sources = read_json(cached / SOURCES_FILE)
     before = dict(zip(sources["paths"], sources.get("sha256", []), strict=False))
-    changes = compare_files(before, files)
+    return compare_files(before, files)
+
+
+def shortened(changes: list[str]) -> str:
+    """The first few changes."""
     more = [f"and {len(changes) - _SHOWN_CHANGES} more"] if len(changes) > _SHOWN_CHANGES else []
-    return ", ".join([*changes[:_SHOWN_CHANGES], *more]) or "files are in another order"
+    return ", ".join([*changes[:_SHOWN_CHANGES], *more])
