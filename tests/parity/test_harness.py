@@ -12,7 +12,7 @@ from tissu_core.config.machine import DeviceConfig
 from tissu_core.errors import InputError
 from tissu_core.events.harness import HarnessFinished
 from tissu_core.events.shared import StageAdvanced
-from tissu_core.runs.harness import run_harness
+from tissu_core.runs.evaluate.harness import run_harness
 from tissu_core.text.bpe_trainer import learn_bpe
 from tissu_core.text.tokenizer import Tokenizer
 
@@ -98,7 +98,7 @@ def test_a_task_that_is_not_there_is_named(tasks: Path, model: Path) -> None:
 
 
 def test_without_the_package_it_is_named(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tissu_core.runs.harness.find_spec", lambda name: None)
+    monkeypatch.setattr("tissu_core.runs.evaluate.harness.find_spec", lambda name: None)
     with pytest.raises(InputError) as caught:
         [*run_harness(str(model), ["x"], DeviceConfig(device="cpu"), HarnessConfig())]
     assert "pipx inject tissu lm-eval" in (caught.value.hint or "")

@@ -45,13 +45,13 @@ _SVG = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {{width}} {{term
 <g class="{{unique_id}}-matrix">{{matrix}}</g></g>
 </svg>
 """
-_HTML = f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="UTF-8"><title>tissu</title><style>
-{{stylesheet}}
-body {{{{ color: {{foreground}}; background-color: {{background}}; }}}}
-pre {{{{ font-family: {_FONTS}; line-height: 1.25; }}}}
-</style></head><body><pre><code>{{code}}</code></pre></body></html>
+PAGE_STYLE = f"""
+body {{ color: #1e2228; background: #ffffff; font-family: sans-serif; margin: 1em; }}
+pre {{ font-family: {_FONTS}; line-height: 1.25; overflow-x: auto; }}
+th {{ text-align: left; font-weight: normal; color: #6e7378; padding-right: 1em; }}
+.failed {{ color: #be2828; }}
 """
+_FRAGMENT = "<pre><code>{code}</code></pre>"
 
 
 def save_pictures(pictures: PicturesConfig, drawn: RenderableType) -> None:
@@ -92,7 +92,16 @@ def to_svg(drawn: RenderableType) -> str:
 
 def to_html(drawn: RenderableType) -> str:
     """A page of the same characters and colours, for which no other file is loaded."""
-    return _recorded(drawn).export_html(theme=_PAPER, code_format=_HTML)
+    head = f'<meta charset="UTF-8"><title>tissu</title><style>{PAGE_STYLE}</style>'
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>'
+        f"<body>{to_fragment(drawn)}</body></html>\n"
+    )
+
+
+def to_fragment(drawn: RenderableType) -> str:
+    """What of a page shows it, by ``PAGE_STYLE``."""
+    return _recorded(drawn).export_html(theme=_PAPER, code_format=_FRAGMENT, inline_styles=True)
 
 
 def to_png(drawn: RenderableType) -> bytes:

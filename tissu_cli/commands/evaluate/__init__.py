@@ -9,6 +9,7 @@ from tissu_cli.commands.evaluate import (
     harness,
     leaks,
     ppl,
+    report,
     speed,
     suite,
 )
@@ -16,13 +17,14 @@ from tissu_cli.commands.evaluate import (
 app = typer.Typer(help="Measure a model.", no_args_is_help=True)
 for _module in (
     ppl,
-    harness,
-    leaks,
     suite,
+    harness,
     adversarial,
     compare,
     errors,
+    leaks,
     speed,
+    report,
 ):
     app.add_typer(_module.app)
 

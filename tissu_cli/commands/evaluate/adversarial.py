@@ -48,7 +48,7 @@ def adversarial(
 
     from tissu_cli.render.adversarial import adversarial_report
     from tissu_cli.render.pictures import save_pictures
-    from tissu_core.runs.adversarial import measure_adversarial
+    from tissu_core.runs.evaluate.adversarial import measure_adversarial
 
     machine = resolve_settings(UseRun, given).machine
     events = measure_adversarial(

@@ -35,7 +35,7 @@ def harness(
     *,
     given: Given,
 ) -> None:
-    from tissu_core.runs.harness import run_harness
+    from tissu_core.runs.evaluate.harness import run_harness
 
     names = [name for each in tasks or () for name in each.split(",") if name]
     if not names:

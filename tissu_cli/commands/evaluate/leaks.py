@@ -54,7 +54,7 @@ def leaks(
     *,
     given: Given,
 ) -> None:
-    from tissu_core.runs.leaks import find_leaks
+    from tissu_core.runs.evaluate.leaks import find_leaks
 
     run = measure_settings([], given)
     events = find_leaks(

@@ -63,22 +63,6 @@ def perplexity(
 
 
 def _show(event: PerplexityMeasured) -> None:
-    from tissu_cli.render.tables import facts_table
+    from tissu_cli.render.perplexity import perplexity_view
 
-    data().print(
-        facts_table(
-            [
-                ("model", event.model),
-                ("bits per byte", f"{event.bits_per_byte:.4f}"),
-                ("perplexity", f"{event.perplexity:.3f} per token"),
-                ("loss", f"{event.loss:.4f} nats per token"),
-                ("text", f"{event.num_bytes:,} bytes, {event.num_documents:,} documents"),
-                ("tokens", f"{event.num_tokens:,}"),
-                ("windows", f"{event.context_tokens} tokens, moved by {event.stride}"),
-            ]
-        )
-    )
-    if event.documents:
-        from tissu_cli.render.documents import documents_table
-
-        data().print(documents_table(event.documents))
+    data().print(perplexity_view(event))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
-from tissu_cli.render.console import print_json, say
+from tissu_cli.render.console import data, print_json, say
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.use import UseRun
@@ -45,8 +45,8 @@ def speed(
     *,
     given: Given,
 ) -> None:
-    from tissu_cli.render.speed import show_speed
-    from tissu_core.runs.speed import measure_speed, read_speed, slower_than
+    from tissu_cli.render.speed import speed_view
+    from tissu_core.runs.evaluate.speed import measure_speed, read_speed, slower_than
 
     before = None if against is None else read_speed(against)
     machine = resolve_settings(UseRun, given).machine
@@ -57,7 +57,7 @@ def speed(
         for event in narrated(events, status):
             if isinstance(event, SpeedMeasured):
                 now = event
-    print_json(to_record(now)) if json else show_speed(now)
+    print_json(to_record(now)) if json else data().print(speed_view(now))
     slower = [] if before is None else [*slower_than(before, now)]
     for line in slower:
         say(line)

@@ -58,7 +58,7 @@ def suite(
     *,
     given: Given,
 ) -> None:
-    from tissu_core.runs.suites import list_suites, measure_suites
+    from tissu_core.runs.evaluate.suites import list_suites, measure_suites
 
     if not suites:
         _list(list_suites(), is_json=json)

@@ -15,9 +15,9 @@ from tissu_cli.commands.inspect import (
     quantization,
     run,
     schedule,
+    source,
     tokens,
     tree,
-    source,
     weights,
     why,
 )

@@ -93,7 +93,7 @@ class _Questions:
         self, is_leaked: Sequence[bool], model: str | None, machine: DeviceConfig
     ) -> Generator[StageAdvanced | Noticed, None, _Scores]:
         """The mean of the items that the model's context holds."""
-        from tissu_core.runs.suites import measure_suites
+        from tissu_core.runs.evaluate.suites import measure_suites
 
         kinds = dict(zip(self.items, is_leaked, strict=True))
         values: dict[bool, list[float]] = {True: [], False: []}

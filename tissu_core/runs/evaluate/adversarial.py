@@ -28,7 +28,7 @@ def measure_adversarial(
         ConfigError: If a suite has no forms of a kind.
     """
     from tissu_core.evals.harder import compare_forms, harden
-    from tissu_core.runs.suites import ask_suites, open_suites
+    from tissu_core.runs.evaluate.suites import ask_suites, open_suites
 
     suites = []
     for suite in open_suites(names or [SUITE]):

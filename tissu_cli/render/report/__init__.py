@@ -1,0 +1,1 @@
+"""A report on a model, as Markdown, as a page and as JSON."""

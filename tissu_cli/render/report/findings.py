@@ -1,0 +1,76 @@
+"""What a report's sections show: the drawings of the single commands, and a line of each."""
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+
+from tissu_cli.render.adversarial import adversarial_report
+from tissu_cli.render.leaks import leaks_view
+from tissu_cli.render.passages import passages_view
+from tissu_cli.render.perplexity import perplexity_view
+from tissu_cli.render.speed import speed_view
+from tissu_cli.render.suites import scores_view
+from tissu_core.events.compared import WorstFound
+from tissu_core.events.measures import PerplexityMeasured, SpeedMeasured
+from tissu_core.events.report import Finding, ReportMade, SectionMade
+from tissu_core.events.sources import LeaksFound
+from tissu_core.events.suites import HardScored, SuiteScored
+
+
+def section_view(section: SectionMade, *, is_coloured: bool) -> RenderableType:
+    """All that a section found, as its own command draws it."""
+    return Group(*(_draw(found, is_coloured=is_coloured) for found in section.findings))
+
+
+def _draw(found: Finding, *, is_coloured: bool) -> RenderableType:
+    match found:
+        case PerplexityMeasured():
+            return perplexity_view(found)
+        case SuiteScored():
+            return scores_view([found])
+        case HardScored():
+            return adversarial_report(found)
+        case WorstFound():
+            return passages_view(found, is_coloured=is_coloured)
+        case LeaksFound():
+            return leaks_view(found)
+        case SpeedMeasured():
+            return speed_view(found)
+
+
+def summary(report: ReportMade) -> Iterator[tuple[str, str]]:
+    """What was measured and what it came to, a line or two of each section."""
+    for section in report.sections:
+        if section.error:
+            yield section.title, f"failed: {section.error}"
+        for found in section.findings:
+            yield from _lines(found)
+
+
+def _lines(found: Finding) -> Iterator[tuple[str, str]]:
+    match found:
+        case PerplexityMeasured():
+            yield "bits per byte", f"{found.bits_per_byte:.4f}"
+            yield "perplexity per token", f"{found.perplexity:.3f}"
+        case SuiteScored():
+            interval = f"{100 * found.low:.0f}-{100 * found.high:.0f}"
+            yield f"{found.suite} ({found.metric})", f"{100 * found.value:.1f} ({interval})"
+        case HardScored():
+            for kind in found.kinds:
+                yield (
+                    f"{kind.kind}: plain, harder",
+                    f"{100 * kind.plain:.1f}, {100 * kind.hard:.1f}",
+                )
+        case WorstFound():
+            worst = found.passages[0].bits_per_byte if found.passages else found.bits_per_byte
+            yield "worst passage", f"{worst:.4f} bits per byte"
+        case LeaksFound():
+            for source in found.sources:
+                share = f"{source.num_leaked:,} of {source.num_items:,} items"
+                yield f"{source.source}: in the training corpus", share
+        case SpeedMeasured():
+            for point in found.points:
+                yield (
+                    f"tokens/s, {point.batch} x {point.context:,}",
+                    f"{point.decode_tokens_per_second:,.1f}",
+                )
