@@ -86,7 +86,7 @@ def test_an_int4_model_against_what_it_was_made_of(trained_copy: Callable[[], Tr
     result = copy.tissu("inspect", "weights", "mlp.up", "small", "--against", "cloth")
     assert "dB measured against the other" in result.out
     assert "expected of its steps" in result.out
-    assert "88 x 32  U8" in result.out, "the shape of the weights, not of the bytes"
+    assert "88 x 32  int4" in result.out, "the shape of the weights, not of the bytes"
     alone = copy.tissu("inspect", "weights", "mlp.up", "small").out
     assert "--against the full model measures it" in alone
     names = [

@@ -87,7 +87,7 @@ def _columns(tensors: Sequence[TensorSummarized]) -> list[tuple[str, _Cell]]:
     if any(tensor.rounding for tensor in tensors):
         more.append(("dB", lambda tensor: decibels(tensor.rounding)))
     if more:
-        return [*columns, ("std", lambda tensor: _short(tensor.std)), *more]
+        return [*columns, *more]
     columns += [("mean", lambda tensor: _short(tensor.mean))]
     columns += [("std", lambda tensor: _short(tensor.std))]
     columns += [("min", lambda tensor: _short(tensor.min))]

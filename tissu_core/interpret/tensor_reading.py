@@ -40,7 +40,7 @@ class TensorReader:
         return TensorListed(
             name=name,
             shape=self.shape(name),
-            dtype=stored.dtype,
+            dtype=self._dtype(name),
             num_bytes=stored.num_bytes + beside,
         )
 
@@ -49,8 +49,16 @@ class TensorReader:
         stored = self._stored[name]
         if isinstance(self.model, GgufModel) and self.model.is_turned(name):
             return stored.shape[::-1]
-        is_grouped = stored.dtype == "U8" and bool(self._beside(name))
+        is_grouped = len(self._beside(name)) > 1
         return self._shapes[name] if is_grouped else stored.shape
+
+    def _dtype(self, name: str) -> str:
+        """As the file spells it; of what tissu packed, by its bits."""
+        stored = self._stored[name]
+        if not self._beside(name):
+            return stored.dtype
+        size = self.shape(name)[-1]
+        return f"int{8 * stored.shape[-1] // size}"
 
     def read(self, name: str) -> Tensor:
         """The values of one tensor, on the CPU; of a packed one in fp32."""

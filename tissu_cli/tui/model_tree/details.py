@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
@@ -87,9 +87,14 @@ class Details(VerticalScroll):
     def _examined(self, name: str, width: int) -> RenderableType:
         bins = max(_FEWEST_BINS, min(_MOST_BINS, width - _EDGES))
         try:
-            return tensor_view(self.model.examine(name, bins), _ROWS, width)
+            found = self.model.examine(name, bins)
         except TissuError as error:
             return Text(f"{sanitize_line(error.message)}\ntry: {sanitize_line(error.hint)}", "red")
+        view = tensor_view(found, _ROWS, width)
+        if found.spectrum is not None or len(found.shape) != 2 or found.not_finite:
+            return view
+        command = f"its spectrum takes long: tissu inspect weights {sanitize_line(name)} --spectrum"
+        return Group(view, Text(command, style="dim"))
 
     def _finish(self, key: tuple[str, int], view: RenderableType) -> None:
         self._is_busy = False

@@ -199,6 +199,20 @@ async def test_values_that_are_no_numbers_are_named(folder: Path) -> None:
 
 
 @played
+async def test_a_spectrum_that_takes_long_is_left_out_and_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tissu_core.interpret.tensors._QUICK", 0)
+    async with opened(folder) as screen:
+        await screen.search("layers.1.mlp")
+        await screen.shows("1 dead: 5", "its spectrum takes long", "--spectrum")
+        assert "energy" not in screen.text
+        await screen.search("norm")
+        await screen.shows("model.norm.weight", "float32")
+        assert "takes long" not in screen.text
+
+
+@played
 async def test_a_file_that_is_damaged_meanwhile_is_told(folder: Path) -> None:
     async with opened(folder) as screen:
         await screen.shows("embed_tokens")
