@@ -7,7 +7,7 @@ from rich.text import Text
 from tissu_cli.render import numbers
 from tissu_cli.render.source import place_in_corpus
 from tissu_cli.render.tables import facts_table
-from tissu_core.events.sources import LeaksFound
+from tissu_core.events.sources import BITS_PER_BYTE, LeaksFound
 from tissu_core.sanitize import sanitize_line
 
 _SHOWN_ITEMS = 40
@@ -38,7 +38,8 @@ def _sources_table(event: LeaksFound) -> Table:
         share = f"{each.num_leaked / max(1, each.num_items):.1%}"
         row = [f"{each.num_items:,}", f"{each.num_short:,}", f"{each.num_leaked:,} ({share})"]
         if event.model:
-            row += [each.metric, *map(_score, (each.score, each.score_clean, each.score_leaked))]
+            scores = (each.score, each.score_clean, each.score_leaked)
+            row += [each.metric, *(_score(score, each.metric) for score in scores)]
         table.add_row(Text(sanitize_line(each.source)), *row)
     return table
 
@@ -61,5 +62,7 @@ def _items_table(event: LeaksFound) -> Table:
     return table
 
 
-def _score(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+def _score(value: float | None, metric: str) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if metric == BITS_PER_BYTE else f"{value:.1%}"

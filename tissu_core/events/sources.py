@@ -5,6 +5,9 @@ from typing import TypeAlias
 
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 
+BITS_PER_BYTE = "bits/byte"
+"""What text is scored by."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePlace:
@@ -77,9 +80,9 @@ class LeaksInSource:
     """Items of too few words for a judgement."""
     num_leaked: int
     metric: str
-    """Bits per byte of text, a suite's own; "" where nothing was scored."""
+    """``BITS_PER_BYTE`` of text, a suite's own; "" where nothing was scored."""
     score: float | None
-    """Of all items."""
+    """Of all items: bits per byte, or the mean of what a suite's items are worth, in [0, 1]."""
     score_clean: float | None
     """Without those that leaked."""
     score_leaked: float | None

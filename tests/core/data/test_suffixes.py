@@ -28,6 +28,7 @@ def test_places_are_in_the_order_of_the_bytes_behind_them(text: str) -> None:
 def test_the_order_holds_for_real_text_and_for_what_repeats() -> None:
     check(STORY * 3 + "".join(MIXED_TEXTS) * 2)
     check("ab " * 500 + "ab")
+    check("a é a ×b")  # a letter and a sign with one first byte  # noqa: RUF001
     check("")
 
 

@@ -152,6 +152,20 @@ def test_times_are_all_places_where_it_stands(folder: Path) -> None:
     assert not index.has(b"very thread counts")
 
 
+@pytest.mark.usefixtures("small_blocks")
+def test_what_is_longer_than_the_order_reaches_is_compared(folder: Path) -> None:
+    draw = random.Random(0)
+    ends = [f"end{n}" for n in range(30)]
+    draw.shuffle(ends)
+    lines = [json.dumps({"text": "x " * 200 + end}) + "\n" for end in [*ends, "end7"]]
+    (folder / "a.jsonl").write_text("".join(lines), "utf-8")
+    index = index_of(folder)
+    for end in ends:
+        times = sum(other.startswith(end) for other in [*ends, "end7"])
+        assert index.count(b"x " * 200 + end.encode()) == times
+    assert spans_of("x " * 200 + "end7 nowhere", index, 5) == ["x " * 200 + "end7"]
+
+
 def test_nothing_is_found_across_two_texts(folder: Path) -> None:
     (folder / "a.txt").write_text("one two three four", "utf-8")
     (folder / "b.txt").write_text("five six seven eight", "utf-8")

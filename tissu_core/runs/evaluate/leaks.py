@@ -14,7 +14,13 @@ from tissu_core.data.fingerprint import TextFile
 from tissu_core.data.ngrams import Leak, NGrams, iter_leaks, plain_words
 from tissu_core.data.prepare import num_bytes_of
 from tissu_core.events.shared import Noticed, StageAdvanced
-from tissu_core.events.sources import LeakedItem, LeakEvent, LeaksFound, LeaksInSource
+from tissu_core.events.sources import (
+    BITS_PER_BYTE,
+    LeakedItem,
+    LeakEvent,
+    LeaksFound,
+    LeaksInSource,
+)
 from tissu_core.events.suites import ItemScored
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.evaluate.scoring import score_files, set_windows
@@ -71,7 +77,7 @@ class _Texts:
 
         yield from score_files(TextScorer(loaded, stride), self.files, add)
         each = (sums[True] + sums[False], sums[False], sums[True])
-        return _Scores("bits/byte", *(s.bits_per_byte if s.num_bytes else None for s in each))
+        return _Scores(BITS_PER_BYTE, *(s.bits_per_byte if s.num_bytes else None for s in each))
 
 
 @dataclass(slots=True)
