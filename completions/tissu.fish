@@ -1,6 +1,6 @@
 # Completion of tissu for fish, made from the command tree.
 
-set -g __tissu_commands 'tissu' 'tissu train' 'tissu watch' 'tissu tokenize' 'tissu tokenize train' 'tissu tokenize import' 'tissu tokenize encode' 'tissu tokenize decode' 'tissu tokenize stats' 'tissu tokenize compare' 'tissu tokenize show' 'tissu runs' 'tissu runs list' 'tissu runs show' 'tissu runs rm' 'tissu chat' 'tissu generate' 'tissu eval' 'tissu eval ppl' 'tissu eval speed' 'tissu inspect' 'tissu inspect weights' 'tissu inspect model' 'tissu inspect run' 'tissu inspect why' 'tissu inspect schedule' 'tissu inspect quantization' 'tissu inspect gradcheck' 'tissu quantize' 'tissu export' 'tissu export gguf' 'tissu export hf' 'tissu export npz' 'tissu export onnx' 'tissu export pt2' 'tissu export torchscript' 'tissu export manifest' 'tissu models' 'tissu models list' 'tissu models pull' 'tissu models import' 'tissu models scan' 'tissu models show' 'tissu models rm' 'tissu models verify' 'tissu models average' 'tissu init' 'tissu config' 'tissu config show' 'tissu config path' 'tissu config validate' 'tissu doctor' 'tissu completions'
+set -g __tissu_commands 'tissu' 'tissu train' 'tissu watch' 'tissu tokenize' 'tissu tokenize train' 'tissu tokenize import' 'tissu tokenize encode' 'tissu tokenize decode' 'tissu tokenize stats' 'tissu tokenize compare' 'tissu tokenize show' 'tissu runs' 'tissu runs list' 'tissu runs show' 'tissu runs rm' 'tissu chat' 'tissu generate' 'tissu eval' 'tissu eval ppl' 'tissu eval suite' 'tissu eval speed' 'tissu inspect' 'tissu inspect weights' 'tissu inspect model' 'tissu inspect run' 'tissu inspect why' 'tissu inspect schedule' 'tissu inspect quantization' 'tissu inspect gradcheck' 'tissu quantize' 'tissu export' 'tissu export gguf' 'tissu export hf' 'tissu export npz' 'tissu export onnx' 'tissu export pt2' 'tissu export torchscript' 'tissu export manifest' 'tissu models' 'tissu models list' 'tissu models pull' 'tissu models import' 'tissu models scan' 'tissu models show' 'tissu models rm' 'tissu models verify' 'tissu models average' 'tissu init' 'tissu config' 'tissu config show' 'tissu config path' 'tissu config validate' 'tissu doctor' 'tissu completions'
 
 # Whether a command is the one that is typed.
 function __tissu_at --argument-names wanted
@@ -107,6 +107,7 @@ complete -c tissu -n '__tissu_at \'tissu train\'' -l batch-tokens -r -f -d 'Toke
 complete -c tissu -n '__tissu_at \'tissu train\'' -l batch-ramp -r -f -d 'Let the batch grow over the first steps, as FIRST:LAST:STEPS in sequences (8:64:1000); LAST, a multiple of FIRST, is then the size of the batch'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l grad-accum -r -f -d 'Micro-batches of one step; the default makes as few as fit memory (micro-batches)'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l eval-every -r -f -d 'Save and score the validation text every so many steps'
+complete -c tissu -n '__tissu_at \'tissu train\'' -l eval-suite -r -f -d 'Ask a suite of tissu eval suite, or a .toml file, at every evaluation; may be given again'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l save-every -r -f -d 'Save a checkpoint every so many steps; each evaluation saves too'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l keep -r -f -d 'Newest checkpoints kept, beside the best one'
 complete -c tissu -n '__tissu_at \'tissu train\'' -l sample-prompt -r -f -d 'What samples during training begin with'
@@ -286,6 +287,7 @@ complete -c tissu -n '__tissu_at \'tissu generate\'' -l batch-size -r -f -d 'Pro
 complete -c tissu -n '__tissu_at \'tissu generate\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu generate\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a ppl -d 'Perplexity and bits per byte of a model on files and folders'
+complete -c tissu -n '__tissu_at \'tissu eval\'' -a suite -d 'Questions of suites put to a model: choices, sums, code that is run, translations, summaries'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a speed -d 'Tokens per second of a model here, from the first one on, and memory'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -l help -d 'Show this message and exit'
@@ -303,6 +305,21 @@ complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -l on-bad -r -f -a 'skip re
 complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -l text-column -r -f -d 'Key of .jsonl lines and column of .parquet files that holds the text; left out: text, and in .parquet files without it content'
 complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval ppl\'' -l help -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -f
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -s m -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'A directory, a run, a stored name; else the newest'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l model -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'A directory, a run, a stored name; else the newest'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l chat -d 'Through the model\'s chat template'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l no-chat -d 'Through the model\'s chat template'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l items -d 'The answer to each item too'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l limit -r -f -d 'At most N items of each, by --seed'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l seed -r -f -d 'Which items, and which are drawn again'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l batch -r -f -d 'Replies written at once'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l allow-code -d 'Run generated code even where nothing keeps it from harm'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l json -d 'Print one JSON object'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l device -r -f -a 'auto cpu cuda mps' -d 'Where to compute'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l threads -r -f -d 'Processor threads'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -s h -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -F -a '(command tissu __complete models 2>/dev/null)'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -l batch -r -f -d 'Texts at once; repeat'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -l context -r -f -d 'Tokens before these; repeat'
