@@ -302,6 +302,7 @@ _tissu_words() {
         'tissu eval report --on-bad') takes=(skip replace stop) ;;
         'tissu eval report --text-column') takes=() ;;
         'tissu inspect') takes=(tree weights diff model run why source schedule activations hist tokens quantization gradcheck attention lens) ;;
+        'tissu inspect') takes=(weights model run why schedule activations hist memory tokens quantization gradcheck) ;;
         'tissu inspect -*') takes=(-h --help) ;;
         'tissu inspect tree') takes=(@models @files) ;;
         'tissu inspect tree -*') takes=(--json -h --help) ;;
@@ -372,6 +373,15 @@ _tissu_words() {
         'tissu inspect hist --svg') takes=(@files) ;;
         'tissu inspect hist --html') takes=(@files) ;;
         'tissu inspect hist --png') takes=(@files) ;;
+        'tissu inspect memory') takes=(@models @files) ;;
+        'tissu inspect memory -*') takes=(--context --batch --json --device --threads --svg --html --png -h --help) ;;
+        'tissu inspect memory --context') takes=() ;;
+        'tissu inspect memory --batch') takes=() ;;
+        'tissu inspect memory --device') takes=(auto cpu cuda mps) ;;
+        'tissu inspect memory --threads') takes=() ;;
+        'tissu inspect memory --svg') takes=(@files) ;;
+        'tissu inspect memory --html') takes=(@files) ;;
+        'tissu inspect memory --png') takes=(@files) ;;
         'tissu inspect tokens') takes=(@models @files) ;;
         'tissu inspect tokens -*') takes=(--against --generated --samples --top --json --max-tokens --temperature --top-k --top-p --min-p --repetition-penalty --presence-penalty --frequency-penalty --no-repeat-ngram --logit-bias --ban-words --min-tokens --greedy --no-greedy --seed --stop --context --device --threads --encoding --on-bad --text-column --svg --html --png -h --help) ;;
         'tissu inspect tokens --against') takes=(@files) ;;

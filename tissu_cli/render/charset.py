@@ -15,7 +15,7 @@ _DRAWN: dict[int, str] = {
     **dict(zip(map(ord, " ▁▂▃▄▅▆▇█"), " .:-=+*#@", strict=True)),
     **dict(zip(map(ord, "░▒▓"), ".:#", strict=True)),
     **dict(zip(map(ord, "·…×⏎‹›«»–—‘’“”•→"), "-~x/<><>--''\"\"*>", strict=True)),  # noqa: RUF001  meant
-    **dict(zip(map(ord, "░▒▓"), ".+%", strict=True)),
+    **dict(zip(map(ord, "░▒▓▏▎▍▌▋▊▉"), ".+%|||####", strict=True)),
     **dict.fromkeys(map(ord, "─━═╸╺"), "-"),
     **dict.fromkeys(map(ord, "│┃║"), "|"),
     **dict.fromkeys(map(ord, "╭╮╰╯┌┐└┘├┤┬┴┼"), "+"),

@@ -25,7 +25,8 @@ def token_use_view(measured: TokensMeasured, width: int) -> RenderableType:
     chart = min(_WIDEST, (width - 2) // 2 if side_by_side else width)
     zipf = _chart(
         "share by rank, both logarithmic",
-        *(_logs(texts.ranks) for texts in (measured.generated, measured.training)),
+        _logs(measured.generated.ranks),
+        _logs(measured.training.ranks),
         chart,
     )
     growth = _chart(

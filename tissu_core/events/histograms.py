@@ -106,13 +106,17 @@ def taken_from(record: Mapping[str, Any]) -> HistogramsTaken | None:
     return found if isinstance(found, HistogramsTaken) and _is_sound(found) else None
 
 
-def _is_sound(taken: HistogramsTaken) -> bool:
+def _is_sound(taken: Any) -> bool:
+    """Whether what a line of JSON was made into is of the kinds that are written here."""
     num_bins = len(taken.edges) - 1
-    return isinstance(taken.step, int) and all(
+    if not isinstance(taken.step, int):
+        return False
+    return all(
         isinstance(tensor, TensorHistogram)
         and tensor.kind in KINDS
-        and isinstance(tensor.norm, float | int)
+        and type(tensor.norm) in (float, int)
         and 0 <= tensor.first_bin <= num_bins - len(tensor.counts)
+        and int(tensor.dead or "0", 16) >= 0
         and sum(tensor.counts) + tensor.not_finite == tensor.numel
         for tensor in taken.tensors
     )

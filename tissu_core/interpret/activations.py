@@ -26,7 +26,6 @@ _STREAMS = ("embedding", "stream")
 class Massive:
     """A channel of the stream with massive activations; ``row`` and ``position`` of the largest."""
 
-    place: "Place"
     channel: int
     value: float
     ratio: float
@@ -83,7 +82,6 @@ class Place:
         for channel in is_massive.any(0).nonzero().flatten().tolist():
             at = int(sizes[:, channel].argmax())
             found = Massive(
-                self,
                 channel,
                 float(tokens[at, channel]),
                 float(ratios[at, channel]),

@@ -1,6 +1,7 @@
 """The verb inspect activations: what the parts of a model compute while it reads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from tissu_core.config.data import DataConfig
 from tissu_core.config.machine import DeviceConfig
@@ -16,6 +17,12 @@ from tissu_core.runs.inspect.layers import require_layer
 from tissu_core.runs.inspect.prompt import read_prompt
 from tissu_core.runs.models.calibration import read_windows
 from tissu_core.runs.tokenize.figures import written_id
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tissu_core.checkpoint.model_directory import LoadedModel
+    from tissu_core.interpret.activations import Place
 
 WINDOW, WINDOWS = 256, 8
 """Read of ``--text``: enough for a unit that is of any use to be used."""
@@ -70,15 +77,27 @@ def inspect_activations(
     for done in watch_rows(loaded.model, rows, places):
         yield StageAdvanced(stage="reading", done=done, total=len(rows), unit="windows")
     is_bad = any(place.not_finite for place in places)
-    massive = [found for place in places for found in place.massive.values()]
     yield ActivationsMeasured(
         model=str(loaded.path),
         num_tokens=sum(row.numel() for row in rows),
         places=tuple(p for p in summarize_places(places) if layer is None or p.layer == layer),
         massive=tuple(
-            MassiveActivation(
-                name=each.place.name,
-                layer=each.place.layer,
+            each for each in _massive(places, rows, loaded) if layer is None or each.layer == layer
+        ),
+        first_not_finite=first_not_finite(loaded.model, rows) if is_bad else "",
+        bad_weights=bad_weights(loaded.model) if is_bad else (),
+    )
+
+
+def _massive(
+    places: "Sequence[Place]", rows: "Sequence[Tensor]", loaded: "LoadedModel"
+) -> Iterator[MassiveActivation]:
+    """Those of all places, with the token at which each is largest."""
+    for place in places:
+        for each in place.massive.values():
+            yield MassiveActivation(
+                name=place.name,
+                layer=place.layer,
                 channel=each.channel,
                 value=each.value,
                 ratio=each.ratio,
@@ -86,9 +105,3 @@ def inspect_activations(
                 position=each.position,
                 num_tokens=each.num_tokens,
             )
-            for each in massive
-            if layer is None or each.place.layer == layer
-        ),
-        first_not_finite=first_not_finite(loaded.model, rows) if is_bad else "",
-        bad_weights=bad_weights(loaded.model) if is_bad else (),
-    )

@@ -85,8 +85,18 @@ def test_later_steps_of_an_earlier_try_are_dropped(directory: Path) -> None:
 def test_half_and_damaged_lines_are_told_and_passed_over(directory: Path) -> None:
     wrong = to_record(taken(25, weight(1.0)))
     wrong["tensors"][0]["counts"] = [7]
+    odd = to_record(taken(26, units(0)))
+    odd["tensors"][0]["dead"] = "zz"
     whole = json.dumps(to_record(taken(30, weight(1.0))))
-    events = [taken(10, weight(1.0)), "{", json.dumps(wrong), '["event"]', "null", whole[:-40]]
+    events = [
+        taken(10, weight(1.0)),
+        "{",
+        json.dumps(wrong),
+        json.dumps(odd),
+        '["event"]',
+        "null",
+        whole[:-40],
+    ]
     write(directory, *events, taken(20, weight(1.0)))
     assert [each.step for each in read_histograms(directory)[0]] == [10, 20]
     _, (notice,) = read(directory)
