@@ -10,7 +10,6 @@ from rich.text import Text
 from tissu_cli.render.heat import LEGEND, heat, shade, shrink
 from tissu_cli.render.tokens import token_cells, visible
 from tissu_core.events.views import AttentionSeen, HeadScored, HeadShown
-from tissu_core.sanitize import sanitize_line
 
 _LONGEST = 14
 """Cells of a token before its row."""
@@ -61,21 +60,19 @@ def _style(share: float) -> str:
 
 
 def _title(head: HeadScored) -> Text:
-    drawn = Text(f"layer {head.layer}, head {head.head}", style="bold")
-    drawn.append(f"  {head.kind}", style="bold")
-    drawn.append(f"  entropy {head.entropy:.2f} bits", style="not bold")
+    drawn = Text().append(f"layer {head.layer}, head {head.head}  {head.kind}", style="bold")
+    drawn.append(f"  entropy {head.entropy:.2f} bits")
     for name in ("previous", "induction", "first", "local"):
         share = getattr(head, name)
         if share is not None:
-            drawn.append(f"  {name} {share:.0%}", style="not bold")
+            drawn.append(f"  {name} {share:.0%}")
     return drawn
 
 
 def _label(seen: AttentionSeen, place: int, cells: int, numbers: int) -> Text:
     number = seen.first + place
-    drawn = Text(f"{number:>{numbers}} ", style="dim")
-    drawn.append(token_cells(seen.tokens[number], cells - numbers - 2) + " ", style="not dim")
-    return drawn
+    drawn = Text().append(f"{number:>{numbers}} ", style="dim")
+    return drawn.append(token_cells(seen.tokens[number], cells - numbers - 2) + " ")
 
 
 def _column_heads(tokens: Sequence[str], cell: int, *, has_earlier: bool) -> Iterator[str]:
@@ -103,7 +100,7 @@ def _words(seen: AttentionSeen, most: Sequence[tuple[int, float]]) -> Text:
 
 
 def _list(seen: AttentionSeen, shown: HeadShown, cut: int, numbers: int) -> Text:
-    drawn = Text("what each reads most\n", style="dim", no_wrap=True)
+    drawn = Text(no_wrap=True).append("what each reads most\n", style="dim")
     for place, most in enumerate(shown.most):
         if place >= cut:
             drawn.append_text(_label(seen, place, numbers + 2 + _LONGEST, numbers))
@@ -131,8 +128,8 @@ def small_maps(seen: AttentionSeen, width: int) -> Table:
     kinds = {(head.layer, head.head): head.kind for head in seen.heads}
     maps = []
     for shown in seen.shown:
-        drawn = Text(f"{shown.head} ", style="bold", no_wrap=True)
-        drawn.append(sanitize_line(kinds[shown.layer, shown.head]), style="not bold")
+        drawn = Text(no_wrap=True).append(f"{shown.head} ", style="bold")
+        drawn.append(kinds[shown.layer, shown.head])
         for row in shrink(shown.shares, size):
             drawn.append("\n")
             for share in row:

@@ -57,8 +57,9 @@ def _cell(read: LensRead, cells: int) -> Text:
     """The likeliest token and how likely it is; underlined where it is the model's answer."""
     share, is_answer = read.probabilities[0], read.answer_rank == 1
     style = ground(share) + (" underline" if is_answer else "")
-    drawn = Text(token_cells(read.tokens[0], cells - 2), style=style.strip())
-    return drawn.append(("=" if is_answer else " ") + shade(share), style=ground(share))
+    drawn = Text().append(token_cells(read.tokens[0], cells - 2), style=style.strip())
+    drawn.append("=" if is_answer else " ", style=ground(share))
+    return drawn.append(shade(share), style=heat(share))
 
 
 def _one_position(seen: LensSeen, width: int) -> RenderableType:
@@ -69,7 +70,8 @@ def _one_position(seen: LensSeen, width: int) -> RenderableType:
     table.add_column("rank", justify="right", width=7)
     table.add_column("KL bits", justify="right", width=7)
     used = _LAYER + 3 * 8
-    count = max(1, min(len(seen.layers[0].reads[0].tokens), (width - used) // _WIDEST))
+    found = len(seen.layers[0].reads[0].tokens)
+    count = max(1, min(found, (width - used) // _WIDEST))
     for number in range(count):
         table.add_column("likeliest" if not number else "", width=_WIDEST - 1, no_wrap=True)
     for layer in seen.layers:
@@ -82,17 +84,18 @@ def _one_position(seen: LensSeen, width: int) -> RenderableType:
             f"{read.kl:.2f}",
             *(_likely(token, share) for token, share in pairs),
         )
-    before = Text("behind ", "dim").append(f"{seen.first} ", style="not dim")
-    before.append(visible(seen.tokens[seen.first]), style="bold not dim")
+    before = Text().append("behind ", style="dim").append(f"{seen.first} ")
+    before.append(visible(seen.tokens[seen.first]), style="bold")
     marks = "KL: from the model's own distribution to the layer's"
+    marks += f"   {count} of {found} tokens fit" if count < found else ""
     return Group(before, table, Text(), *_foot(seen, marks))
 
 
 def _likely(token: str, share: float) -> Text:
     percent = f"{share:.0%}"
     cells = min(cell_len(visible(token)), _WIDEST - 7)
-    drawn = Text(token_cells(token, cells), style=ground(share))
-    return drawn.append(f" {percent}", style=f"not bold {heat(share)}")
+    drawn = Text().append(token_cells(token, cells), style=ground(share))
+    return drawn.append(f" {percent}", style=heat(share))
 
 
 def _share(share: float) -> str:

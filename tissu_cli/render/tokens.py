@@ -49,8 +49,10 @@ def _shortened(token: str) -> str:
 
 
 def visible(token: str) -> str:
-    """A token on one line, its spaces as dots."""
-    return sanitize_line(token).replace(" ", "\u00b7")
+    """A token on one line, its spaces as dots; one that would not be seen is spelled out."""
+    line = sanitize_line(token).replace(" ", "\u00b7")
+    is_seen = cell_len(line) and not line.isspace()
+    return line if is_seen else token.encode("unicode_escape").decode("ascii")
 
 
 def token_cells(token: str, cells: int) -> str:

@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 from tissu_cli.render.attention import attention_view
 from tissu_cli.render.attention_page import attention_page
 from tissu_cli.render.lens import lens_view, most_positions
+from tissu_cli.render.tokens import visible
 from tissu_core.config.inspection import HeadConfig
 from tissu_core.events.views import (
     AttentionSeen,
@@ -230,6 +231,21 @@ def test_the_lens_shows_the_last_positions_that_fit(width: int) -> None:
     assert lines[2].count("·the") == lines[2].count("▓") == most_positions(width)
     assert lines[6].split() == ["first"] + ["0"] * most_positions(width)
     assert lines[7].split() == ["stays"] + ["2"] * most_positions(width)
+
+
+def test_tokens_that_do_not_fit_are_counted() -> None:
+    text = drawn(lens_view(lens_of(1, top=9), 80), 80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "3 of 9 tokens fit" in text
+    assert "fit" not in drawn(lens_view(lens_of(1, top=3), 80), 80)
+
+
+@pytest.mark.parametrize(
+    ("token", "shown"),
+    [(" a b", "·a·b"), ("\n", "␊"), ("", ""), ("\u200b", r"\u200b"), ("\xa0", r"\xa0")],
+)
+def test_a_token_is_always_seen(token: str, shown: str) -> None:
+    assert visible(token) == shown
 
 
 def test_one_position_has_the_likeliest_and_how_far_the_answer_is() -> None:
