@@ -58,6 +58,16 @@ def target_nll(model: Decoder, windows: Tensor) -> Tensor:
     return linear_nll(hidden, model.head_weight(), targets, model.config.final_logit_softcapping)
 
 
+def sequence_nll(model: Decoder, windows: Tensor) -> Tensor:
+    """What the targets of each window cost together, in nats, as fp64 on the CPU.
+
+    Shapes: windows (B, T+1); returns (B,).
+    """
+    rows = (windows[:, 1:] >= 0).nonzero()[:, 0].cpu()
+    nll = target_nll(model, windows).cpu().double()
+    return torch.zeros(len(windows), dtype=torch.float64).index_add_(0, rows, nll)
+
+
 @torch.inference_mode()
 def score_windows(model: Decoder, windows: Tensor, token_bytes: Tensor) -> Score:
     """Score the targets of windows; control tokens are read, not scored.

@@ -24,6 +24,11 @@ def models_directory() -> Path:
     return home() / "models"
 
 
+def suites_directory() -> Path:
+    """A person's own evaluation suites."""
+    return home() / "suites"
+
+
 def seems_there(model: str | None) -> bool:
     """Whether a run, a stored model or a path has this name, or for None any run or model is there.
 

@@ -2,10 +2,22 @@
 
 import typer
 
-from tissu_cli.commands.evaluate import compare, errors, ppl, speed
+from tissu_cli.commands.evaluate import (
+    compare,
+    errors,
+    ppl,
+    speed,
+    suite,
+)
 
 app = typer.Typer(help="Measure a model.", no_args_is_help=True)
-for _module in (ppl, compare, errors, speed):
+for _module in (
+    ppl,
+    compare,
+    errors,
+    suite,
+    speed,
+):
     app.add_typer(_module.app)
 
 

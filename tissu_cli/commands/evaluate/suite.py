@@ -1,0 +1,105 @@
+"""``tissu eval suite``: a model asked the questions of suites."""
+
+from typing import Annotated
+
+import typer
+
+from tissu_cli.flags import Given, Json, resolve_settings, with_settings
+from tissu_cli.render.console import data, print_json
+from tissu_cli.render.status import StatusLine, narrated
+from tissu_core.config.machine import DeviceConfig
+from tissu_core.config.use import UseRun
+from tissu_core.events.records import to_record
+from tissu_core.events.suites import ItemScored, SuiteListed, SuiteScored
+
+app = typer.Typer()
+
+
+@app.command(
+    help="Questions of suites put to a model: choices, sums, code that is run, translations, "
+    "summaries. Without SUITE, those there are; a file ending in .toml is one of your own."
+)
+@with_settings(("machine.", DeviceConfig))
+def suite(
+    suites: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SUITE", help="A name, or a file such as ./mine.toml; several."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("-m", "--model", help="A directory, a run, a stored name; else the newest."),
+    ] = None,
+    chat: Annotated[
+        bool | None,
+        typer.Option(
+            "--chat/--no-chat",
+            help="Through the model's chat template. Default: where the model writes and has one; "
+            "choices are weighed as plain text.",
+            show_default=False,
+        ),
+    ] = None,
+    items: Annotated[bool, typer.Option("--items", help="The answer to each item too.")] = False,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="At most N items of each, by --seed.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Which items, and which are drawn again.")
+    ] = 0,
+    batch: Annotated[
+        int, typer.Option("--batch", metavar="N", min=1, max=256, help="Replies written at once.")
+    ] = 8,
+    allow_code: Annotated[
+        bool,
+        typer.Option(
+            "--allow-code", help="Run generated code even where nothing keeps it from harm."
+        ),
+    ] = False,
+    json: Json = False,
+    *,
+    given: Given,
+) -> None:
+    from tissu_core.runs.suites import list_suites, measure_suites
+
+    if not suites:
+        _list(list_suites(), is_json=json)
+        return
+    machine = resolve_settings(UseRun, given).machine
+    events = measure_suites(
+        suites,
+        model,
+        machine,
+        is_chat=chat,
+        limit=limit,
+        seed=seed,
+        batch_size=batch,
+        is_code_allowed=allow_code,
+    )
+    scores: list[SuiteScored] = []
+    answers: list[ItemScored] = []
+    with StatusLine() as status:
+        for event in narrated(events, status):
+            if json and (items or isinstance(event, SuiteScored)):
+                print_json(to_record(event))
+            elif isinstance(event, SuiteScored):
+                scores.append(event)
+            elif items and isinstance(event, ItemScored):
+                answers.append(event)
+    if not json:
+        _show(scores, answers)
+
+
+def _list(found: list[SuiteListed], *, is_json: bool) -> None:
+    if is_json:
+        print_json({"suites": [to_record(each) for each in found]})
+        return
+    from tissu_cli.render.suites import suites_table
+
+    data().print(suites_table(found))
+
+
+def _show(scores: list[SuiteScored], answers: list[ItemScored]) -> None:
+    from tissu_cli.render.suites import items_table, scores_view
+
+    if answers:
+        data().print(items_table(answers))
+    data().print(scores_view(scores))

@@ -1,0 +1,90 @@
+"""What is found by asking a model the items of a suite."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tissu_core.events.shared import Noticed, StageAdvanced
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteListed:
+    """A suite that can be asked by name; ``problem`` says what is wrong with its file."""
+
+    name: str
+    about: str
+    metric: str
+    num_items: int
+    path: str
+    is_bundled: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemScored:
+    """One item was asked. ``value`` is in [0, 1]: 1 is right.
+
+    ``likelihoods`` are of the ``choices`` behind the prompt, in nats, ``normalised`` are these
+    divided by the choices' UTF-8 bytes.
+    """
+
+    suite: str
+    id: str
+    kind: str
+    prompt: str
+    answer: str
+    """The first that is right."""
+    given: str
+    """The model's own."""
+    value: float
+    note: str = ""
+    """Of code: how it ended."""
+    choices: tuple[str, ...] = ()
+    likelihoods: tuple[float, ...] = ()
+    normalised: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindScored:
+    """The items of one kind; ``low`` to ``high`` is the 95 % interval."""
+
+    kind: str
+    num_items: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteScored:
+    """A suite was asked. ``value``, ``low`` and ``high`` (95 %) and ``chance`` are in [0, 1].
+
+    Of "choice", "exact", "contains" and "code" the value is the share that is right and the
+    interval Wilson's (1927); of "rouge" it is the mean ROUGE-L and of "bleu" the BLEU of all
+    replies over 100, with an interval of resampled items (Efron 1979).
+    """
+
+    suite: str
+    metric: str
+    model: str
+    value: float
+    standard_error: float
+    low: float
+    high: float
+    chance: float
+    """What guessing comes to; 0 where nothing is to choose from."""
+    num_items: int
+    num_skipped: int
+    """Items that the model's context does not hold."""
+    is_chat: bool
+    """Whether they went through the model's chat template."""
+    sha256: str
+    """Of the suite's file: scores of other files are of other questions."""
+    figures: tuple[tuple[str, float], ...] = ()
+    """Further ones, by name: "unnormalised", "rouge1"."""
+    kinds: tuple[KindScored, ...] = ()
+    seconds: float = 0.0
+    step: int | None = None
+    """Of the run that asked; None of a model that does not learn."""
+
+
+SuiteEvent: TypeAlias = ItemScored | SuiteScored | StageAdvanced | Noticed
