@@ -124,7 +124,7 @@ def _facts(models: Sequence[ModelCompared]) -> Table:
 
 def _settings(compared: ModelsCompared) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("setting", style="dim", overflow="fold")
+    table.add_column("setting", style="dim", no_wrap=True)
     for each in compared.models:
         table.add_column(_name(each), overflow="fold")
     for setting in compared.settings:

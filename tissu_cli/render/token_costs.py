@@ -12,6 +12,7 @@ _LEVELS = (2.0, 3.0, 4.0)
 _STYLES = ("", "black on #ffe38f", "black on #ffb36b", "black on #ff8a80")
 _NAMES = ("", "yellow", "orange", "red")
 _BRACKETS = (("", ""), ("[", "]"), ("[", "]"), ("[[", "]]"))
+_LINE_END = "\u240a"
 _TOKENS = 8
 
 
@@ -29,14 +30,17 @@ def costly_text(
             pieces = [f"{left}{''.join(pieces)}{right}"]
         for piece in pieces:
             style = _STYLES[level] if is_coloured and is_known else "" if is_known else "dim"
-            _append_lines(drawn, piece, style)
+            _append_lines(drawn, piece, style, is_shown=level > 0)
+    drawn.rstrip()
     return drawn
 
 
-def _append_lines(drawn: Text, piece: str, style: str) -> None:
-    """Line ends show, and end the line."""
-    for number, line in enumerate(piece.split("\u240a")):
-        drawn.append("\n" if number else "")
+def _append_lines(drawn: Text, piece: str, style: str, *, is_shown: bool) -> None:
+    """Line ends end the line; costly ones show."""
+    for number, line in enumerate(piece.split(_LINE_END)):
+        if number:
+            drawn.append(_LINE_END if is_shown else "", style)
+            drawn.append("\n")
         drawn.append(line, style)
 
 

@@ -15,6 +15,8 @@ COSTS = [None, 1.0, 2.5, 9.0, 0.1, 4.5]
 def test_costly_tokens_stand_in_brackets_neighbours_together() -> None:
     drawn = costly_text(TOKENS, COSTS, 1.0, is_coloured=False)
     assert drawn.plain == "The loom[\u241b[2J][[zq]]\n[[went]]"
+    costly = costly_text(["a", "\n\n", "b"], [1.0, 5.0, 1.0], 1.0, is_coloured=False)
+    assert costly.plain == "a[[\u240a\n\u240a\n]]b", "a costly line end shows"
     together = costly_text(["a", "b", "c"], [5.0, 6.0, 1.0], 1.0, is_coloured=False)
     assert together.plain == "[[ab]]c"
 

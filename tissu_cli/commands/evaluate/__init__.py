@@ -23,6 +23,9 @@ for _module in (
     compare,
     errors,
     leaks,
+    compare,
+    errors,
+    suite,
     speed,
     report,
 ):

@@ -17,10 +17,10 @@ from tissu_core.data.vocabulary import vocabulary_of
 from tissu_core.errors import ResourceError
 from tissu_core.events.shared import Noticed
 from tissu_core.events.training import Planned, RunResumed, TrainEvent
+from tissu_core.runs.evaluate.suites import open_suites
 from tissu_core.runs.follow import read_events
 from tissu_core.runs.home import runs_directory
 from tissu_core.runs.run_directory import CHECKPOINTS, find_run, writing
-from tissu_core.runs.evaluate.suites import open_suites
 from tissu_core.runs.train.changed_settings import Settle, override, refuse_other_shape, shape_of
 from tissu_core.runs.train.many import in_turn, needs_workers, on_all_ranks, writing_on_main
 from tissu_core.runs.train.planning_again import plan_again

@@ -23,9 +23,9 @@ from tissu_core.events.shared import Noticed
 from tissu_core.events.training import RunStarted, TrainEvent
 from tissu_core.models.count import checkpoint_bytes
 from tissu_core.runs.catalog import find_model
+from tissu_core.runs.evaluate.suites import settle_suites
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.run_directory import new_run_directory, refuse_taken
-from tissu_core.runs.evaluate.suites import settle_suites
 from tissu_core.runs.train.many import in_turn, needs_workers, on_all_ranks, writing_on_main
 from tissu_core.runs.train.plan import Plan
 from tissu_core.runs.train.planning import plan_notices, plan_run
