@@ -1,9 +1,8 @@
 """What cannot be rounded."""
 
-import torch
-
 from tissu_core.errors import InputError
 from tissu_core.models.decoder import Decoder
+from tissu_core.models.finite import find_not_finite
 
 
 def require_finite(model: Decoder) -> None:
@@ -12,10 +11,8 @@ def require_finite(model: Decoder) -> None:
     Raises:
         InputError: Names the first.
     """
-    for name, weight in model.named_parameters():
-        if not torch.isfinite(weight).all():
-            kind = "NaN" if weight.isnan().any() else "an infinity"
-            raise InputError(
-                f"{name} holds {kind}, which has no level to be rounded to",
-                hint="tissu inspect weights shows where; use another checkpoint",
-            )
+    if found := find_not_finite(model):
+        raise InputError(
+            f"{found}, which has no level to be rounded to",
+            hint="tissu inspect weights shows where; use another checkpoint",
+        )

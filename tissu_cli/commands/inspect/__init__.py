@@ -2,10 +2,30 @@
 
 import typer
 
-from tissu_cli.commands.inspect import gradcheck, model, quantization, run, schedule, weights, why
+from tissu_cli.commands.inspect import (
+    experts,
+    explain,
+    gradcheck,
+    model,
+    quantization,
+    run,
+    schedule,
+    weights,
+    why,
+)
 
 app = typer.Typer(help="Look inside a model or a run.", no_args_is_help=True)
-for _module in (weights, model, run, why, schedule, quantization, gradcheck):
+for _module in (
+    weights,
+    model,
+    run,
+    why,
+    schedule,
+    quantization,
+    gradcheck,
+    explain,
+    experts,
+):
     app.add_typer(_module.app)
 
 

@@ -64,9 +64,12 @@ def read_calibration(
 
 
 def read_windows(
-    loaded: "LoadedModel", data: DataConfig, window: int, count: int
+    loaded: "LoadedModel", data: DataConfig, window: int, count: int, *, fewest: int | None = None
 ) -> Generator[StageAdvanced | Noticed | FileSkipped, None, tuple[list["Tensor"], int]]:
     """Up to ``count`` whole windows of ids (1, T), spread over a corpus, and its tokens in such.
+
+    With ``fewest`` tokens, shorter ends of documents count too, and up to ``count * window`` tokens
+    are read.
 
     Raises:
         InputError: If it cannot be read.
@@ -80,10 +83,13 @@ def read_windows(
     for text, _ in iter_corpus(files, bad_lines):
         num_documents += 1
         ids = torch.tensor([tokenizer.start_id, *tokenizer.encode(text)])
-        rows += [part[None] for part in torch.split(ids, window) if len(part) == window]
+        least = fewest or window
+        rows += [part[None] for part in torch.split(ids, window) if len(part) >= least]
     yield from bad_lines.judge(num_documents)
-    chosen = rows[:: max(1, len(rows) // count)][:count]
-    return [row.to(loaded.model.device) for row in chosen], len(rows) * window
+    num_found = sum(row.shape[1] for row in rows)
+    count = count * window * len(rows) // max(1, num_found)
+    chosen = rows[:: max(1, len(rows) // max(1, count))][:count]
+    return [row.to(loaded.model.device) for row in chosen], num_found
 
 
 def tell_of_strange_text(
