@@ -40,7 +40,7 @@ def experts_view(
     uneven = min(layers, key=lambda each: each.balance)
     are_few = len(layers) * observed.num_experts <= _ALL
     shown = layers if layer is None and are_few else [uneven if layer is None else layers[layer]]
-    even = 1 / observed.num_experts
+    even, most = 1 / observed.num_experts, _ALL if layer is None else None
     facts = [
         ("model", observed.model),
         ("experts", f"{observed.num_experts} in each layer, {observed.experts_per_token} a token"),
@@ -50,15 +50,20 @@ def experts_view(
     parts: list[RenderableType] = [facts_table(facts), Text()]
     parts.append(_shares(observed, even, is_coloured=is_coloured))
     for each in shown:
-        parts += [Text(), _tokens(each, observed.experts_per_token)]
+        parts += [Text(), _tokens(each, observed.experts_per_token, most)]
         if each.pairs:
             parts.append(_pairs(each))
+    if most is not None and observed.num_experts > most:
+        said = f"the {most} of {observed.num_experts} experts that are asked most"
+        parts.append(Text(f"{said}; all: --layer {shown[0].layer}", "dim"))
     return Group(*parts)
 
 
 def _shares(observed: "ExpertsObserved", even: float, *, is_coloured: bool) -> Table:
     """How often each expert of each layer is chosen, and how evenly."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    table.title, table.title_justify = "share of each expert, %", "left"
+    table.title_style = "dim"
     table.add_column("layer", justify="right", style="dim", no_wrap=True)
     are_many = observed.num_experts > _MANY
     if are_many:
@@ -101,19 +106,20 @@ def _above(share: float, even: float) -> float:
     return min(1.0, share / even - 1)
 
 
-def _tokens(layer: "LayerRouted", experts_per_token: int) -> Table:
-    """What each expert of a layer is asked by above chance."""
+def _tokens(layer: "LayerRouted", experts_per_token: int, most: int | None) -> Table:
+    """What each expert of a layer is asked by above chance, or those that are asked most."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0), expand=True)
     table.add_column(f"layer {layer.layer}, expert", justify="right", no_wrap=True)
     table.add_column("share", justify="right", no_wrap=True)
     if experts_per_token > 1:
         table.add_column("weight", justify="right", no_wrap=True)
-    table.add_column("asked most by (times chance)", ratio=1)
-    for expert in layer.experts:
+    table.add_column("asked most by, × over chance", ratio=1)  # noqa: RUF001  meant
+    experts = sorted(layer.experts, key=lambda each: -each.share)[:most]
+    for expert in sorted(experts, key=lambda each: each.expert):
         liked = Text(overflow="fold")
         for token in expert.tokens[:_TOKENS]:
             liked.append(f"“{sanitize_line(token.text).replace(' ', '·')}”")
-            liked.append(f" {token.times_chance:.1f}  ", "dim")
+            liked.append(f"×{token.times_chance:.1f}  ", "dim")  # noqa: RUF001  meant
         weight = [f"{expert.mean_weight:.2f}"] if experts_per_token > 1 else []
         none = "never asked" if not expert.count else "no token more than others"
         table.add_row(
@@ -122,10 +128,12 @@ def _tokens(layer: "LayerRouted", experts_per_token: int) -> Table:
     return table
 
 
-def _pairs(layer: "LayerRouted") -> Text:
-    line = Text("together above chance: ", "dim", overflow="fold")
-    above = [pair for pair in layer.pairs if pair.times_chance > 1]
-    for pair in above:
-        line.append(f"{pair.first} and {pair.second}", "default")
-        line.append(f" {pair.times_chance:.1f}  ")
-    return line if above else Text("no two experts are asked together above chance", "dim")
+def _pairs(layer: "LayerRouted") -> Table:
+    line = Text()
+    for pair in layer.pairs:
+        if pair.times_chance > 1:
+            line.append(f"{pair.first}+{pair.second}")
+            line.append(f"×{pair.times_chance:.1f}  ", "dim")  # noqa: RUF001  meant
+    table = Table.grid(padding=(0, 2))
+    table.add_row(Text("together", "dim"), line or Text("by chance alone", "dim"))
+    return table

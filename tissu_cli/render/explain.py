@@ -34,7 +34,7 @@ def explained_view(explained: "PromptExplained", *, is_coloured: bool) -> Render
     return Group(
         facts_table([*_facts(explained)]),
         Text(),
-        _prompt(explained.parts, largest, is_coloured=is_coloured),
+        _folded(_prompt(explained.parts, largest, is_coloured=is_coloured)),
         Text(),
         _bars(explained),
         Text(),
@@ -64,6 +64,13 @@ def _effort(explained: "PromptExplained") -> str:
         return f"{explained.readings:,} readings"
     of = "exact, from all" if explained.is_exact else "from"
     return f"{of} {explained.readings:,} readings"
+
+
+def _folded(text: Text) -> Table:
+    """Text in lines of the view's width, wherever it is written to."""
+    table = Table.grid()
+    table.add_row(text)
+    return table
 
 
 def _prompt(parts: "Sequence[PartAttributed]", largest: float, *, is_coloured: bool) -> Text:
@@ -151,11 +158,12 @@ def _drawn(length: float, left: int, *, is_for: bool) -> Text:
 def _sum(explained: "PromptExplained") -> RenderableType:
     whole, empty = explained.log_prob, explained.neutral_log_prob
     line = Text(f"sum of all {explained.by}s {explained.sum_of_values:+.3f}", "bold")
-    line.append(f" = f(x) {whole:.3f} - f(all away) {empty:.3f}, off by {_off(explained.gap)}", "")
-    lines = [line, Text(f"f is log p({_quoted(explained.target)} | prompt), in nats", "dim")]
+    line.append(f" = f(x) {whole:.3f} - f(all away) {empty:.3f} (gap {_off(explained.gap)})", "")
+    asked = f"f is log p({_quoted(explained.target)} | prompt), in nats"
+    lines = [_folded(line), _folded(Text(asked, "dim"))]
     if explained.fit is not None:
         said = f"lime promises no such sum; its line explains {explained.fit:.1%} of the variance"
-        lines.append(Text(said, "dim"))
+        lines.append(_folded(Text(said, "dim")))
     return Group(*lines)
 
 

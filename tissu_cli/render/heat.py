@@ -39,5 +39,5 @@ def bar_of(share: float) -> str:
 
 def _style(colour: tuple[int, int, int]) -> str:
     red, green, blue = colour
-    ink = "black" if red + 2 * green + blue > 440 else "bright_white"
+    ink = "rgb(0,0,0)" if red + 2 * green + blue > 440 else "rgb(255,255,255)"
     return f"{ink} on rgb({red},{green},{blue})"

@@ -149,6 +149,7 @@ def pairs(routes: Routes, layer: int) -> list[tuple[int, int, int, float]]:
 
 
 def _surprise(pair: tuple[int, int, int, float]) -> float:
-    """How far a pair's count is above chance, in deviations of a Poisson count."""
-    count, expected = pair[2], pair[2] / pair[3]
-    return (count - expected) / math.sqrt(expected)
+    """The log-likelihood ratio of a pair's count to chance; below 0 where it is the smaller."""
+    count, times = pair[2], pair[3]
+    ratio = count * math.log(times) - count * (1 - 1 / times)
+    return math.copysign(ratio, times - 1)

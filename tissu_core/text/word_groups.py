@@ -14,15 +14,26 @@ def group_words(pieces: Sequence[bytes]) -> list[range]:
     >>> group_words([b"The", b" lo", b"om", b".", b"\n"])
     [range(0, 1), range(1, 3), range(3, 4), range(4, 5)]
     """
+    whole = _whole_characters(pieces)
+    texts = [text for _, text in whole]
+    begins = [
+        begin
+        for (begin, text), before in zip(whole, ["", *texts], strict=False)
+        if not begin or _is_begin(before[-1], text)
+    ]
+    return [range(*pair) for pair in zip(begins, [*begins[1:], len(pieces)], strict=False)]
+
+
+def _whole_characters(pieces: Sequence[bytes]) -> list[tuple[int, str]]:
+    """The fewest tokens together that cut no character: the first of each, and their text."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    begins, before = [], ""
+    found: list[tuple[int, str]] = []
+    is_inside = False
     for index, piece in enumerate(pieces):
+        begin, begun = found.pop() if is_inside else (index, "")
+        found.append((begin, begun + decoder.decode(piece)))
         is_inside = bool(decoder.getstate()[0])
-        text = decoder.decode(piece)
-        if not is_inside and (not index or _is_begin(before, text or "\u3000")):
-            begins.append(index)
-        before = text[-1:] or before
-    return [range(*pair) for pair in zip(begins, [*begins[1:], len(pieces)], strict=True)]
+    return [(begin, text or "\ufffd") for begin, text in found]
 
 
 def _is_begin(before: str, text: str) -> bool:

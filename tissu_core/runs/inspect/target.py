@@ -53,7 +53,7 @@ def neutral_id(loaded: "LoadedModel", text: str) -> int:
     if len(ids) == 1:
         return ids[0]
     alone = [id for id, piece in enumerate(loaded.tokenizer.pieces) if piece == text.encode()]
-    if alone:
+    if text and alone:
         return alone[0]
     raise ConfigError(
         f"--neutral is {text!r}, which is {len(ids)} tokens of this model, and it must be one",
