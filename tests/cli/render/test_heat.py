@@ -11,7 +11,7 @@ from tissu_cli.render.heat import bar_of, diverging, level_of, marks
 
 
 def drawn(values: list[float], width: int = 60, *, is_coloured: bool = False) -> list[str]:
-    console = Console(width=width, file=io.StringIO(), color_system="truecolor", no_color=True)
+    console = Console(width=width, file=io.StringIO(), color_system=None)
     console.print(explained_view(explained(values), is_coloured=is_coloured))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
