@@ -177,6 +177,8 @@ def test_experts_are_those_that_were_planted(
                 assert token["count"] == token["times_read"]
     drawn = tissu(*options).out
     assert "share of each expert" in drawn and "layer 1, expert" in drawn
+    slopes = tissu("inspect", "explain", folder, "-p", "The loom", "--method", "ig", *USE)
+    assert slopes.code == 0 and "gradients do not see jumps" in slopes.err
     few = tissu("inspect", "experts", folder, "-p", "ab", "--json", *USE).json
     assert len(few["layers"][0]["dead"]) >= 2
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tissu_core.config.explanation import ExplainConfig
 from tissu_core.config.machine import DeviceConfig
@@ -62,24 +62,32 @@ def explain_prompt(
             "do not see jumps; --method shap does",
         )
     found = yield from _attributed(question, explain)
-    pieces = loaded.tokenizer.pieces
-    tokens = tuple(written_id(loaded.tokenizer, id) for id in question.target)
+    told = _told(loaded, question, found)
     yield PromptExplained(
-        model=str(loaded.path),
         method=explain.method,
         by=explain.by,
         prompt=prompt,
-        target=written(b"".join(pieces[id] for id in question.target)) or tokens[0],
-        target_tokens=tokens,
         is_own_target=target is None,
         likeliest=written_id(loaded.tokenizer, likeliest),
         likeliest_log_prob=log_prob,
-        log_prob=found.whole,
-        neutral="" if neutral is None else written_id(loaded.tokenizer, neutral),
-        neutral_log_prob=found.empty,
-        parts=tuple(
+        **told,
+    )
+
+
+def _told(loaded: "LoadedModel", question: "Question", found: "Attribution") -> dict[str, Any]:
+    """What of the event is of the question and its answer."""
+    pieces, neutral = loaded.tokenizer.pieces, question.neutral
+    tokens = tuple(written_id(loaded.tokenizer, id) for id in question.target)
+    return {
+        "model": str(loaded.path),
+        "target": written(b"".join(pieces[id] for id in question.target)) or tokens[0],
+        "target_tokens": tokens,
+        "log_prob": found.whole,
+        "neutral": "" if neutral is None else written_id(loaded.tokenizer, neutral),
+        "neutral_log_prob": found.empty,
+        "parts": tuple(
             PartAttributed(
-                text=written(b"".join(pieces[id] for id in read.ids[part.start : part.stop])),
+                text=written(b"".join(pieces[id] for id in question.ids[part.start : part.stop])),
                 first_token=part.start - 1,
                 num_tokens=len(part),
                 value=value,
@@ -87,12 +95,12 @@ def explain_prompt(
             )
             for part, value, error in zip(question.parts, found.values, found.errors, strict=True)
         ),
-        sum_of_values=sum(found.values),
-        gap=found.gap,
-        readings=found.readings,
-        is_exact=found.is_exact,
-        fit=found.fit,
-    )
+        "sum_of_values": sum(found.values),
+        "gap": found.gap,
+        "readings": found.readings,
+        "is_exact": found.is_exact,
+        "fit": found.fit,
+    }
 
 
 def _unpacked(loaded: "LoadedModel", method: str) -> "Generator[Noticed, None, LoadedModel]":
