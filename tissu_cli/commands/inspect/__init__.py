@@ -8,6 +8,8 @@ from tissu_cli.commands.inspect import (
     activations,
     attention,
     diff,
+    experts,
+    explain,
     gradcheck,
     hist,
     lens,
@@ -41,6 +43,8 @@ for _module in (
     gradcheck,
     attention,
     lens,
+    explain,
+    experts,
 ):
     app.add_typer(_module.app)
 

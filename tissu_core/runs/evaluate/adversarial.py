@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.errors import ConfigError, InputError, nearest
 from tissu_core.events.suites import HardEvent, HardScored, ItemScored, SuiteScored
+from tissu_core.runs.evaluate.suites import ask_suites, open_suites
 
 SUITE = "adversarial"
 
@@ -28,7 +29,6 @@ def measure_adversarial(
         ConfigError: If a suite has no forms of a kind.
     """
     from tissu_core.evals.harder import compare_forms, harden
-    from tissu_core.runs.evaluate.suites import ask_suites, open_suites
 
     suites = []
     for suite in open_suites(names or [SUITE]):

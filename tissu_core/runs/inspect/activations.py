@@ -70,7 +70,7 @@ def inspect_activations(
         rows = [torch.tensor([read_prompt(loaded, prompt).ids], device=device)]
     else:
         window = min(WINDOW, config.max_position_embeddings)
-        rows, _ = yield from read_windows(loaded, data, window, WINDOWS, shortest=2)
+        rows, _ = yield from read_windows(loaded, data, window, WINDOWS, fewest=2)
         if not rows:
             raise InputError("the text has no two tokens in a row", hint="--text with more of it")
     places = places_of(loaded.model)

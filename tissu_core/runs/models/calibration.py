@@ -64,11 +64,12 @@ def read_calibration(
 
 
 def read_windows(
-    loaded: "LoadedModel", data: DataConfig, window: int, count: int, shortest: int | None = None
+    loaded: "LoadedModel", data: DataConfig, window: int, count: int, *, fewest: int | None = None
 ) -> Generator[StageAdvanced | Noticed | FileSkipped, None, tuple[list["Tensor"], int]]:
     """Up to ``count`` whole windows of ids (1, T), spread over a corpus, and its tokens in such.
 
-    With ``shortest``, ends of documents that have so many tokens are windows, too.
+    With ``fewest`` tokens, shorter ends of documents count too, and up to ``count * window`` tokens
+    are read.
 
     Raises:
         InputError: If it cannot be read.
@@ -82,11 +83,13 @@ def read_windows(
     for text, _ in iter_corpus(files, bad_lines):
         num_documents += 1
         ids = torch.tensor([tokenizer.start_id, *tokenizer.encode(text)])
-        parts = torch.split(ids, window)
-        rows += [part[None] for part in parts if len(part) >= (shortest or window)]
+        least = fewest or window
+        rows += [part[None] for part in torch.split(ids, window) if len(part) >= least]
     yield from bad_lines.judge(num_documents)
-    chosen = rows[:: max(1, len(rows) // count)][:count]
-    return [row.to(loaded.model.device) for row in chosen], sum(row.numel() for row in rows)
+    num_found = sum(row.shape[1] for row in rows)
+    count = count * window * len(rows) // max(1, num_found)
+    chosen = rows[:: max(1, len(rows) // max(1, count))][:count]
+    return [row.to(loaded.model.device) for row in chosen], num_found
 
 
 def tell_of_strange_text(

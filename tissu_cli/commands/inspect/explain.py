@@ -1,0 +1,61 @@
+"""``tissu inspect explain``: which words of a prompt an answer came from."""
+
+from typing import Annotated
+
+import typer
+
+from tissu_cli.commands.prompts import clean_argument, read_prompt
+from tissu_cli.flags import Given, Json, Model, measure_settings, resolve_settings, with_settings
+from tissu_cli.render.console import data, print_json
+from tissu_cli.render.status import StatusLine, narrated
+from tissu_core.config.explanation import ExplainConfig
+from tissu_core.config.inspection import PicturesConfig
+from tissu_core.config.machine import DeviceConfig
+from tissu_core.events.records import to_record
+
+app = typer.Typer()
+
+
+@app.command(
+    help="What each word of a prompt adds to the probability of what comes after it: Shapley "
+    "values, LIME or integrated gradients, and what they sum up to."
+)
+@with_settings(("", ExplainConfig), ("machine.", DeviceConfig), ("", PicturesConfig))
+def explain(
+    model: Model = None,
+    prompt: Annotated[
+        str | None, typer.Option("-p", "--prompt", help="The text to explain; else stdin.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="What is to come next; the model's own likeliest token if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+    *,
+    given: Given,
+) -> None:
+    from tissu_cli.render.explain import explained_view
+    from tissu_cli.render.pictures import save_pictures
+    from tissu_core.runs.inspect.explain import explain_prompt
+
+    events = explain_prompt(
+        model,
+        read_prompt(prompt, "tissu inspect explain"),
+        target=None if target is None else clean_argument(target),
+        explain=resolve_settings(ExplainConfig, given),
+        machine=measure_settings((), given).machine,
+    )
+    with StatusLine() as status:
+        (explained,) = narrated(events, status)
+    if json:
+        print_json(to_record(explained))
+        return
+    console = data()
+    console.print(explained_view(explained, is_coloured=console.color_system is not None))
+    save_pictures(
+        resolve_settings(PicturesConfig, given), explained_view(explained, is_coloured=True)
+    )
