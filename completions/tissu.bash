@@ -276,11 +276,14 @@ _tissu_words() {
         'tissu eval leaks --on-bad') takes=(skip replace stop) ;;
         'tissu eval leaks --text-column') takes=() ;;
         'tissu eval speed') takes=(@models @files) ;;
-        'tissu eval speed -*') takes=(--batch --context --tokens --against --json --device --threads -h --help) ;;
+        'tissu eval speed -*') takes=(--batch --context --tokens --against --price-per-hour --ops --lut-size --json --device --threads -h --help) ;;
         'tissu eval speed --batch') takes=() ;;
         'tissu eval speed --context') takes=() ;;
         'tissu eval speed --tokens') takes=() ;;
         'tissu eval speed --against') takes=(@files) ;;
+        'tissu eval speed --price-per-hour') takes=() ;;
+        'tissu eval speed --ops') takes=() ;;
+        'tissu eval speed --lut-size') takes=() ;;
         'tissu eval speed --device') takes=(auto cpu cuda mps) ;;
         'tissu eval speed --threads') takes=() ;;
         'tissu eval report') takes=(@models @files) ;;

@@ -22,7 +22,12 @@ def test_what_is_measured_can_be_held_against_later(trained: Trained, tmp_path: 
     assert measured.code == 0, measured.err
     found = measured.json
     assert [(p["batch"], p["context"]) for p in found["points"]] == [(1, 20), (3, 20)]
-    assert all(value > 0 for point in found["points"] for value in point.values())
+    for point in found["points"]:
+        joules = point.pop("joules_per_token")  # which few machines tell
+        assert joules is None or joules > 0
+        assert point.pop("price_per_million_tokens") is None
+        assert all(value > 0 for value in point.values())
+        assert point["step_p50_seconds"] <= point["step_p99_seconds"]
     assert found["weight_bytes"] > 0 and found["peak_bytes"] > found["weight_bytes"]
 
     def against(factor: float) -> int:
@@ -44,3 +49,24 @@ def test_what_cannot_be_measured(trained: Trained, tmp_path: Path) -> None:
     path.write_text("{}")
     other = trained.tissu("eval", "speed", "cloth", "--against", path)
     assert (other.code, "no measurement" in other.err) == (3, True)
+
+
+def test_a_price_an_hour_is_a_price_of_a_million_tokens(trained: Trained) -> None:
+    asked = ["--batch", "2", "--context", "8", "--tokens", "4", "--price-per-hour", "7.2"]
+    (point,) = trained.tissu("eval", "speed", "cloth", *asked, "--json").json["points"]
+    an_hour = 3600 * point["decode_tokens_per_second"]
+    assert point["price_per_million_tokens"] == pytest.approx(7.2 / an_hour * 1e6)
+    drawn = trained.tissu("eval", "speed", "cloth", *asked).out
+    assert "price/M" in drawn and "p99 ms" in drawn
+
+
+def test_ways_to_compute_are_timed(trained: Trained) -> None:
+    found = trained.tissu("eval", "speed", "cloth", "--ops", "gelu", "--ops", "norm", "--json").json
+    assert [*dict.fromkeys(way["operation"] for way in found["ways"])] == ["gelu", "norm"]
+    tables = [way for way in found["ways"] if way["way"].startswith("table")]
+    assert [way["way"] for way in tables] == ["table of 4,096", "table of 8,192"]
+    assert 0 < tables[0]["largest_error"] < 1e-5
+    drawn = trained.tissu("eval", "speed", "cloth", "--ops", "norm").out
+    assert "* tissu's module" in drawn and "1.00" in drawn
+    wrong = trained.tissu("eval", "speed", "cloth", "--ops", "gleu")
+    assert (wrong.code, "gelu" in wrong.error[2]) == (2, True)

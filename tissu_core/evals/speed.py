@@ -14,6 +14,7 @@ from tissu_core.decoding.batch import Batch
 from tissu_core.decoding.row import Row
 from tissu_core.models.decoder import Decoder
 from tissu_core.runtime.device import synchronize
+from tissu_core.runtime.energy import EnergyMeter
 
 ROUNDS = 3
 """Of which the middle one counts."""
@@ -29,6 +30,9 @@ class Speed:
     first_token_seconds: float
     decode_tokens_per_second: float
     """Of all texts together."""
+    step_p50_seconds: float
+    step_p99_seconds: float
+    joules_per_token: float | None
 
     @property
     def prefill_tokens_per_second(self) -> float:
@@ -44,25 +48,41 @@ def measure_speed(model: Decoder, batch: int, context: int, new_tokens: int) -> 
     """
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(model.config.vocab_size, (batch, context), generator=generator).tolist()
-    _measure(model, ids, 2)
-    rounds = [_measure(model, ids, new_tokens) for _ in range(ROUNDS)]
-    first, following = (statistics.median(column) for column in zip(*rounds, strict=True))
+    meter = EnergyMeter(model.device)
+    _measure(model, ids, 2, meter)
+    rounds = [_measure(model, ids, new_tokens, meter) for _ in range(ROUNDS)]
+    first = statistics.median(each.first_seconds for each in rounds)
+    following = statistics.median(statistics.median(each.step_seconds) for each in rounds)
+    steps = sorted(seconds for each in rounds for seconds in each.step_seconds)
+    joules = [each.joules for each in rounds if each.joules is not None]
     return Speed(
         batch=batch,
         context=context,
         first_token_seconds=first,
         decode_tokens_per_second=batch / following,
+        step_p50_seconds=steps[len(steps) // 2],
+        step_p99_seconds=steps[min(len(steps) - 1, len(steps) * 99 // 100)],
+        joules_per_token=sum(joules) / len(joules) / (batch * new_tokens) if joules else None,
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One reading, and the steps behind it."""
+
+    first_seconds: float
+    step_seconds: list[float]
+    joules: float | None
+    """Of the steps."""
+
+
 @torch.inference_mode()
-def _measure(model: Decoder, ids: list[list[int]], new_tokens: int) -> tuple[float, float]:
-    """Seconds to the first token, and in the middle from one to the next."""
+def _measure(model: Decoder, ids: list[list[int]], new_tokens: int, meter: EnergyMeter) -> _Round:
     rows = [Row(row, _GREEDY, new_tokens + 1) for row in ids]
     batch = Batch[Row](model)
     began = time.perf_counter()
     batch.join(rows)
-    times = [time.perf_counter()]
+    times, before = [time.perf_counter()], meter.joules()
     for _ in range(new_tokens):
         for row, logits in zip(batch.rows, batch.logits, strict=True):
             row.choose(logits)
@@ -70,7 +90,9 @@ def _measure(model: Decoder, ids: list[list[int]], new_tokens: int) -> tuple[flo
         synchronize(model.device)
         times.append(time.perf_counter())
     steps = [later - earlier for earlier, later in pairwise(times)]
-    return times[0] - began, statistics.median(steps)
+    after = meter.joules()
+    used = None if before is None or after is None else after - before
+    return _Round(times[0] - began, steps, used)
 
 
 def weight_bytes(model: Decoder) -> int:

@@ -48,6 +48,13 @@ class SpeedPoint:
     decode_tokens_per_second: float
     bandwidth_share: float
     """Of what the machine reads from memory in a second, what decoding reads of the weights."""
+    step_p50_seconds: float | None = None
+    """From a token of each text to the next; None in files of older versions, as below."""
+    step_p99_seconds: float | None = None
+    joules_per_token: float | None = None
+    """While decoding, of all texts together; None where the machine does not tell."""
+    price_per_million_tokens: float | None = None
+    """Decoded by a machine at the price that was given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

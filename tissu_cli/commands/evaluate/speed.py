@@ -41,17 +41,44 @@ def speed(
             metavar="FILE", help="What --json wrote before; exit 1 where it is slower by a tenth."
         ),
     ] = None,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option(metavar="X", min=0, help="Of this machine; tells what a million tokens cost."),
+    ] = None,
+    ops: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ops",
+            metavar="NAME",
+            help="Time ways to compute one operation instead: gelu, silu, norm, rope, attention, "
+            "matmul, head, softmax, or all; repeat.",
+        ),
+    ] = None,
+    lut_size: Annotated[
+        int, typer.Option(metavar="N", min=16, max=1 << 20, help="Points of --ops' tables.")
+    ] = 4096,
     json: Json = False,
     *,
     given: Given,
 ) -> None:
-    from tissu_cli.render.speed import speed_view
+    from tissu_cli.render.speed import operations_view, speed_view
+    from tissu_core.runs.evaluate.operations import time_operations
     from tissu_core.runs.evaluate.speed import measure_speed, read_speed, slower_than
 
-    before = None if against is None else read_speed(against)
     machine = resolve_settings(UseRun, given).machine
+    if ops:
+        with StatusLine() as status:
+            (timed,) = narrated(time_operations(model, ops, machine, lut_size=lut_size), status)
+        print_json(to_record(timed)) if json else data().print(operations_view(timed))
+        return
+    before = None if against is None else read_speed(against)
     events = measure_speed(
-        model, machine, batches=batch or (), contexts=context or (), new_tokens=tokens
+        model,
+        machine,
+        batches=batch or (),
+        contexts=context or (),
+        new_tokens=tokens,
+        price_per_hour=price_per_hour,
     )
     with StatusLine() as status:
         for event in narrated(events, status):

@@ -25,8 +25,11 @@ def measure_speed(
     batches: Sequence[int] = (),
     contexts: Sequence[int] = (),
     new_tokens: int = NEW_TOKENS,
+    price_per_hour: float | None = None,
 ) -> Iterator[SpeedEvent]:
     """Measure each batch behind each context; the last event is the result.
+
+    ``price_per_hour`` is what the machine costs, in any currency.
 
     Raises:
         ConfigError: If the model cannot read as much as is asked for.
@@ -61,6 +64,12 @@ def measure_speed(
                 prefill_tokens_per_second=speed.prefill_tokens_per_second,
                 decode_tokens_per_second=speed.decode_tokens_per_second,
                 bandwidth_share=speed.decode_tokens_per_second / speed.batch * size / bandwidth,
+                step_p50_seconds=speed.step_p50_seconds,
+                step_p99_seconds=speed.step_p99_seconds,
+                joules_per_token=speed.joules_per_token,
+                price_per_million_tokens=None
+                if price_per_hour is None
+                else price_per_hour / 3600 / speed.decode_tokens_per_second * 1_000_000,
             )
         )
         yield StageAdvanced(stage="measuring", done=len(points), total=total, unit="pairs")

@@ -1,0 +1,40 @@
+"""An activation read from a table, instead of computed."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+REACH = 10.0
+"""From here on GELU and SiLU are 0 below and x above, to 5 parts in 10,000 of SiLU and far less of
+GELU."""
+SIZE = 4096
+
+
+class LookUp:
+    """Straight lines between ``size`` points of a function over [-REACH, REACH]; 0 and x beyond.
+
+    Between points h apart it is off by at most h^2 / 8 times the largest second derivative, so by a
+    quarter as much with twice the points: by 2.4e-6 of GELU with 4,096. It has no gradient worth
+    the name, and is for using a model.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Tensor], Tensor],
+        size: int = SIZE,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        points = torch.linspace(-REACH, REACH, size, dtype=torch.float64, device=device)
+        values = function(points)
+        self._begins = values.float()
+        self._steps = values.diff(append=values[-1:]).float()
+        self._scale = (size - 1) / (2 * REACH)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The function of each number, in its dtype."""
+        place = x.float().clamp(-REACH, REACH).add_(REACH).mul_(self._scale)
+        at = place.int()
+        inside = torch.addcmul(self._begins[at], self._steps[at], place.sub_(at))
+        beyond = x.clamp(min=0)
+        return torch.where(x.abs() > REACH, beyond, inside.to(x.dtype))
