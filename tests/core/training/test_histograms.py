@@ -101,3 +101,17 @@ def test_a_compiled_model_is_seen_as_it_is_written(monkeypatch: pytest.MonkeyPat
     looking.look(0, random_ids(4, 9))
     (taken,) = trainer.taken  # type: ignore[attr-defined]
     assert sum(t.kind == "activation" for t in taken.tensors) == 4
+
+
+def test_activations_are_those_without_dropout_and_the_mode_is_put_back() -> None:
+    trainer, windows = make_trainer(1, dropout=0.5), random_ids(4, 9)
+    model = trainer.model.train()
+    StepHistograms(model, 1, "fp32", 3, trainer.taken.append).look(0, windows)  # type: ignore[attr-defined]
+    assert model.training and all(p.grad is None for p in model.parameters())
+    (taken,) = trainer.taken  # type: ignore[attr-defined]
+    found = {t.name: t for t in taken.tensors if t.kind == "activation"}["model.layers.0"]
+    seen: list[Tensor] = []
+    hook = model.model.layers[0].register_forward_hook(lambda m, i, o: seen.append(o))
+    model.eval()(windows[:3, :-1])
+    hook.remove()
+    assert found == histogram_of("model.layers.0", "activation", seen[0])
