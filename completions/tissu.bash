@@ -183,7 +183,7 @@ _tissu_words() {
         'tissu generate --device') takes=(auto cpu cuda mps) ;;
         'tissu generate --threads') takes=() ;;
         'tissu generate --batch-size') takes=() ;;
-        'tissu eval') takes=(ppl compare errors speed) ;;
+        'tissu eval') takes=(ppl compare errors suite speed) ;;
         'tissu eval -*') takes=(-h --help) ;;
         'tissu eval ppl') takes=(@files) ;;
         'tissu eval ppl -*') takes=(-m --model --stride --context --documents --json --device --threads --encoding --on-bad --text-column -h --help) ;;
@@ -198,8 +198,10 @@ _tissu_words() {
         'tissu eval ppl --on-bad') takes=(skip replace stop) ;;
         'tissu eval ppl --text-column') takes=() ;;
         'tissu eval compare') takes=(@models @files) ;;
-        'tissu eval compare -*') takes=(--data --stride --context --seed --json --device --threads --encoding --on-bad --text-column --svg --html --png -h --help) ;;
+        'tissu eval compare -*') takes=(--data --suite --limit --chat --no-chat --allow-code --stride --context --seed --json --device --threads --encoding --on-bad --text-column --svg --html --png -h --help) ;;
         'tissu eval compare --data') takes=(@files) ;;
+        'tissu eval compare --suite') takes=() ;;
+        'tissu eval compare --limit') takes=() ;;
         'tissu eval compare --stride') takes=() ;;
         'tissu eval compare --context') takes=() ;;
         'tissu eval compare --seed') takes=() ;;
@@ -229,6 +231,15 @@ _tissu_words() {
         'tissu eval errors --svg') takes=(@files) ;;
         'tissu eval errors --html') takes=(@files) ;;
         'tissu eval errors --png') takes=(@files) ;;
+        'tissu eval suite') takes=() ;;
+        'tissu eval suite -*') takes=(-m --model --chat --no-chat --items --limit --seed --batch --allow-code --json --device --threads -h --help) ;;
+        'tissu eval suite -m') takes=(@models @files) ;;
+        'tissu eval suite --model') takes=(@models @files) ;;
+        'tissu eval suite --limit') takes=() ;;
+        'tissu eval suite --seed') takes=() ;;
+        'tissu eval suite --batch') takes=() ;;
+        'tissu eval suite --device') takes=(auto cpu cuda mps) ;;
+        'tissu eval suite --threads') takes=() ;;
         'tissu eval speed') takes=(@models @files) ;;
         'tissu eval speed -*') takes=(--batch --context --tokens --against --json --device --threads -h --help) ;;
         'tissu eval speed --batch') takes=() ;;
