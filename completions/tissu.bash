@@ -186,6 +186,7 @@ _tissu_words() {
         'tissu generate --threads') takes=() ;;
         'tissu generate --batch-size') takes=() ;;
         'tissu eval') takes=(ppl suite harness adversarial compare errors leaks speed report) ;;
+        'tissu eval') takes=(ppl compare errors suite speed) ;;
         'tissu eval -*') takes=(-h --help) ;;
         'tissu eval ppl') takes=(@files) ;;
         'tissu eval ppl -*') takes=(-m --model --stride --context --documents --json --device --threads --encoding --on-bad --text-column -h --help) ;;
@@ -233,8 +234,10 @@ _tissu_words() {
         'tissu eval adversarial --html') takes=(@files) ;;
         'tissu eval adversarial --png') takes=(@files) ;;
         'tissu eval compare') takes=(@models @files) ;;
-        'tissu eval compare -*') takes=(--data --stride --context --seed --json --device --threads --encoding --on-bad --text-column --svg --html --png -h --help) ;;
+        'tissu eval compare -*') takes=(--data --suite --limit --chat --no-chat --allow-code --stride --context --seed --json --device --threads --encoding --on-bad --text-column --svg --html --png -h --help) ;;
         'tissu eval compare --data') takes=(@files) ;;
+        'tissu eval compare --suite') takes=() ;;
+        'tissu eval compare --limit') takes=() ;;
         'tissu eval compare --stride') takes=() ;;
         'tissu eval compare --context') takes=() ;;
         'tissu eval compare --seed') takes=() ;;
@@ -275,6 +278,15 @@ _tissu_words() {
         'tissu eval leaks --encoding') takes=() ;;
         'tissu eval leaks --on-bad') takes=(skip replace stop) ;;
         'tissu eval leaks --text-column') takes=() ;;
+        'tissu eval suite') takes=() ;;
+        'tissu eval suite -*') takes=(-m --model --chat --no-chat --items --limit --seed --batch --allow-code --json --device --threads -h --help) ;;
+        'tissu eval suite -m') takes=(@models @files) ;;
+        'tissu eval suite --model') takes=(@models @files) ;;
+        'tissu eval suite --limit') takes=() ;;
+        'tissu eval suite --seed') takes=() ;;
+        'tissu eval suite --batch') takes=() ;;
+        'tissu eval suite --device') takes=(auto cpu cuda mps) ;;
+        'tissu eval suite --threads') takes=() ;;
         'tissu eval speed') takes=(@models @files) ;;
         'tissu eval speed -*') takes=(--batch --context --tokens --against --price-per-hour --ops --lut-size --json --device --threads -h --help) ;;
         'tissu eval speed --batch') takes=() ;;

@@ -1,6 +1,7 @@
 # Completion of tissu for fish, made from the command tree.
 
 set -g __tissu_commands 'tissu' 'tissu train' 'tissu watch' 'tissu tokenize' 'tissu tokenize train' 'tissu tokenize import' 'tissu tokenize encode' 'tissu tokenize decode' 'tissu tokenize stats' 'tissu tokenize compare' 'tissu tokenize show' 'tissu runs' 'tissu runs list' 'tissu runs show' 'tissu runs rm' 'tissu chat' 'tissu generate' 'tissu eval' 'tissu eval ppl' 'tissu eval suite' 'tissu eval harness' 'tissu eval adversarial' 'tissu eval compare' 'tissu eval errors' 'tissu eval leaks' 'tissu eval speed' 'tissu eval report' 'tissu inspect' 'tissu inspect tree' 'tissu inspect weights' 'tissu inspect diff' 'tissu inspect model' 'tissu inspect run' 'tissu inspect why' 'tissu inspect source' 'tissu inspect schedule' 'tissu inspect activations' 'tissu inspect hist' 'tissu inspect memory' 'tissu inspect tokens' 'tissu inspect quantization' 'tissu inspect gradcheck' 'tissu inspect attention' 'tissu inspect lens' 'tissu inspect explain' 'tissu inspect experts' 'tissu quantize' 'tissu export' 'tissu export gguf' 'tissu export hf' 'tissu export npz' 'tissu export onnx' 'tissu export pt2' 'tissu export torchscript' 'tissu export manifest' 'tissu models' 'tissu models list' 'tissu models pull' 'tissu models import' 'tissu models scan' 'tissu models show' 'tissu models rm' 'tissu models verify' 'tissu models average' 'tissu init' 'tissu config' 'tissu config show' 'tissu config path' 'tissu config validate' 'tissu doctor' 'tissu completions'
+set -g __tissu_commands 'tissu' 'tissu train' 'tissu watch' 'tissu tokenize' 'tissu tokenize train' 'tissu tokenize import' 'tissu tokenize encode' 'tissu tokenize decode' 'tissu tokenize stats' 'tissu tokenize compare' 'tissu tokenize show' 'tissu runs' 'tissu runs list' 'tissu runs show' 'tissu runs rm' 'tissu chat' 'tissu generate' 'tissu eval' 'tissu eval ppl' 'tissu eval compare' 'tissu eval errors' 'tissu eval suite' 'tissu eval speed' 'tissu inspect' 'tissu inspect weights' 'tissu inspect model' 'tissu inspect run' 'tissu inspect why' 'tissu inspect schedule' 'tissu inspect quantization' 'tissu inspect gradcheck' 'tissu quantize' 'tissu export' 'tissu export gguf' 'tissu export hf' 'tissu export npz' 'tissu export onnx' 'tissu export pt2' 'tissu export torchscript' 'tissu export manifest' 'tissu models' 'tissu models list' 'tissu models pull' 'tissu models import' 'tissu models scan' 'tissu models show' 'tissu models rm' 'tissu models verify' 'tissu models average' 'tissu init' 'tissu config' 'tissu config show' 'tissu config path' 'tissu config validate' 'tissu doctor' 'tissu completions'
 
 # Whether a command is the one that is typed.
 function __tissu_at --argument-names wanted
@@ -294,6 +295,7 @@ complete -c tissu -n '__tissu_at \'tissu eval\'' -a adversarial -d 'Questions, a
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a compare -d 'Models side by side on the same text: bits per byte, whether a difference to the first is more than chance, size and speed, and the settings in which they differ'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a errors -d 'The passages of a text that a model predicts worst, and what each of their tokens costs'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a leaks -d 'Items of suites and documents of text that share words in a row with the text a model has learned, and what it scores with and without them'
+complete -c tissu -n '__tissu_at \'tissu eval\'' -a suite -d 'Questions of suites put to a model: choices, sums, code that is run, translations, summaries'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a speed -d 'Tokens per second of a model here, from the first one on, and memory'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -a report -d 'A report on a model: perplexity, suites, harder forms, worst passages, leaks, speed, whatever is asked for, with what it was measured on'
 complete -c tissu -n '__tissu_at \'tissu eval\'' -s h -d 'Show this message and exit'
@@ -358,9 +360,14 @@ complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -s h -d 'Show this 
 complete -c tissu -n '__tissu_at \'tissu eval adversarial\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval compare\'' -F -a '(command tissu __complete models 2>/dev/null)'
 complete -c tissu -n '__tissu_at \'tissu eval compare\'' -l data -r -F -d 'Files and folders of text, .jsonl or .parquet; repeat for more'
+complete -c tissu -n '__tissu_at \'tissu eval compare\'' -l suite -r -f -d 'Put these questions to each as well; a name of `tissu eval suite`, or a .toml file; repeat for more'
+complete -c tissu -n '__tissu_at \'tissu eval compare\'' -l limit -r -f -d 'At most N items of each suite, by --seed'
+complete -c tissu -n '__tissu_at \'tissu eval compare\'' -l chat -d 'Items through each model\'s chat template'
+complete -c tissu -n '__tissu_at \'tissu eval compare\'' -l no-chat -d 'Items through each model\'s chat template'
+complete -c tissu -n '__tissu_at \'tissu eval compare\'' -l allow-code -d 'Run generated code even where nothing keeps it from harm'
 complete -c tissu -n '__tissu_at \'tissu eval compare\'' -l stride -r -f -d 'Tokens between windows'
 complete -c tissu -n '__tissu_at \'tissu eval compare\'' -l context -r -f -d 'Tokens that each model reads at once'
-complete -c tissu -n '__tissu_at \'tissu eval compare\'' -l seed -r -f -d 'Of the draws that find the intervals'
+complete -c tissu -n '__tissu_at \'tissu eval compare\'' -l seed -r -f -d 'Of the draws behind the intervals, and of --limit'
 complete -c tissu -n '__tissu_at \'tissu eval compare\'' -l json -d 'Print one JSON object'
 complete -c tissu -n '__tissu_at \'tissu eval compare\'' -l device -r -f -a 'auto cpu cuda mps' -d 'Where to compute'
 complete -c tissu -n '__tissu_at \'tissu eval compare\'' -l threads -r -f -d 'Processor threads'
@@ -407,6 +414,21 @@ complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l on-bad -r -f -a 'skip 
 complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l text-column -r -f -d 'Key of .jsonl lines and column of .parquet files that holds the text; left out: text, and in .parquet files without it content'
 complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -s h -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval leaks\'' -l help -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -f
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -s m -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'A directory, a run, a stored name; else the newest'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l model -r -F -a '(command tissu __complete models 2>/dev/null)' -d 'A directory, a run, a stored name; else the newest'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l chat -d 'Through the model\'s chat template'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l no-chat -d 'Through the model\'s chat template'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l items -d 'The answer to each item too'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l limit -r -f -d 'At most N items of each, by --seed'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l seed -r -f -d 'Which items, and which are drawn again'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l batch -r -f -d 'Replies written at once'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l allow-code -d 'Run generated code even where nothing keeps it from harm'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l json -d 'Print one JSON object'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l device -r -f -a 'auto cpu cuda mps' -d 'Where to compute'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l threads -r -f -d 'Processor threads'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -s h -d 'Show this message and exit'
+complete -c tissu -n '__tissu_at \'tissu eval suite\'' -l help -d 'Show this message and exit'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -F -a '(command tissu __complete models 2>/dev/null)'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -l batch -r -f -d 'Texts at once; repeat'
 complete -c tissu -n '__tissu_at \'tissu eval speed\'' -l context -r -f -d 'Tokens before these; repeat'

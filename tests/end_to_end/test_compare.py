@@ -147,3 +147,36 @@ def test_text_of_fewer_than_two_tokens_measures_nothing(
         result = trained_once.tissu("eval", *command, *ONE)
         assert result.code == 3, result.err
         assert "text" in result.error[0] and not result.out
+
+
+def test_suites_are_held_item_by_item(models: tuple[Tissu, Path, Path], tmp_path: Path) -> None:
+    tissu, other, held = models
+    path = tmp_path / "crafts.toml"
+    items = [
+        f'[[items]]\nid = "{number}"\nprompt = "The weaver counted {number} "\n'
+        f'choices = ["threads.", "zqx#."]\nanswers = ["{answer}"]\n'
+        for number, answer in zip(range(12, 36), ["threads.", "zqx#."] * 12, strict=True)
+    ]
+    path.write_text('metric = "choice"\n' + "".join(items), "utf-8")
+    options = ["eval", "compare", "cloth", "cloth", other, "--data", held, *ONE, "--suite", path]
+    (suite,) = tissu(*options, "--json").json["suites"]
+    assert (suite["suite"], suite["num_items"], suite["chance"]) == ("crafts", 24, 0.5)
+    first, same, third = suite["models"]
+    assert same == first and (first["value"], first["low"], first["high"]) == (0.5, 0.0, 0.0)
+    alone = tissu("eval", "suite", path, "-m", other, *ONE, "--json").json
+    assert third["value"] == pytest.approx(alone["value"])
+    assert third["difference"] == third["value"] - first["value"]
+    assert third["low"] <= third["difference"] <= third["high"]
+    drawn = tissu(*options)
+    assert "crafts" in drawn.out and "guessing comes to 50.0" in drawn.out
+    few = tissu(*options, "--limit", "5", "--json").json["suites"][0]["models"][2]
+    assert few["low"] is None and not few["is_beyond_chance"]
+
+
+def test_a_suite_that_is_not_there_is_said_before_anything_is_read(
+    models: tuple[Tissu, Path, Path],
+) -> None:
+    tissu, _, held = models
+    options = ["eval", "compare", "cloth", "cloth", "--data", held, *ONE, "--suite", "clozf"]
+    missing = tissu(*options)
+    assert missing.code == 3 and "clozf" in missing.error[0] and not missing.out

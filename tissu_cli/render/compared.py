@@ -1,25 +1,32 @@
 """Models side by side, for people."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from tissu_cli.render import numbers
-from tissu_core.events.compared import ModelCompared, ModelsCompared, SettingDiffers
+from tissu_core.events.compared import (
+    ModelCompared,
+    ModelsCompared,
+    SettingDiffers,
+    SuiteCompared,
+    SuiteOfModel,
+)
 from tissu_core.sanitize import sanitize_line
 
 _NAME_WIDTH, _CHART_CELLS = 22, 41
 _GOOD, _BAD = "green", "red"
+Held: TypeAlias = ModelCompared | SuiteOfModel
 
 
 def compared_view(compared: ModelsCompared) -> RenderableType:
     """Who is better, where the differences lie, what each model is, and which settings differ."""
-    first, *others = compared.models
     parts: list[RenderableType] = [_results(compared), Text(_how(compared), "dim")]
-    if any(each.low is not None for each in others):
-        parts += [Text(), _chart(others, sanitize_line(first.model))]
+    if any(each.low is not None for each in compared.models):
+        parts += [Text(), _chart(compared.models[1:])]
     parts += [Text(), _facts(compared.models)]
     if not compared.have_one_tokenizer:
         parts.append(
@@ -29,6 +36,8 @@ def compared_view(compared: ModelsCompared) -> RenderableType:
                 "yellow",
             )
         )
+    for suite in compared.suites:
+        parts += [Text(), _suite(compared, suite), Text(_how_asked(suite), "dim")]
     if compared.settings:
         parts += [Text(), _settings(compared)]
     return Group(*parts)
@@ -44,36 +53,67 @@ def _how(compared: ModelsCompared) -> str:
     return f"{text}; intervals by {compared.resamples:,} draws of {units}, the same for all models"
 
 
+def _how_asked(suite: SuiteCompared) -> str:
+    text = f"percent of {suite.num_items:,} items, the same for all models"
+    if suite.chance:
+        text += f"; guessing comes to {100 * suite.chance:.1f}"
+    is_little = suite.models[0].low is None
+    return f"{text}; too few to tell a difference from chance" if is_little else text
+
+
 def _results(compared: ModelsCompared) -> Table:
-    table = _table("bits/byte", "difference")
-    table.add_column(f"{compared.confidence:.0%} interval", justify="center")
-    table.add_column("")
-    for number, each in enumerate(compared.models):
-        if not number:
-            table.add_row(_name(each), f"{each.bits_per_byte:.4f}", "", "", "the first")
-            continue
-        verdict, style = _verdict(each)
-        table.add_row(
-            _name(each),
-            f"{each.bits_per_byte:.4f}",
-            f"{each.difference:+.4f}",
-            "" if each.low is None else f"{each.low:+.4f} to {each.high:+.4f}",
-            Text(verdict, style),
-        )
+    values = [f"{each.bits_per_byte:.4f}" for each in compared.models]
+    held = [_held(each, "+.4f", 1, _verdict(each, is_less=True)) for each in compared.models]
+    return _held_table("bits/byte", compared, values, held)
+
+
+def _suite(compared: ModelsCompared, suite: SuiteCompared) -> Table:
+    values = [f"{100 * each.value:.1f}" for each in suite.models]
+    held = [_held(each, "+.1f", 100, _verdict(each, is_less=False)) for each in suite.models]
+    return _held_table(sanitize_line(suite.suite), compared, values, held)
+
+
+def _held_table(
+    title: str,
+    compared: ModelsCompared,
+    values: Sequence[str],
+    held: Sequence[tuple[str | Text, ...]],
+) -> Table:
+    """One model a row, the first with its value alone."""
+    table = _table(title, "difference")
+    table.add_column(f"{compared.confidence:.0%} interval", justify="center", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    first, *others = compared.models
+    table.add_row(_name(first), values[0], "", "", "the first")
+    for each, value, cells in zip(others, values[1:], held[1:], strict=True):
+        table.add_row(_name(each), value, *cells)
     return table
 
 
-def _verdict(each: ModelCompared) -> tuple[str, str]:
+def _held(
+    each: Held, spelled: str, times: float, verdict: tuple[str, str]
+) -> tuple[str, str, Text]:
+    """The difference to the first model, its interval, and what that means."""
+    difference, interval = format(times * each.difference, spelled), ""
+    if each.low is not None and each.high is not None:
+        low, high = (format(times * bound, spelled) for bound in (each.low, each.high))
+        interval = f"{low} to {high}"
+    return difference, interval, Text(*verdict)
+
+
+def _verdict(each: Held, *, is_less: bool) -> tuple[str, str]:
+    """A word and its style; ``is_less`` tells that less is better."""
     if each.low is None:
         return "", ""
     if each.difference == each.low == each.high == 0:
         return "equal", "dim"
     if not each.is_beyond_chance:
         return "within chance", "dim"
-    return ("better", _GOOD) if each.difference < 0 else ("worse", _BAD)
+    is_better = (each.difference < 0) == is_less
+    return ("better", _GOOD) if is_better else ("worse", _BAD)
 
 
-def _chart(others: Sequence[ModelCompared], first: str) -> Table:
+def _chart(others: Sequence[ModelCompared]) -> Table:
     """Each interval on one line of numbers, on which the first model is 0."""
     known = [each for each in others if each.low is not None and each.high is not None]
     reach = max(max(-(each.low or 0.0), each.high or 0.0) for each in known) or 1.0
@@ -100,7 +140,7 @@ def _interval(each: ModelCompared, reach: float) -> Text:
     cells[_CHART_CELLS // 2] = "│"
     cells[low : high + 1] = "━" * (high + 1 - low)
     cells[middle] = "╋"
-    return Text("".join(cells), _verdict(each)[1])
+    return Text("".join(cells), _verdict(each, is_less=True)[1])
 
 
 def _cell(value: float, reach: float) -> int:

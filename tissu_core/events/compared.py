@@ -45,6 +45,34 @@ class SettingDiffers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteOfModel:
+    """What a model made of a suite's items. All in [-1, 1]; more is better."""
+
+    value: float
+    """The mean over items: of "choice", "exact", "contains" and "code" the share that is right."""
+    difference: float
+    """To the first model."""
+    low: float | None
+    """Between this and ``high`` the difference lies; None where there are too few items."""
+    high: float | None
+    is_beyond_chance: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteCompared:
+    """A suite put to all models, of which those items count that each could read."""
+
+    suite: str
+    metric: str
+    sha256: str
+    """Of the suite's file."""
+    num_items: int
+    chance: float
+    """What guessing comes to; 0 where nothing is to choose from."""
+    models: tuple[SuiteOfModel, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsCompared:
     """Models on the same text, each against the first."""
 
@@ -62,6 +90,7 @@ class ModelsCompared:
     have_one_tokenizer: bool
     """Whether their losses and perplexities per token compare."""
     settings: tuple[SettingDiffers, ...]
+    suites: tuple[SuiteCompared, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,13 @@ import pytest
 from rich.console import Console
 
 from tissu_cli.render.compared import compared_view
-from tissu_core.events.compared import ModelCompared, ModelsCompared, SettingDiffers
+from tissu_core.events.compared import (
+    ModelCompared,
+    ModelsCompared,
+    SettingDiffers,
+    SuiteCompared,
+    SuiteOfModel,
+)
 
 
 def model(name: str, difference: float = 0.0, spread: float | None = 0.0) -> ModelCompared:
@@ -88,6 +94,19 @@ def test_a_word_where_tokens_do_not_compare_and_where_text_is_too_little() -> No
     little = drawn(compared(model("base", 0, None), model("wool", -0.1, None)))
     assert "too little text" in " ".join(little)
     assert not any("━" in line or "better" in line for line in little)
+
+
+def test_of_suites_more_is_better() -> None:
+    worse = SuiteOfModel(value=0.4, difference=-0.2, low=-0.3, high=-0.1, is_beyond_chance=True)
+    first = replace(worse, value=0.6, difference=0.0, low=0.0, high=0.0, is_beyond_chance=False)
+    suite = SuiteCompared(
+        suite="sums", metric="exact", sha256="", num_items=50, chance=0.25, models=(first, worse)
+    )
+    lines = drawn(compared(model("base"), model("wool", -0.1, 0.02), suites=(suite,)))
+    title = next(number for number, line in enumerate(lines) if " sums " in line)
+    assert "60.0" in lines[title + 1]
+    assert lines[title + 2].split() == ["wool", "40.0", "-20.0", "-30.0", "to", "-10.0", "worse"]
+    assert "50 items" in lines[title + 3] and "25.0" in lines[title + 3]
 
 
 def test_settings_are_a_column_for_each_model() -> None:

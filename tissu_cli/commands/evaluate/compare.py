@@ -14,6 +14,7 @@ from tissu_core.events.compared import ModelsCompared
 from tissu_core.events.records import to_record
 
 app = typer.Typer()
+_SUITES = "Suites"
 
 
 @app.command(
@@ -38,6 +39,42 @@ def compare(
             help="Files and folders of text, .jsonl or .parquet; repeat for more.",
         ),
     ],
+    suites: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--suite",
+            metavar="SUITE",
+            help="Put these questions to each as well; a name of `tissu eval suite`, or a .toml "
+            "file; repeat for more.",
+            rich_help_panel=_SUITES,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="At most N items of each suite, by --seed.",
+            rich_help_panel=_SUITES,
+        ),
+    ] = None,
+    chat: Annotated[
+        bool | None,
+        typer.Option(
+            "--chat/--no-chat",
+            help="Items through each model's chat template. Default: where it writes and has one.",
+            show_default=False,
+            rich_help_panel=_SUITES,
+        ),
+    ] = None,
+    allow_code: Annotated[
+        bool,
+        typer.Option(
+            "--allow-code",
+            help="Run generated code even where nothing keeps it from harm.",
+            rich_help_panel=_SUITES,
+        ),
+    ] = False,
     stride: Annotated[
         int | None,
         typer.Option(
@@ -53,18 +90,29 @@ def compare(
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Of the draws that find the intervals.")
+        int,
+        typer.Option(metavar="N", min=0, help="Of the draws behind the intervals, and of --limit."),
     ] = 0,
     json: Json = False,
     *,
     given: Given,
 ) -> None:
     from tissu_core.runs.evaluate.compare import compare_models
+    from tissu_core.runs.evaluate.compare_suites import SuitesAsked
 
+    asked = SuitesAsked(
+        names=tuple(suites or ()), limit=limit, is_chat=chat, is_code_allowed=allow_code
+    )
     pictures = resolve_settings(PicturesConfig, given)
     run = measure_settings(texts, given)
     events = compare_models(
-        models, run.data, run.machine, context=context, stride=stride, seed=seed
+        models,
+        run.data,
+        run.machine,
+        context=context,
+        stride=stride,
+        seed=seed,
+        suites=asked,
     )
     with StatusLine() as status:
         for event in narrated(events, status):

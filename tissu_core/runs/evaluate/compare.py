@@ -1,7 +1,7 @@
 """The verb eval compare: models side by side on the same text."""
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tissu_core.config.data import DataConfig
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tissu_core.evals.paired import Costs, Interval
     from tissu_core.evals.perplexity import ScoredText
     from tissu_core.models.score import Score
+    from tissu_core.runs.evaluate.compare_suites import SuitesAsked
     from tissu_core.runs.models.show import ModelFacts
 
 PIECE_BYTES = 512
@@ -52,15 +53,17 @@ def compare_models(
     context: int | None = None,
     stride: int | None = None,
     seed: int = 0,
+    suites: "SuitesAsked | None" = None,
 ) -> Iterator[CompareEvent]:
     """Score the same text with each model, one after the other; the last event is the result.
 
-    Each reads its own context unless one is given. Differences are to the first model.
+    Each reads its own context unless one is given. Differences are to the first model. Then the
+    ``suites`` are put to each.
 
     Raises:
-        InputError: If the text or a model cannot be read, or one predicts nothing.
-        ConfigError: If there are fewer than two models, the stride is not in 1..context, or a
-            model has too few positions.
+        InputError: If the text, a suite or a model cannot be read, or one predicts nothing.
+        ConfigError: If there are fewer than two models, the stride is not in 1..context, a model
+            has too few positions, or a suite's code cannot be contained.
     """
     if len(models) < 2:
         raise ConfigError(
@@ -74,11 +77,19 @@ def compare_models(
             model for model, path in zip(models, paths, strict=True) if paths.count(path) > 1
         )
         yield Noticed(level="info", text=f"{twice} is named more than once")
+    if suites is not None:
+        suites.require()
     files = yield from read_corpus(data, cache_directory())
     measured = []
     for model in models:
         measured.append((yield from _measure(model, files, machine, context, stride)))
-    yield _compared(models, measured, seed)
+    result = _compared(models, measured, seed)
+    if suites is not None:
+        from tissu_core.runs.evaluate.compare_suites import compare_suites
+
+        asked = yield from compare_suites(suites, models, machine, seed)
+        result = replace(result, suites=asked)
+    yield result
 
 
 def _measure(
