@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import struct
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -77,10 +78,7 @@ def attention_of(tokens: int, heads: int = 2, first: int = 0, layers: int = 3) -
 
 
 def one(seen: AttentionSeen) -> AttentionSeen:
-    return AttentionSeen(
-        **{name: getattr(seen, name) for name in seen.__slots__}
-        | {"heads": seen.heads[:1], "shown": seen.shown[:1]}
-    )
+    return replace(seen, heads=seen.heads[:1], shown=seen.shown[:1])
 
 
 def test_the_grid_marks_every_head_by_its_kind() -> None:
@@ -129,6 +127,15 @@ def test_what_is_earlier_has_a_column() -> None:
     assert any("tokens 0 to 3" in line for line in lines)
 
 
+def test_what_does_not_fit_is_told_in_the_column_of_what_is_earlier() -> None:
+    seen = one(attention_of(200))
+    shares = tuple((1.0,) + (0.0,) * row for row in range(200))  # all read the first token
+    head = replace(seen.shown[0], shares=shares, earlier=(0.0,) * 200)
+    text = drawn(head_view(replace(seen, shown=(head,)), 80), 80)
+    rows = [line for line in text.splitlines() if line.startswith("199 ·t199")]
+    assert rows[0].split()[2].startswith("█·")
+
+
 @pytest.mark.parametrize("width", [80, 160])
 def test_a_layers_heads_have_small_maps(width: int) -> None:
     seen = attention_of(200, heads=5, layers=1)
@@ -139,8 +146,7 @@ def test_a_layers_heads_have_small_maps(width: int) -> None:
 
 def test_text_of_a_model_is_harmless() -> None:
     seen = attention_of(2)
-    tokens = {"tokens": (HOSTILE, HOSTILE)}
-    seen = AttentionSeen(**{name: getattr(seen, name) for name in seen.__slots__} | tokens)
+    seen = replace(seen, tokens=(HOSTILE, HOSTILE))
     for view in (head_view(one(seen), 80), lens_view(lens_of(3, token=HOSTILE), 80)):
         text = drawn(view, 80)
         assert "\x1b" not in text and "\u202e" not in text
@@ -187,8 +193,7 @@ def test_a_page_holds_every_head_and_loads_nothing() -> None:
 
 def test_a_page_holds_no_code_of_a_model() -> None:
     seen = attention_of(2)
-    hostile = {"tokens": (HOSTILE, "__DATA__"), "model": HOSTILE}
-    seen = AttentionSeen(**{name: getattr(seen, name) for name in seen.__slots__} | hostile)
+    seen = replace(seen, tokens=(HOSTILE, "__DATA__"), model=HOSTILE)
     data = page_data(seen)
     assert data["tokens"][0].startswith("</script><script>alert(1)</script>␛[31m")
     assert "innerHTML" not in attention_page(seen)
