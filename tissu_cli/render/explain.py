@@ -62,7 +62,8 @@ def _facts(explained: "PromptExplained") -> Iterator[tuple[str, object]]:
 def _effort(explained: "PromptExplained") -> str:
     if explained.method == "ig":
         return f"{explained.readings:,} readings"
-    of = "exact, from all" if explained.is_exact else "from"
+    exact = "exact, " if explained.method == "shap" else ""
+    of = f"{exact}from all" if explained.is_exact else "from"
     return f"{of} {explained.readings:,} readings"
 
 
@@ -158,7 +159,10 @@ def _drawn(length: float, left: int, *, is_for: bool) -> Text:
 def _sum(explained: "PromptExplained") -> RenderableType:
     whole, empty = explained.log_prob, explained.neutral_log_prob
     line = Text(f"sum of all {explained.by}s {explained.sum_of_values:+.3f}", "bold")
-    line.append(f" = f(x) {whole:.3f} - f(all away) {empty:.3f} (gap {_off(explained.gap)})", "")
+    is_sum = explained.fit is None
+    difference = f"f(x) {whole:.3f} - f(all away) {empty:.3f}"
+    line.append(f" = {difference}" if is_sum else f"; {difference} is {whole - empty:+.3f}", "")
+    line.append(f" (gap {_off(explained.gap)})", "")
     asked = f"f is log p({_quoted(explained.target)} | prompt), in nats"
     lines = [_folded(line), _folded(Text(asked, "dim"))]
     if explained.fit is not None:
