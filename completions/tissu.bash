@@ -6,7 +6,7 @@ _tissu_words() {
         tissu) takes=(train watch tokenize runs chat generate eval inspect quantize export models init config doctor completions) ;;
         'tissu -*') takes=(--version --debug --quiet -h --help) ;;
         'tissu train') takes=(@files) ;;
-        'tissu train -*') takes=(--demo --resume --fallback --override --accept-data-change --view --detach --dry-run --config --set --name --out --preset --depth --layers --width --heads --kv-heads --context --vocab-size --norm --ffn --pos --window --tie-embeddings --no-tie-embeddings --qk-norm --no-qk-norm --bias --no-bias --init --dropout --attn-dropout --val-fraction --tokenizer --follow-symlinks --no-follow-symlinks --format --encoding --on-bad --text-column --label-smoothing --z-loss --embed-noise --neftune --document-mask --no-document-mask --optimizer --lr --schedule --warmup --final-lr --decay-fraction --milestones --gamma --weight-decay --clip-value --clip-norm --ema --steps --tokens --epochs --minutes --patience --batch-tokens --batch-ramp --grad-accum --eval-every --save-every --keep --sample-prompt --seed --device --threads --precision --compile --no-compile --checkpoint-activations --attn-impl --gpus --procs --shard --tp --pp --from --freeze --profile --profile-steps -h --help) ;;
+        'tissu train -*') takes=(--demo --resume --fallback --override --accept-data-change --view --detach --dry-run --config --set --name --out --preset --depth --layers --width --heads --kv-heads --context --vocab-size --norm --ffn --pos --window --tie-embeddings --no-tie-embeddings --qk-norm --no-qk-norm --bias --no-bias --init --dropout --attn-dropout --val-fraction --tokenizer --follow-symlinks --no-follow-symlinks --format --encoding --on-bad --text-column --label-smoothing --z-loss --embed-noise --neftune --document-mask --no-document-mask --optimizer --lr --schedule --warmup --final-lr --decay-fraction --milestones --gamma --weight-decay --clip-value --clip-norm --ema --steps --tokens --epochs --minutes --patience --batch-tokens --batch-ramp --grad-accum --eval-every --eval-suite --save-every --keep --sample-prompt --seed --device --threads --precision --compile --no-compile --checkpoint-activations --attn-impl --gpus --procs --shard --tp --pp --from --freeze --profile --profile-steps -h --help) ;;
         'tissu train --resume') takes=(last @runs @directories) ;;
         'tissu train --view') takes=(auto panel dashboard log json) ;;
         'tissu train --config') takes=(@files) ;;
@@ -59,6 +59,7 @@ _tissu_words() {
         'tissu train --batch-ramp') takes=() ;;
         'tissu train --grad-accum') takes=() ;;
         'tissu train --eval-every') takes=() ;;
+        'tissu train --eval-suite') takes=() ;;
         'tissu train --save-every') takes=() ;;
         'tissu train --keep') takes=() ;;
         'tissu train --sample-prompt') takes=() ;;
@@ -184,6 +185,7 @@ _tissu_words() {
         'tissu generate --threads') takes=() ;;
         'tissu generate --batch-size') takes=() ;;
         'tissu eval') takes=(ppl leaks suite speed) ;;
+        'tissu eval') takes=(ppl suite speed) ;;
         'tissu eval -*') takes=(-h --help) ;;
         'tissu eval ppl') takes=(@files) ;;
         'tissu eval ppl -*') takes=(-m --model --stride --context --documents --json --device --threads --encoding --on-bad --text-column -h --help) ;;

@@ -41,6 +41,12 @@ def suites_table(suites: Sequence[SuiteListed]) -> Table:
     return table
 
 
+def short_score(score: SuiteScored) -> str:
+    """A score with its interval, in a few letters."""
+    value, low, high = (100 * share for share in (score.value, score.low, score.high))
+    return f"{score.suite} {value:.1f} {_NOUNS[score.metric]} ({low:.0f}-{high:.0f})"
+
+
 def scores_view(scores: Sequence[SuiteScored]) -> RenderableType:
     """The model, a row for each suite and each kind, and what else is known of each."""
     table = Table(box=None, pad_edge=False, header_style="dim")

@@ -15,7 +15,9 @@ from rich.text import Text
 from tissu_cli.render import numbers
 from tissu_cli.render.braille import bars, line_chart
 from tissu_cli.render.smoothing import Smoothing
+from tissu_cli.render.suites import short_score
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
+from tissu_core.events.suites import SuiteScored
 from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
@@ -50,6 +52,7 @@ class TrainPanel:
     steps: list[StepFinished] = field(default_factory=list)
     smoothed: list[float] = field(default_factory=list)
     evals: list[EvalFinished] = field(default_factory=list)
+    suites: dict[str, SuiteScored] = field(default_factory=dict)
     saved: tuple[float, CheckpointSaved] | None = None
     sample: SampleGenerated | None = None
     notice: Noticed | None = None
@@ -79,6 +82,9 @@ class TrainPanel:
                 self._thin()
             case EvalFinished():
                 self.evals.append(event)
+                self.stage = None
+            case SuiteScored():
+                self.suites[event.suite] = event
                 self.stage = None
             case CheckpointSaved():
                 self.saved = (self.clock(), event)
@@ -113,9 +119,8 @@ class TrainPanel:
         inner = width - 4
         rows: list[RenderableType] = [*self._head(inner), self._progress(inner)]
         if self.steps:
-            rows += [
-                loss_chart(self.steps, self.smoothed, inner, min(16, max(3, height - _OTHER_ROWS)))
-            ]
+            room = height - _OTHER_ROWS - bool(self.suites)
+            rows += [loss_chart(self.steps, self.smoothed, inner, min(16, max(3, room)))]
             rows += [self._figures(inner)]
         rows += self._foot(inner)
         title = f"{self.title} · paused" if self.is_paused else self.title
@@ -232,6 +237,9 @@ class TrainPanel:
 
     def _foot(self, width: int) -> list[RenderableType]:
         rows: list[RenderableType] = []
+        if self.suites:
+            scores = " · ".join(map(short_score, self.suites.values()))
+            rows.append(Text("suites ", _LABEL).append_text(_line(scores, width - 7)))
         if self.sample is not None:
             body = Text().append("sample ", _LABEL)
             body.append(_end_of(_one_line(self.sample.prompt), width // 2), "bold")

@@ -12,9 +12,11 @@ from rich.live import Live
 from tissu_cli.render import numbers
 from tissu_cli.render.charset import use_stand_ins
 from tissu_cli.render.console import narration, print_json
+from tissu_cli.render.suites import short_score
 from tissu_cli.render.train_panel import TrainPanel
 from tissu_core.events.records import to_record
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
+from tissu_core.events.suites import SuiteScored
 from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
@@ -136,6 +138,8 @@ class LogView:
                     f"step {event.step}: validation {event.bits_per_byte:.4f} bits per byte, "
                     f"perplexity {event.perplexity:.2f}{best}"
                 )
+            case SuiteScored():
+                return f"step {event.step}: {short_score(event)}"
             case CheckpointSaved():
                 return f"step {event.step}: saved {numbers.size(event.num_bytes)} to {event.path}"
             case SampleGenerated():

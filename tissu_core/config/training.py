@@ -86,6 +86,19 @@ class TrainingConfig:
     eval_tokens: int | None = setting(
         None, "at most this much validation text is scored each time", unit="tokens", minimum=1
     )
+    eval_suites: tuple[str, ...] = setting(
+        (),
+        "ask a suite of tissu eval suite, or a .toml file, at every evaluation; may be given again",
+        flag="--eval-suite",
+        metavar="SUITE",
+        panel="Loop",
+    )
+    eval_suite_items: int | None = setting(
+        None,
+        "at most so many items of each suite are asked, always the same",
+        unit="items",
+        minimum=1,
+    )
     save_every: int | None = setting(
         None,
         "save a checkpoint every so many steps; each evaluation saves too",

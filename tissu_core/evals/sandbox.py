@@ -186,14 +186,15 @@ def _watch(
 def _is_within(directory: Path, limits: Limits) -> bool:
     """Whether what lies there is little; a file may go while it is counted."""
     total = number = 0
-    for entry in os.scandir(directory):
-        number += 1
-        try:
-            total += entry.stat(follow_symlinks=False).st_size
-        except OSError:
-            continue
-        if number > _MOST_FILES or total > limits.file_bytes:
-            return False
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            number += 1
+            try:
+                total += entry.stat(follow_symlinks=False).st_size
+            except OSError:
+                continue
+            if number > _MOST_FILES or total > limits.file_bytes:
+                return False
     return True
 
 

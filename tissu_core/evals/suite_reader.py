@@ -84,7 +84,8 @@ class _Reader:
             item = self._item(each, metric, shared, line)
             if item.id in found:
                 raise self._wrong(
-                    f"has the id {item.id!r} again: line {found[item.id].line} has it",
+                    f"has the id {item.id!r} again: line "
+                    f"{self._line_of('id', found[item.id].line)} has it",
                     self._line_of("id", line),
                     hint="an id of its own for each item",
                 )

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from tissu_core.events.records import build_event, by_name
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
+from tissu_core.events.suites import SuiteScored
 
 Request: TypeAlias = Literal["pause", "resume", "sample", "save", "evaluate", "stop", "stop now"]
 """What can be asked of a run while it trains. ``stop`` saves first, ``stop now`` does not."""
@@ -216,6 +217,7 @@ TrainEvent: TypeAlias = (
     | Probed
     | StepFinished
     | EvalFinished
+    | SuiteScored
     | CheckpointSaved
     | SampleGenerated
     | RequestTaken

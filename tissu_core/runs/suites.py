@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.config.machine import DeviceConfig
@@ -45,6 +46,8 @@ def open_suites(names: Sequence[str], *, is_code_allowed: bool = False) -> "list
     Raises:
         TissuError: If one is not there, is wrong, lacks its package or cannot be contained.
     """
+    if not names:
+        return []
     from tissu_core.evals.suite_files import load_suite
     from tissu_core.evals.suite_scoring import require_suite
 
@@ -52,6 +55,22 @@ def open_suites(names: Sequence[str], *, is_code_allowed: bool = False) -> "list
     for suite in suites:
         require_suite(suite, is_code_allowed=is_code_allowed)
     return suites
+
+
+def settle_suites(names: Sequence[str]) -> tuple[str, ...]:
+    """These names, files by their whole path, once all of them can be asked and scored here.
+
+    Raises:
+        TissuError: As ``open_suites``.
+    """
+    if not names:
+        return ()
+    from tissu_core.evals.suite_files import suite_paths
+
+    open_suites(names)
+    known = suite_paths(suites_directory())
+    whole = (name if name in known else Path(name).expanduser().resolve() for name in names)
+    return tuple(dict.fromkeys(map(str, whole)))
 
 
 def measure_suites(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tissu_core.checkpoint.training_state import TrainState
 from tissu_core.events.shared import Noticed, StageAdvanced
+from tissu_core.events.suites import SuiteScored
 from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
@@ -25,6 +26,7 @@ LoopEvent = (
     StepFinished
     | StageAdvanced
     | EvalFinished
+    | SuiteScored
     | CheckpointSaved
     | SampleGenerated
     | Noticed
@@ -82,5 +84,7 @@ class LoopParts:
     """Seconds since the run began, earlier sessions included."""
     after_step: Callable[[int, Tensor], None] = lambda step, is_bad: None
     """(steps before, whether this one was left out), once the weights have moved."""
+    suites: Callable[[int], Iterator[SuiteScored | Noticed | StageAdvanced]] = lambda step: iter(())
+    """What is asked of the model whenever it is scored."""
     requests: Asked = tuple
     """What was asked of the run since the last call."""

@@ -263,6 +263,7 @@ class Trainer:
             else:
                 yield found
         yield self._judge(score, is_asked=is_asked)
+        yield from self.parts.suites(self.state.step)
         yield self.parts.sample(self.state.step)
         self._leave_out(started)
         self._budget.set_aside(time.perf_counter() - began)

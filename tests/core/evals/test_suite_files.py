@@ -53,7 +53,7 @@ def test_a_suite_is_read_with_what_its_items_share(tmp_path: Path) -> None:
     [
         ('"choice"', '"choise"', 2, "the metric 'choise'"),
         ('metric = "choice"', "", 1, "no metric"),
-        ('id = "sea"', 'id = "ice"', 17, "the id 'ice' again: line 9"),
+        ('id = "sea"', 'id = "ice"', 17, "the id 'ice' again: line 10"),
         ('id = "sea"', "", 16, "no id"),
         ('of = "ice"', 'of = "icy"', 22, "'icy', which is no other item"),
         ('answer = "no"\nkind', 'answer = "never"\nkind', 20, "not one of its choices"),

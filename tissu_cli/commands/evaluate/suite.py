@@ -11,6 +11,7 @@ from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.use import UseRun
 from tissu_core.events.records import to_record
 from tissu_core.events.suites import ItemScored, SuiteListed, SuiteScored
+from tissu_core.runs.suites import list_suites, measure_suites
 
 app = typer.Typer()
 
@@ -58,8 +59,6 @@ def suite(
     *,
     given: Given,
 ) -> None:
-    from tissu_core.runs.suites import list_suites, measure_suites
-
     if not suites:
         _list(list_suites(), is_json=json)
         return

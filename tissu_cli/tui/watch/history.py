@@ -7,8 +7,10 @@ from typing import Literal
 
 from tissu_cli.render import numbers
 from tissu_cli.render.smoothing import Smoothing
+from tissu_cli.render.suites import short_score
 from tissu_cli.tui.watch.series import Series
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
+from tissu_core.events.suites import SuiteScored
 from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
@@ -89,6 +91,9 @@ class RunHistory:
                 del self.scores[:-_MOST_SCORES]
                 better = ", the best" if event.is_best else ""
                 self._say(when, f"step {event.step:,}: {score(event.bits_per_byte)}{better}")
+            case SuiteScored():
+                self.stage = None
+                self._say(when, f"step {event.step:,}: {short_score(event)}")
             case CheckpointSaved():
                 self.saved = when, event
                 self._say(when, f"step {event.step:,} saved, {numbers.size(event.num_bytes)}")

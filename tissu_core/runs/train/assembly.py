@@ -1,7 +1,7 @@
 """The parts of one training run, and what the loop calls of them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,9 +35,11 @@ from tissu_core.models.families import Family
 from tissu_core.models.score import Score
 from tissu_core.parallel.layouts import Layout
 from tissu_core.parallel.ranks import ALONE
+from tissu_core.runs.suites import open_suites
 from tissu_core.runs.train.data_order import data_order
 from tissu_core.runs.train.room import with_way_out
 from tissu_core.runs.train.sample_prompt import sample_prompt
+from tissu_core.runs.train.scheduled_suites import ScheduledSuites
 from tissu_core.runs.train.stored_run import DataSeam
 from tissu_core.runs.train.utilization import mfu_of_token
 from tissu_core.runtime.compiler import uncompiled
@@ -126,6 +128,7 @@ class Assembly:
             restore=self.restore,
             mark_best=self.mark_best,
             sample=self.sample,
+            suites=ScheduledSuites(self, open_suites(training.eval_suites)).ask,
             clock=clock,
             requests=requests,
             **({"after_step": self.average.update} if self.average else {}),
@@ -148,7 +151,7 @@ class Assembly:
             max_tokens=training.eval_tokens,
             batch_sequences=self.state.micro_batch or training.micro_batch,
         )
-        with self._as_written(), self._averaged(), self.layout.whole() as model:
+        with self.as_measured() as model:
             yield from iter_score(
                 model,
                 self.tokenizer,
@@ -157,6 +160,12 @@ class Assembly:
                 precision=self.run.machine.precision,
                 ranks=self.layout.ranks if self.layout.is_whole else ALONE,
             )
+
+    @contextmanager
+    def as_measured(self) -> Iterator[Decoder]:
+        """The whole model as it would be saved, for scoring."""
+        with self._as_written(), self._averaged(), self.layout.whole() as model:
+            yield model
 
     def _as_written(self) -> AbstractContextManager[object]:
         """Compiled layers are for steps: text is scored and sampled in other shapes."""

@@ -20,6 +20,7 @@ from tissu_core.events.training import Planned, RunResumed, TrainEvent
 from tissu_core.runs.follow import read_events
 from tissu_core.runs.home import runs_directory
 from tissu_core.runs.run_directory import CHECKPOINTS, find_run, writing
+from tissu_core.runs.suites import open_suites
 from tissu_core.runs.train.changed_settings import Settle, override, refuse_other_shape, shape_of
 from tissu_core.runs.train.many import in_turn, needs_workers, on_all_ranks, writing_on_main
 from tissu_core.runs.train.planning_again import plan_again
@@ -70,6 +71,7 @@ def resume(
     )
     run, _ = override(read_run(directory).run, settle, is_allowed=is_override)
     _require_devices(directory, run)
+    open_suites(run.training.eval_suites)
     if needs_workers(run.machine):
         yield from _resume_in_workers(directory, run, asked, stop)
     else:

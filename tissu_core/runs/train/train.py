@@ -25,6 +25,7 @@ from tissu_core.models.count import checkpoint_bytes
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.run_directory import new_run_directory, refuse_taken
+from tissu_core.runs.suites import settle_suites
 from tissu_core.runs.train.many import in_turn, needs_workers, on_all_ranks, writing_on_main
 from tissu_core.runs.train.plan import Plan
 from tissu_core.runs.train.planning import plan_notices, plan_run
@@ -58,6 +59,8 @@ def train(
     """
     if not run.data.corpus:
         raise ConfigError("no corpus was named", field="corpus", hint="tissu train FOLDER")
+    suites = settle_suites(run.training.eval_suites)
+    run = replace(run, training=replace(run.training, eval_suites=suites))
     if needs_workers(run.machine) and not is_dry_run:
         yield from _train_in_workers(run, stop, profiling)
     else:
