@@ -185,7 +185,6 @@ _tissu_words() {
         'tissu generate --threads') takes=() ;;
         'tissu generate --batch-size') takes=() ;;
         'tissu eval') takes=(ppl leaks suite speed) ;;
-        'tissu eval') takes=(ppl suite speed) ;;
         'tissu eval -*') takes=(-h --help) ;;
         'tissu eval ppl') takes=(@files) ;;
         'tissu eval ppl -*') takes=(-m --model --stride --context --documents --json --device --threads --encoding --on-bad --text-column -h --help) ;;

@@ -24,6 +24,7 @@ from tissu_core.events.sources import (
 from tissu_core.events.suites import ItemScored
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory, seems_there, suites_directory
+from tissu_core.runs.suites import measure_suites
 from tissu_core.runs.trained_text import find_trained_text, read_trained_text
 
 if TYPE_CHECKING:
@@ -99,8 +100,6 @@ class _Questions:
         self, is_leaked: Sequence[bool], model: str | None, machine: DeviceConfig
     ) -> Generator[StageAdvanced | Noticed, None, _Scores]:
         """The mean of the items that the model's context holds."""
-        from tissu_core.runs.suites import measure_suites
-
         kinds = dict(zip(self.items, is_leaked, strict=True))
         values: dict[bool, list[float]] = {True: [], False: []}
         for event in measure_suites([self.name], model, machine):
