@@ -188,7 +188,6 @@ _tissu_words() {
         'tissu eval') takes=(ppl suite harness adversarial compare errors leaks speed report) ;;
         'tissu eval') takes=(ppl compare errors suite speed) ;;
         'tissu eval') takes=(ppl leaks suite speed) ;;
-        'tissu eval') takes=(ppl suite speed) ;;
         'tissu eval -*') takes=(-h --help) ;;
         'tissu eval ppl') takes=(@files) ;;
         'tissu eval ppl -*') takes=(-m --model --stride --context --documents --json --device --threads --encoding --on-bad --text-column -h --help) ;;
