@@ -26,7 +26,6 @@ from tissu_core.runs.catalog import find_model
 from tissu_core.runs.evaluate.scoring import score_files, set_windows
 from tissu_core.runs.evaluate.suites import measure_suites
 from tissu_core.runs.home import cache_directory, seems_there, suites_directory
-from tissu_core.runs.suites import measure_suites
 from tissu_core.runs.trained_text import find_trained_text, read_trained_text
 
 if TYPE_CHECKING:
