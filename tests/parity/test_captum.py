@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from tests.samples import make_config, make_model, random_ids
-from tissu_core.interpret.integrated_gradients import iter_integrated_gradients
-from tissu_core.interpret.question import Attribution, Question
-from tissu_core.interpret.shapley import iter_shapley
+from tissu_core.interpret.attribution.integrated_gradients import iter_integrated_gradients
+from tissu_core.interpret.attribution.question import Attribution, Question
+from tissu_core.interpret.attribution.shapley import iter_shapley
 
 captum = pytest.importorskip("captum.attr")
 NEUTRAL, COUNT = 17, 7

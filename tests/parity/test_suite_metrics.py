@@ -7,7 +7,7 @@ from statistics import fmean
 import pytest
 
 from tissu_core.errors import InputError
-from tissu_core.evals.suite_metrics import bleu, require_packages, rouge, sentence_bleu, wilson
+from tissu_core.evals.suites.metrics import bleu, require_packages, rouge, sentence_bleu, wilson
 
 REPLIES = ["the cat sat on a mat", "ethay ogday unsray", "", "one two three four five"]
 REFERENCES = [

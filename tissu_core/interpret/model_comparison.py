@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tissu_core.events.tensors import LayerMoved, PartCompared, TensorCompared
-from tissu_core.interpret.tensor_comparison import compare_tensors, cosine_of
-from tissu_core.interpret.tensor_names import WHOLE, in_order, kind_of, layer_of
-from tissu_core.interpret.tensor_reading import TensorReader
+from tissu_core.interpret.tensors.comparison import compare_tensors, cosine_of
+from tissu_core.interpret.tensors.names import WHOLE, in_order, kind_of, layer_of
+from tissu_core.interpret.tensors.reading import TensorReader
 
 _STILL = 1e-6
 """A relative change that may be rounding."""

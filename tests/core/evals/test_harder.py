@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from tissu_core.evals.harder import compare_forms, distract, harden, misspell
-from tissu_core.evals.suite import Item, Suite
+from tissu_core.evals.suites.harder import compare_forms, distract, harden, misspell
+from tissu_core.evals.suites.suite import Item, Suite
 from tissu_core.events.suites import ItemScored
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from tissu_core.errors import ConfigError
 from tissu_core.evals import sandbox
-from tissu_core.evals.sandbox import Limits, Outcome, make_job, run_code, run_job
-from tissu_core.evals.system_calls import build_filter
+from tissu_core.evals.sandbox.sandbox import Limits, Outcome, make_job, run_code, run_job
+from tissu_core.evals.sandbox.system_calls import build_filter
 
 QUICK = Limits(cpu_seconds=1)
 walled = pytest.mark.skipif(platform.system() != "Linux", reason="walls are built on Linux")

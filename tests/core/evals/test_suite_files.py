@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tissu_core.errors import InputError
-from tissu_core.evals.suite_files import load_suite, read_suite, suite_paths
+from tissu_core.evals.suites.files import load_suite, read_suite, suite_paths
 
 GOOD = '''\
 about = "[[items]]"   # [[items]]

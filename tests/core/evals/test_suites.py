@@ -11,12 +11,12 @@ from torch.nn.utils.rnn import pad_sequence
 
 from tests.samples import make_config, make_model
 from tissu_core.errors import InputError
-from tissu_core.evals.suite import Item, Suite
-from tissu_core.evals.suite_files import BUNDLED, load_suite, read_suite, suite_paths
-from tissu_core.evals.suite_metrics import contains, is_exact, program, wilson
-from tissu_core.evals.suite_model import Asked, ModelSubject, Subject
-from tissu_core.evals.suite_prompts import behind, chat_prompt, plain_context
-from tissu_core.evals.suite_scoring import ask_suite, choose_items
+from tissu_core.evals.suites.files import BUNDLED, load_suite, read_suite, suite_paths
+from tissu_core.evals.suites.metrics import contains, is_exact, program, wilson
+from tissu_core.evals.suites.model import Asked, ModelSubject, Subject
+from tissu_core.evals.suites.prompts import behind, chat_prompt, plain_context
+from tissu_core.evals.suites.scoring import ask_suite, choose_items
+from tissu_core.evals.suites.suite import Item, Suite
 from tissu_core.events.shared import Noticed
 from tissu_core.events.suites import ItemScored, SuiteScored
 from tissu_core.models.decoder import Decoder
@@ -273,4 +273,4 @@ def test_code_is_what_a_fence_holds_or_the_end_of_the_prompt() -> None:
 
 
 def test_every_bundled_file_is_listed() -> None:
-    assert {path.stem for path in BUNDLED.glob("*.toml")} == {*NAMES} and len(NAMES) == 7
+    assert {path.stem for path in BUNDLED.glob("*.toml")} == {*NAMES} and len(NAMES) == 8

@@ -7,8 +7,8 @@ from torch import Tensor
 from tests.samples import make_config, make_model
 from tissu_core.events.tensors import LayerMoved, PartCompared, TensorCompared
 from tissu_core.interpret.model_comparison import compare_parts, layers_moved
-from tissu_core.interpret.tensor_comparison import compare_tensors
-from tissu_core.interpret.tensor_names import in_order, kind_of, layer_of
+from tissu_core.interpret.tensors.comparison import compare_tensors
+from tissu_core.interpret.tensors.names import in_order, kind_of, layer_of
 
 Weights = dict[str, Tensor]
 

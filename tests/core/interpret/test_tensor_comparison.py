@@ -15,9 +15,9 @@ from tissu_core.compress.int8 import quantize_int8
 from tissu_core.errors import InputError
 from tissu_core.events.tensors import TensorSummarized
 from tissu_core.interpret import tensor_comparison
-from tissu_core.interpret.tensor_comparison import compare_tensors
-from tissu_core.interpret.tensor_reading import TensorReader
-from tissu_core.interpret.tensors import Wanted, summarize
+from tissu_core.interpret.tensors.comparison import compare_tensors
+from tissu_core.interpret.tensors.reading import TensorReader
+from tissu_core.interpret.tensors.summaries import Wanted, summarize
 from tissu_core.models.decoder import Decoder
 from tissu_core.text.tokenizer import Tokenizer
 

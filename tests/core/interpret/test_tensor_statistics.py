@@ -15,9 +15,9 @@ from tissu_core.checkpoint.weights import save_tensors
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.events.tensors import TensorSummarized
 from tissu_core.interpret import tensor_reading
-from tissu_core.interpret.tensor_names import match_names
-from tissu_core.interpret.tensor_reading import TensorReader
-from tissu_core.interpret.tensors import Wanted, summarize
+from tissu_core.interpret.tensors.names import match_names
+from tissu_core.interpret.tensors.reading import TensorReader
+from tissu_core.interpret.tensors.summaries import Wanted, summarize
 
 NAMES = sorted(make_model(make_config(num_hidden_layers=12)).state_dict())
 BINS = 48

@@ -28,7 +28,7 @@ def measure_adversarial(
         TissuError: As ``ask_suites``.
         ConfigError: If a suite has no forms of a kind.
     """
-    from tissu_core.evals.harder import compare_forms, harden
+    from tissu_core.evals.suites.harder import compare_forms, harden
 
     suites = []
     for suite in open_suites(names or [SUITE]):

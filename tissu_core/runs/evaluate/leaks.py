@@ -29,7 +29,7 @@ from tissu_core.runs.home import cache_directory, seems_there, suites_directory
 from tissu_core.runs.trained_text import find_trained_text, read_trained_text
 
 if TYPE_CHECKING:
-    from tissu_core.evals.suite import Suite
+    from tissu_core.evals.suites.suite import Suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class _Questions:
     items: list[str] = field(default_factory=list)
 
     def iter_items(self) -> Iterator[str]:
-        from tissu_core.evals.suite_prompts import behind
+        from tissu_core.evals.suites.prompts import behind
 
         for item in self.suite.items:
             self.items.append(item.id)
@@ -189,7 +189,7 @@ def _open(
     names: Sequence[str], data: DataConfig
 ) -> Generator[PrepareEvent, None, list[_Texts | _Questions]]:
     """Files and folders as text, anything else as suites."""
-    from tissu_core.evals.suite_files import SUFFIX, load_suite
+    from tissu_core.evals.suites.files import SUFFIX, load_suite
 
     sources: list[_Texts | _Questions] = []
     for name in dict.fromkeys(names):

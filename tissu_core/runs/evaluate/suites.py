@@ -13,12 +13,12 @@ from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import suites_directory
 
 if TYPE_CHECKING:
-    from tissu_core.evals.suite import Suite
+    from tissu_core.evals.suites.suite import Suite
 
 
 def list_suites() -> list[SuiteListed]:
     """Every suite that a name can mean; one whose file is wrong says so."""
-    from tissu_core.evals.suite_files import BUNDLED, read_suite, suite_paths
+    from tissu_core.evals.suites.files import BUNDLED, read_suite, suite_paths
 
     found = []
     for name, path in suite_paths(suites_directory()).items():
@@ -48,8 +48,8 @@ def open_suites(names: Sequence[str], *, is_code_allowed: bool = False) -> "list
     """
     if not names:
         return []
-    from tissu_core.evals.suite_files import load_suite
-    from tissu_core.evals.suite_scoring import require_suite
+    from tissu_core.evals.suites.files import load_suite
+    from tissu_core.evals.suites.scoring import require_suite
 
     suites = [load_suite(name, suites_directory()) for name in dict.fromkeys(names)]
     for suite in suites:
@@ -65,7 +65,7 @@ def settle_suites(names: Sequence[str]) -> tuple[str, ...]:
     """
     if not names:
         return ()
-    from tissu_core.evals.suite_files import suite_paths
+    from tissu_core.evals.suites.files import suite_paths
 
     open_suites(names)
     known = suite_paths(suites_directory())
@@ -123,8 +123,8 @@ def ask_suites(
     Raises:
         TissuError: If the model cannot be read, or has no template.
     """
-    from tissu_core.evals.suite_model import ModelSubject
-    from tissu_core.evals.suite_scoring import ask_suite
+    from tissu_core.evals.suites.model import ModelSubject
+    from tissu_core.evals.suites.scoring import ask_suite
     from tissu_core.runs.loading import load_to_decode
 
     # Choices are weighed in the same form: of packed weights the plain one reads as slowly as it

@@ -18,7 +18,7 @@ from tissu_core.text.word_groups import group_words
 
 if TYPE_CHECKING:
     from tissu_core.checkpoint.model_directory import LoadedModel
-    from tissu_core.interpret.question import Attribution, Question
+    from tissu_core.interpret.attribution.question import Attribution, Question
 
 _MANY_READINGS = 4096
 
@@ -163,7 +163,7 @@ def _neutral(loaded: "LoadedModel", explain: ExplainConfig) -> int | None:
 
 
 def _ask(loaded: "LoadedModel", read: ReadPrompt, neutral: int | None, by: str) -> "Question":
-    from tissu_core.interpret.question import Question
+    from tissu_core.interpret.attribution.question import Question
 
     own = read.ids[1:]
     pieces = [loaded.tokenizer.pieces[id] for id in own]
@@ -194,7 +194,7 @@ def _likelier(
 def _attributed(
     question: "Question", explain: ExplainConfig
 ) -> "Generator[StageAdvanced | Noticed, None, Attribution]":
-    from tissu_core.interpret import integrated_gradients, lime, shapley
+    from tissu_core.interpret.attribution import integrated_gradients, lime, shapley
 
     parts, samples = question.num_parts, explain.samples
     match explain.method:

@@ -8,7 +8,7 @@ from tissu_core.checkpoint.leases import lease
 from tissu_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tissu_core.interpret.tensor_reading import TensorReader
+    from tissu_core.interpret.tensors.reading import TensorReader
 
 
 def refuse_same(one: Path, other: Path, field: str) -> None:
@@ -32,7 +32,7 @@ def open_reader(path: Path, leases: ExitStack) -> "TensorReader":
         InputError: If it is none, or damaged.
     """
     from tissu_core.checkpoint.model_directory import open_model
-    from tissu_core.interpret.tensor_reading import TensorReader
+    from tissu_core.interpret.tensors.reading import TensorReader
 
     leases.enter_context(lease(path))
     return TensorReader(open_model(path))

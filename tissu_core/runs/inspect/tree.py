@@ -10,14 +10,14 @@ from tissu_core.runs.catalog import find_model
 from tissu_core.runs.inspect.readers import open_reader
 
 if TYPE_CHECKING:
-    from tissu_core.interpret.tensor_reading import TensorReader
+    from tissu_core.interpret.tensors.reading import TensorReader
 
 
 class ModelTree:
     """The tensors of a model by name, each read when it is asked for."""
 
     def __init__(self, path: Path, reader: "TensorReader") -> None:
-        from tissu_core.interpret.tensor_names import in_order
+        from tissu_core.interpret.tensors.names import in_order
 
         self.path = path
         self._reader = reader
@@ -29,7 +29,7 @@ class ModelTree:
         Raises:
             ConfigError: If none does; names the nearest.
         """
-        from tissu_core.interpret.tensor_names import match_names
+        from tissu_core.interpret.tensors.names import match_names
 
         try:
             return match_names(query, self._reader.names)
@@ -44,7 +44,7 @@ class ModelTree:
         Raises:
             InputError: If the file is damaged.
         """
-        from tissu_core.interpret.tensors import examine, is_quick
+        from tissu_core.interpret.tensors.summaries import examine, is_quick
 
         has_spectrum = is_quick(self._reader, [name])
         return examine(self._reader, name, bins, has_spectrum=has_spectrum)

@@ -28,7 +28,7 @@ def inspect_weights(
     other = None if against is None else find_model(against)
     if other is not None:
         refuse_same(path, other, "--against")
-    from tissu_core.interpret.tensors import Wanted, summarize
+    from tissu_core.interpret.tensors.summaries import Wanted, summarize
 
     with ExitStack() as leases:
         reader = open_reader(path, leases)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tissu_core.config.model import ModelConfig
 from tissu_core.errors import ConfigError
 from tissu_core.events.shared import Noticed
-from tissu_core.interpret.tensor_names import match_names
+from tissu_core.interpret.tensors.names import match_names
 from tissu_core.models.build import build_empty
 from tissu_core.models.decoder import Decoder
 from tissu_core.training.freezing import freeze

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from tissu_core.errors import TissuError
-from tissu_core.evals.suite import Suite
-from tissu_core.evals.suite_model import ModelSubject
-from tissu_core.evals.suite_scoring import ask_suite
+from tissu_core.evals.suites.model import ModelSubject
+from tissu_core.evals.suites.scoring import ask_suite
+from tissu_core.evals.suites.suite import Suite
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.events.suites import SuiteScored
 from tissu_core.models.decoder import Decoder

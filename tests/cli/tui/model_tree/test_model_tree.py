@@ -213,7 +213,7 @@ async def test_values_that_are_no_numbers_are_named(folder: Path) -> None:
 async def test_a_spectrum_that_takes_long_is_left_out_and_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tissu_core.interpret.tensors._QUICK", 0)
+    monkeypatch.setattr("tissu_core.interpret.tensors.summaries._QUICK", 0)
     async with opened(folder) as screen:
         await screen.search("layers.1.mlp")
         await screen.shows("1 dead: 5", "its spectrum takes long", "--spectrum")

@@ -11,8 +11,8 @@ from torch.nn.utils.rnn import pad_sequence
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.decoding.generate import generate_all
 from tissu_core.decoding.reply import Reply
-from tissu_core.evals.suite import Item, Suite
-from tissu_core.evals.suite_prompts import behind, chat_prompt, plain_context, stops
+from tissu_core.evals.suites.prompts import behind, chat_prompt, plain_context, stops
+from tissu_core.evals.suites.suite import Item, Suite
 from tissu_core.events.replies import GenerationFinished
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import sequence_nll

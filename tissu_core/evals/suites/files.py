@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from tissu_core.errors import InputError, nearest
-from tissu_core.evals.suite import Item, Suite
-from tissu_core.evals.suite_reader import read_suite
+from tissu_core.evals.suites.reader import read_suite
+from tissu_core.evals.suites.suite import Item, Suite
 
 __all__ = ["Item", "Suite", "find_suite", "load_suite", "read_suite", "suite_paths"]
-BUNDLED = Path(__file__).parent / "suites"
+BUNDLED = Path(__file__).parent / "bundled"
 SUFFIX = ".toml"
 
 

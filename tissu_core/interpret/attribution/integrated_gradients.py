@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tissu_core.interpret.question import Attribution, Question
+from tissu_core.interpret.attribution.question import Attribution, Question
 from tissu_core.models.observe import observe
 
 FEWEST_STEPS, MOST_STEPS = 32, 512

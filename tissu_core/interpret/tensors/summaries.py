@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 from tissu_core.errors import InputError
 from tissu_core.events.tensors import TensorCompared, TensorSummarized
-from tissu_core.interpret.spectrum import measure_spectrum, spectrum_cost
-from tissu_core.interpret.tensor_comparison import compare_tensors, measure_rounding
-from tissu_core.interpret.tensor_lines import examine_lines
-from tissu_core.interpret.tensor_names import match_names
-from tissu_core.interpret.tensor_reading import TensorReader
-from tissu_core.interpret.tensor_statistics import summarize_tensor
+from tissu_core.interpret.tensors.comparison import compare_tensors, measure_rounding
+from tissu_core.interpret.tensors.lines import examine_lines
+from tissu_core.interpret.tensors.names import match_names
+from tissu_core.interpret.tensors.reading import TensorReader
+from tissu_core.interpret.tensors.spectrum import measure_spectrum, spectrum_cost
+from tissu_core.interpret.tensors.statistics import summarize_tensor
 
 FEW = 8
 """Tensors that are told each on its own."""

@@ -9,7 +9,7 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
-from tissu_core.interpret.question import Attribution, Question, all_subsets
+from tissu_core.interpret.attribution.question import Attribution, Question, all_subsets
 
 _WIDTH = 25.0
 """Of the kernel, in hundredths of the distance; the paper's for text."""

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from tissu_core.events.tensors import LinesExamined, NormedLine
-from tissu_core.interpret.tensor_reading import iter_rows
+from tissu_core.interpret.tensors.reading import iter_rows
 
 _DEAD = 1e-3
 """Of the median norm: what adds so little is silent."""

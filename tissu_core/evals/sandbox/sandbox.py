@@ -38,9 +38,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from tissu_core.errors import ConfigError
-from tissu_core.evals.system_calls import build_filter
+from tissu_core.evals.sandbox.system_calls import build_filter
 
-_CHILD = Path(__file__).with_name("sandbox_child.py")
+_CHILD = Path(__file__).with_name("child.py")
 _POLL_SECONDS = 0.02
 _MOST_FILES = 100
 
@@ -116,7 +116,7 @@ def require_walls(*, is_allowed: bool) -> None:
 
 
 def make_job(code: str, tests: str, directory: Path, limits: Limits) -> dict[str, Any]:
-    """What the process is told; see ``sandbox_child``."""
+    """What the process is told; see ``child``."""
     beside = directory.with_name("beside")
     beside.touch()
     filter_code = build_filter() if platform.system() == "Linux" else None

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tissu_core.events.tensors import Place, TensorSummarized
-from tissu_core.interpret.tensor_reading import iter_finite
+from tissu_core.interpret.tensors.reading import iter_finite
 
 _FAR = 6.0
 """Standard deviations, beyond which one of 500 million normal values lies."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tissu_core.events.tensors import SpectrumMeasured
-from tissu_core.interpret.tensor_reading import iter_rows
+from tissu_core.interpret.tensors.reading import iter_rows
 
 _EXACT_SIDE = 256
 """Up to this short side the singular values are taken directly: 43 ms for 192 x 576 on 2 cores."""

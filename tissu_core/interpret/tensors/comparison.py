@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from tissu_core.events.tensors import RoundingMeasured, TensorCompared
-from tissu_core.interpret.tensor_reading import TensorReader, iter_finite
-from tissu_core.interpret.tensor_statistics import place_of
+from tissu_core.interpret.tensors.reading import TensorReader, iter_finite
+from tissu_core.interpret.tensors.statistics import place_of
 
 _PART = 1 << 22
 """Values worked on at once."""

@@ -11,7 +11,7 @@ from math import factorial
 import torch
 from torch import Tensor
 
-from tissu_core.interpret.question import Attribution, Question, all_subsets
+from tissu_core.interpret.attribution.question import Attribution, Question, all_subsets
 
 FEWEST_PAIRS = 2
 """Of which there is a standard error."""

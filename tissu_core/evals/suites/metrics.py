@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tissu_core.errors import missing_package
-from tissu_core.evals.suite import Item, Metric
+from tissu_core.evals.suites.suite import Item, Metric
 
 _Z = 1.959963984540054
 """Of the normal distribution, 95 % lie within so many deviations of the mean."""

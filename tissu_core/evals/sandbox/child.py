@@ -1,4 +1,4 @@
-"""The process that runs generated code: ``python -I -S sandbox_child.py``, with a job on stdin.
+"""The process that runs generated code: ``python -I -S child.py``, with a job on stdin.
 
 It limits itself, builds the walls, tries them, hangs up the fences and only then runs the code,
 followed by its tests. What it has to say goes to stdout as lines of JSON; what the code prints goes

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tissu_core.errors import InputError, nearest
-from tissu_core.evals.suite import METRICS, Item, Metric, Shot, Suite
+from tissu_core.evals.suites.suite import METRICS, Item, Metric, Shot, Suite
 
 _MAX_TOKENS: Mapping[Metric, int] = {"code": 256, "rouge": 96}
 _SUITE_KEYS = ("name", "about", "metric", "instruction", "choices", "max_tokens", "stop", "shots")

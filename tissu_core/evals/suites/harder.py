@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import partial
 from statistics import fmean
 
-from tissu_core.evals.suite import Item, Suite
-from tissu_core.evals.suite_metrics import resampled
+from tissu_core.evals.suites.metrics import resampled
+from tissu_core.evals.suites.suite import Item, Suite
 from tissu_core.events.suites import HardKindScored, ItemScored
 
 TYPOS, DISTRACTOR = "typos", "distractor"

@@ -1,6 +1,6 @@
 """How an item is put to a model: as plain text, or as turns of a conversation. Imports no torch."""
 
-from tissu_core.evals.suite import GAP, Item, Suite
+from tissu_core.evals.suites.suite import GAP, Item, Suite
 from tissu_core.text.chat_template import Message
 
 _BETWEEN = "\n\n"

@@ -11,9 +11,8 @@ from pathlib import Path
 from statistics import fmean
 
 from tissu_core.errors import InputError
-from tissu_core.evals.sandbox import require_walls, run_code
-from tissu_core.evals.suite import Item, Suite
-from tissu_core.evals.suite_metrics import (
+from tissu_core.evals.sandbox.sandbox import require_walls, run_code
+from tissu_core.evals.suites.metrics import (
     bleu,
     check_answer,
     program,
@@ -23,8 +22,9 @@ from tissu_core.evals.suite_metrics import (
     standard_error,
     wilson,
 )
-from tissu_core.evals.suite_model import Asked, Subject
-from tissu_core.evals.suite_prompts import continuation
+from tissu_core.evals.suites.model import Asked, Subject
+from tissu_core.evals.suites.prompts import continuation
+from tissu_core.evals.suites.suite import Item, Suite
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.events.suites import ItemScored, KindScored, SuiteEvent, SuiteScored
 

@@ -1,0 +1,1 @@
+"""What each word of a prompt adds to what comes after it."""

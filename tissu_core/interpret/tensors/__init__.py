@@ -1,0 +1,1 @@
+"""Tensors of models by forgiving names: read one at a time, summed up, compared."""
