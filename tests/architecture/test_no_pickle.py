@@ -37,9 +37,23 @@ def offences(tree: ast.Module) -> list[str]:
     return found
 
 
+SANDBOX = "tissu_core/evals/sandbox_child.py"
+"""Runs what a model wrote: in a process of its own, behind walls that it tries before."""
+
+
 def test_nothing_reads_a_pickle_or_runs_what_it_reads() -> None:
-    found = {path: offences(tree) for path, tree in source_files().items()}
+    found = {str(path): offences(tree) for path, tree in source_files().items()}
+    runs_code = found.pop(SANDBOX)
     assert {path: lines for path, lines in found.items() if lines} == {}
+    assert {line.split()[1] for line in runs_code} == {"exec()", "compile()"}
+
+
+def test_nothing_imports_the_sandboxs_own_process() -> None:
+    for path, tree in source_files().items():
+        for node in ast.walk(tree):
+            names = [alias.name for alias in getattr(node, "names", []) if hasattr(alias, "name")]
+            module = getattr(node, "module", None) or ""
+            assert not any("sandbox_child" in name for name in [module, *names]), path
 
 
 @pytest.mark.parametrize(

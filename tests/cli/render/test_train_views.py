@@ -10,6 +10,7 @@ from rich.console import Console
 from tissu_cli.render.train_panel import TrainPanel
 from tissu_cli.render.train_views import JsonView, LogView, PanelView, Silence, TrainView
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
+from tissu_core.events.suites import SuiteScored
 from tissu_core.events.training import (
     CheckpointSaved,
     EvalFinished,
@@ -251,3 +252,39 @@ def test_a_finished_run_draws_its_last_frame() -> None:
         )
     )
     assert "1.9500 bits per byte" in draw(panel, 80, 24)
+
+
+def suite_scored(name: str, **changes: object) -> SuiteScored:
+    facts: dict[str, object] = {
+        "suite": name,
+        "metric": "choice",
+        "model": "run",
+        "value": 0.545,
+        "standard_error": 0.075,
+        "low": 0.4,
+        "high": 0.68,
+        "chance": 0.25,
+        "num_items": 44,
+        "num_skipped": 0,
+        "is_chat": False,
+        "sha256": "",
+        "step": 20,
+    }
+    return SuiteScored(**(facts | changes))  # type: ignore[arg-type]
+
+
+def test_scores_of_suites_take_one_line_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = TrainPanel(clock=lambda: 0.0)
+    for event in (planned(), *(step(n, 5 - n / 100) for n in range(1, 60))):
+        panel.take(event)
+    before = draw(panel, 80, 24)
+    panel.take(suite_scored("cloze"))
+    panel.take(suite_scored("pig-latin", metric="bleu", value=0.031, low=0.0, high=0.1))
+    panel.take(suite_scored(HOSTILE, value=1.0))
+    drawn = draw(panel, 80, 24)
+    assert "suites cloze 54.5 right (40-68) · pig-latin 3.1 BLEU (0-10)" in drawn
+    assert len(drawn.splitlines()) <= max(24, len(before.splitlines()))
+    assert "\x1b" not in drawn and "\u202e" not in drawn
+    file = io.StringIO()
+    LogView(file).show(suite_scored("cloze"))
+    assert file.getvalue() == "step 20: cloze 54.5 right (40-68)\n"

@@ -14,6 +14,15 @@ from tissu_core.events.suites import ItemScored, SuiteListed, SuiteScored
 from tissu_core.runs.evaluate.suites import list_suites, measure_suites
 
 app = typer.Typer()
+Limit = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="At most N items of each, by --seed.")
+]
+Seed = Annotated[
+    int, typer.Option(metavar="N", min=0, help="Which items, and which are drawn again.")
+]
+Batch = Annotated[
+    int, typer.Option("--batch", metavar="N", min=1, max=256, help="Replies written at once.")
+]
 
 
 @app.command(
@@ -40,15 +49,9 @@ def suite(
         ),
     ] = None,
     items: Annotated[bool, typer.Option("--items", help="The answer to each item too.")] = False,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="At most N items of each, by --seed.")
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Which items, and which are drawn again.")
-    ] = 0,
-    batch: Annotated[
-        int, typer.Option("--batch", metavar="N", min=1, max=256, help="Replies written at once.")
-    ] = 8,
+    limit: Limit = None,
+    seed: Seed = 0,
+    batch: Batch = 8,
     allow_code: Annotated[
         bool,
         typer.Option(
@@ -62,11 +65,10 @@ def suite(
     if not suites:
         _list(list_suites(), is_json=json)
         return
-    machine = resolve_settings(UseRun, given).machine
     events = measure_suites(
         suites,
         model,
-        machine,
+        resolve_settings(UseRun, given).machine,
         is_chat=chat,
         limit=limit,
         seed=seed,
