@@ -37,7 +37,7 @@ def offences(tree: ast.Module) -> list[str]:
     return found
 
 
-SANDBOX = "tissu_core/evals/sandbox_child.py"
+SANDBOX = "tissu_core/evals/sandbox/child.py"
 """Runs what a model wrote: in a process of its own, behind walls that it tries before."""
 
 

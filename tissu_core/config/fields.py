@@ -63,6 +63,10 @@ def check(config: Any) -> None:
 def _check_value(name: str, value: Any, facts: Setting) -> None:
     if value is None:
         return
+    if isinstance(value, tuple):
+        for each in value:
+            _check_value(name, each, facts)
+        return
     shown = facts.flag or name
     if facts.choices and value not in facts.choices:
         _refuse(name, f"{shown} is {value!r}", f"use one of: {', '.join(facts.choices)}")

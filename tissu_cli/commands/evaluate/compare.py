@@ -10,18 +10,23 @@ from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
+from tissu_core.config.suites import SuitesConfig
 from tissu_core.events.compared import ModelsCompared
 from tissu_core.events.records import to_record
 
 app = typer.Typer()
-_SUITES = "Suites"
 
 
 @app.command(
     help="Models side by side on the same text: bits per byte, whether a difference to the first "
     "is more than chance, size and speed, and the settings in which they differ."
 )
-@with_settings(("machine.", DeviceConfig), ("data.reading.", ReadingConfig), ("", PicturesConfig))
+@with_settings(
+    ("", SuitesConfig),
+    ("machine.", DeviceConfig),
+    ("data.reading.", ReadingConfig),
+    ("", PicturesConfig),
+)
 def compare(
     models: Annotated[
         list[str],
@@ -39,42 +44,6 @@ def compare(
             help="Files and folders of text, .jsonl or .parquet; repeat for more.",
         ),
     ],
-    suites: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--suite",
-            metavar="SUITE",
-            help="Put these questions to each as well; a name of `tissu eval suite`, or a .toml "
-            "file; repeat for more.",
-            rich_help_panel=_SUITES,
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="At most N items of each suite, by --seed.",
-            rich_help_panel=_SUITES,
-        ),
-    ] = None,
-    chat: Annotated[
-        bool | None,
-        typer.Option(
-            "--chat/--no-chat",
-            help="Items through each model's chat template. Default: where it writes and has one.",
-            show_default=False,
-            rich_help_panel=_SUITES,
-        ),
-    ] = None,
-    allow_code: Annotated[
-        bool,
-        typer.Option(
-            "--allow-code",
-            help="Run generated code even where nothing keeps it from harm.",
-            rich_help_panel=_SUITES,
-        ),
-    ] = False,
     stride: Annotated[
         int | None,
         typer.Option(
@@ -98,11 +67,7 @@ def compare(
     given: Given,
 ) -> None:
     from tissu_core.runs.evaluate.compare import compare_models
-    from tissu_core.runs.evaluate.compare_suites import SuitesAsked
 
-    asked = SuitesAsked(
-        names=tuple(suites or ()), limit=limit, is_chat=chat, is_code_allowed=allow_code
-    )
     pictures = resolve_settings(PicturesConfig, given)
     run = measure_settings(texts, given)
     events = compare_models(
@@ -112,7 +77,7 @@ def compare(
         context=context,
         stride=stride,
         seed=seed,
-        suites=asked,
+        suites=resolve_settings(SuitesConfig, given),
     )
     with StatusLine() as status:
         for event in narrated(events, status):

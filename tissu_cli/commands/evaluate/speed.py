@@ -9,6 +9,7 @@ from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json, say
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.machine import DeviceConfig
+from tissu_core.config.speed import OperationsConfig, SpeedConfig
 from tissu_core.config.use import UseRun
 from tissu_core.events.measures import SpeedMeasured
 from tissu_core.events.records import to_record
@@ -17,46 +18,15 @@ app = typer.Typer()
 
 
 @app.command(help="Tokens per second of a model here, from the first one on, and memory.")
-@with_settings(("machine.", DeviceConfig))
+@with_settings(("", SpeedConfig), ("", OperationsConfig), ("machine.", DeviceConfig))
 def speed(
     model: Model = None,
-    batch: Annotated[
-        list[int] | None,
-        typer.Option(metavar="N", min=1, max=1024, help="Texts at once; repeat. Default: 1 and 8."),
-    ] = None,
-    context: Annotated[
-        list[int] | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Tokens before these; repeat. Default: 64, 512 and 2000.",
-        ),
-    ] = None,
-    tokens: Annotated[
-        int, typer.Option(metavar="N", min=2, max=4096, help="Tokens to write.")
-    ] = 32,
     against: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE", help="What --json wrote before; exit 1 where it is slower by a tenth."
         ),
     ] = None,
-    price_per_hour: Annotated[
-        float | None,
-        typer.Option(metavar="X", min=0, help="Of this machine; tells what a million tokens cost."),
-    ] = None,
-    ops: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--ops",
-            metavar="NAME",
-            help="Time ways to compute one operation instead: gelu, silu, norm, rope, attention, "
-            "matmul, head, softmax, or all; repeat.",
-        ),
-    ] = None,
-    lut_size: Annotated[
-        int, typer.Option(metavar="N", min=16, max=1 << 20, help="Points of --ops' tables.")
-    ] = 4096,
     json: Json = False,
     *,
     given: Given,
@@ -66,20 +36,14 @@ def speed(
     from tissu_core.runs.evaluate.speed import measure_speed, read_speed, slower_than
 
     machine = resolve_settings(UseRun, given).machine
-    if ops:
+    operations = resolve_settings(OperationsConfig, given)
+    if operations.names:
         with StatusLine() as status:
-            (timed,) = narrated(time_operations(model, ops, machine, lut_size=lut_size), status)
+            (timed,) = narrated(time_operations(model, machine, operations), status)
         print_json(to_record(timed)) if json else data().print(operations_view(timed))
         return
     before = None if against is None else read_speed(against)
-    events = measure_speed(
-        model,
-        machine,
-        batches=batch or (),
-        contexts=context or (),
-        new_tokens=tokens,
-        price_per_hour=price_per_hour,
-    )
+    events = measure_speed(model, machine, resolve_settings(SpeedConfig, given))
     with StatusLine() as status:
         for event in narrated(events, status):
             if isinstance(event, SpeedMeasured):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tissu_core.config.data import DataConfig
 from tissu_core.config.machine import DeviceConfig
+from tissu_core.config.suites import SuitesConfig
 from tissu_core.data.corpus import read_corpus
 from tissu_core.data.fingerprint import TextFile
 from tissu_core.errors import ConfigError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from tissu_core.evals.paired import Costs, Interval
     from tissu_core.evals.perplexity import ScoredText
     from tissu_core.models.score import Score
-    from tissu_core.runs.evaluate.compare_suites import SuitesAsked
     from tissu_core.runs.models.show import ModelFacts
 
 PIECE_BYTES = 512
@@ -53,7 +53,7 @@ def compare_models(
     context: int | None = None,
     stride: int | None = None,
     seed: int = 0,
-    suites: "SuitesAsked | None" = None,
+    suites: SuitesConfig | None = None,
 ) -> Iterator[CompareEvent]:
     """Score the same text with each model, one after the other; the last event is the result.
 
@@ -78,15 +78,15 @@ def compare_models(
         )
         yield Noticed(level="info", text=f"{twice} is named more than once")
     if suites is not None:
-        suites.require()
+        from tissu_core.runs.evaluate.compare_suites import compare_suites, require_suites
+
+        require_suites(suites)
     files = yield from read_corpus(data, cache_directory())
     measured = []
     for model in models:
         measured.append((yield from _measure(model, files, machine, context, stride)))
     result = _compared(models, measured, seed)
     if suites is not None:
-        from tissu_core.runs.evaluate.compare_suites import compare_suites
-
         asked = yield from compare_suites(suites, models, machine, seed)
         result = replace(result, suites=asked)
     yield result

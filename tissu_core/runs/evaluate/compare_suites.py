@@ -1,12 +1,12 @@
 """Suites put to several models, item by item against the first."""
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
 
 from tissu_core.config.machine import DeviceConfig
+from tissu_core.config.suites import SuitesConfig
 from tissu_core.errors import InputError
 from tissu_core.events.compared import SuiteCompared, SuiteOfModel
 from tissu_core.events.shared import Noticed, StageAdvanced
@@ -14,27 +14,18 @@ from tissu_core.events.suites import ItemScored, SuiteScored
 from tissu_core.runs.evaluate.suites import measure_suites, open_suites
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuitesAsked:
-    """Suites by name or file, and how they are put, as for ``measure_suites``."""
+def require_suites(asked: SuitesConfig) -> None:
+    """Refuse before a model is read what could not be scored here.
 
-    names: tuple[str, ...] = ()
-    limit: int | None = None
-    is_chat: bool | None = None
-    is_code_allowed: bool = False
-
-    def require(self) -> None:
-        """Refuse before a model is read what could not be scored here.
-
-        Raises:
-            TissuError: As ``open_suites``.
-        """
-        if self.names:
-            open_suites(self.names, is_code_allowed=self.is_code_allowed)
+    Raises:
+        TissuError: As ``open_suites``.
+    """
+    if asked.names:
+        open_suites(asked.names, is_code_allowed=asked.is_code_allowed)
 
 
 def compare_suites(
-    asked: SuitesAsked, models: Sequence[str], machine: DeviceConfig, seed: int
+    asked: SuitesConfig, models: Sequence[str], machine: DeviceConfig, seed: int
 ) -> Generator[StageAdvanced | Noticed, None, tuple[SuiteCompared, ...]]:
     """Ask each model, one after the other.
 

@@ -1,8 +1,9 @@
 """The verb eval speed --ops: ways to compute single operations, side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from tissu_core.config.machine import DeviceConfig
+from tissu_core.config.speed import OperationsConfig
 from tissu_core.errors import ConfigError, nearest
 from tissu_core.events.operations import OperationsEvent, OperationsTimed, OperationTimed
 from tissu_core.events.shared import StageAdvanced
@@ -12,7 +13,7 @@ EVERY_OPERATION = "all"
 
 
 def time_operations(
-    model: str | None, wanted: Sequence[str], machine: DeviceConfig, *, lut_size: int
+    model: str | None, machine: DeviceConfig, config: OperationsConfig
 ) -> Iterator[OperationsEvent]:
     """Time ways to compute operations for a model's shapes; its weights are not read.
 
@@ -20,7 +21,7 @@ def time_operations(
         InputError: If there is no such model.
         ConfigError: If an operation is unknown; names the nearest.
     """
-    path = find_model(model)
+    path, wanted = find_model(model), config.names
     import torch
 
     from tissu_core.evals.operations import iter_timed, operations
@@ -38,7 +39,7 @@ def time_operations(
         )
     chosen = known if EVERY_OPERATION in wanted else tuple(dict.fromkeys(wanted))
     torch.set_num_threads(machine.threads or default_threads())
-    device, config = resolve_device(machine.device), read_model_config(path)
+    device, shape = resolve_device(machine.device), read_model_config(path)
     ways: list[OperationTimed] = []
     for number, name in enumerate(chosen):
         yield StageAdvanced(stage=f"timing {name}", done=number, total=len(chosen), unit="ops")
@@ -52,6 +53,6 @@ def time_operations(
                 iqr_seconds=timed.iqr_seconds,
                 largest_error=timed.largest_error,
             )
-            for timed in iter_timed(config, [name], lut_size, device)
+            for timed in iter_timed(shape, [name], config.lut_size, device)
         )
     yield OperationsTimed(model=str(path), device=describe_device(device), ways=tuple(ways))

@@ -13,6 +13,7 @@ from tissu_core import __version__
 from tissu_core.config.data import DataConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.report import ReportConfig
+from tissu_core.config.speed import SpeedConfig
 from tissu_core.errors import ConfigError, TissuError
 from tissu_core.events.report import Finding, ReportEvent, ReportMade, SectionMade
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
@@ -145,7 +146,9 @@ def _sections(
         )
     if config.is_timed:
         yield _Section(
-            "Speed", f"tissu eval speed {model or ''}", lambda: measure_speed(model, machine)
+            "Speed",
+            f"tissu eval speed {model or ''}",
+            lambda: measure_speed(model, machine, SpeedConfig()),
         )
 
 

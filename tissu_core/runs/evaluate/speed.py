@@ -3,8 +3,10 @@
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tissu_core.config.machine import DeviceConfig
+from tissu_core.config.speed import SpeedConfig
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.events.measures import SpeedEvent, SpeedMeasured, SpeedPoint
 from tissu_core.events.records import build_event
@@ -13,7 +15,10 @@ from tissu_core.models.count import num_parameters
 from tissu_core.runs.catalog import find_model
 from tissu_core.storage import read_json
 
-BATCHES, CONTEXTS, NEW_TOKENS = (1, 8), (64, 512, 2000), 32
+if TYPE_CHECKING:
+    from tissu_core.evals.speed import Speed
+
+CONTEXTS = (64, 512, 2000)
 TOLERANCE = 0.1
 """A figure that is smaller by less than this share is the machine's noise."""
 
@@ -21,15 +26,9 @@ TOLERANCE = 0.1
 def measure_speed(
     model: str | None,
     machine: DeviceConfig,
-    *,
-    batches: Sequence[int] = (),
-    contexts: Sequence[int] = (),
-    new_tokens: int = NEW_TOKENS,
-    price_per_hour: float | None = None,
+    config: SpeedConfig,
 ) -> Iterator[SpeedEvent]:
     """Measure each batch behind each context; the last event is the result.
-
-    ``price_per_hour`` is what the machine costs, in any currency.
 
     Raises:
         ConfigError: If the model cannot read as much as is asked for.
@@ -46,32 +45,17 @@ def measure_speed(
     loaded = load_to_decode(model, machine)
     seconds = time.perf_counter() - began
     yield from loaded.notices
-    most = loaded.model.config.max_position_embeddings - new_tokens - 1
-    asked = _fitting(contexts, most)
-    if not contexts and len(asked) < len(CONTEXTS):
+    most = loaded.model.config.max_position_embeddings - config.new_tokens - 1
+    asked = _fitting(config.contexts, most)
+    if not config.contexts and len(asked) < len(CONTEXTS):
         yield Noticed(level="info", text=f"longer contexts than {most:,} do not fit this model")
     device, threads = loaded.model.device, machine.threads or default_threads()
     bandwidth, size = memory_bandwidth(device, threads), weight_bytes(loaded.model)
-    total = len({*asked}) * len({*(batches or BATCHES)})
+    total = len({*asked}) * len({*config.batches})
     points: list[SpeedPoint] = []
     yield StageAdvanced(stage="measuring", done=0, total=total, unit="pairs")
-    for speed in iter_grid(loaded.model, (*(batches or BATCHES),), asked, new_tokens):
-        points.append(
-            SpeedPoint(
-                batch=speed.batch,
-                context=speed.context,
-                first_token_seconds=speed.first_token_seconds,
-                prefill_tokens_per_second=speed.prefill_tokens_per_second,
-                decode_tokens_per_second=speed.decode_tokens_per_second,
-                bandwidth_share=speed.decode_tokens_per_second / speed.batch * size / bandwidth,
-                step_p50_seconds=speed.step_p50_seconds,
-                step_p99_seconds=speed.step_p99_seconds,
-                joules_per_token=speed.joules_per_token,
-                price_per_million_tokens=None
-                if price_per_hour is None
-                else price_per_hour / 3600 / speed.decode_tokens_per_second * 1_000_000,
-            )
-        )
+    for speed in iter_grid(loaded.model, config.batches, asked, config.new_tokens):
+        points.append(_point(speed, size / bandwidth, config.price_per_hour))
         yield StageAdvanced(stage="measuring", done=len(points), total=total, unit="pairs")
     yield SpeedMeasured(
         model=str(loaded.path),
@@ -83,6 +67,25 @@ def measure_speed(
         peak_bytes=peak_bytes(device),
         memory_bandwidth=bandwidth,
         points=tuple(points),
+    )
+
+
+def _point(speed: "Speed", seconds_per_step: float, price_per_hour: float | None) -> SpeedPoint:
+    """What was measured, beside how long the weights alone take to be read for each step."""
+    rate = speed.decode_tokens_per_second
+    return SpeedPoint(
+        batch=speed.batch,
+        context=speed.context,
+        first_token_seconds=speed.first_token_seconds,
+        prefill_tokens_per_second=speed.prefill_tokens_per_second,
+        decode_tokens_per_second=rate,
+        bandwidth_share=rate / speed.batch * seconds_per_step,
+        step_p50_seconds=speed.step_p50_seconds,
+        step_p99_seconds=speed.step_p99_seconds,
+        joules_per_token=speed.joules_per_token,
+        price_per_million_tokens=None
+        if price_per_hour is None
+        else price_per_hour / 3600 / rate * 1_000_000,
     )
 
 
