@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tissu_core.errors import ConfigError
-from tissu_core.evals import sandbox
+from tissu_core.evals.sandbox import sandbox
 from tissu_core.evals.sandbox.sandbox import Limits, Outcome, make_job, run_code, run_job
 from tissu_core.evals.sandbox.system_calls import build_filter
 

@@ -10,7 +10,7 @@ import torch
 
 from tests.core.interpret.planted import OTHER, TARGET, TRIGGER, trigger_model
 from tests.samples import make_config, make_model, random_ids
-from tissu_core.interpret import lime, shapley
+from tissu_core.interpret.attribution import lime, shapley
 from tissu_core.interpret.attribution.integrated_gradients import (
     MOST_GAP,
     iter_integrated_gradients,

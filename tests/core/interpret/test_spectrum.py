@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tissu_core.interpret import spectrum
+from tissu_core.interpret.tensors import spectrum
 from tissu_core.interpret.tensors.spectrum import measure_spectrum, singular_values, spectrum_cost
 
 

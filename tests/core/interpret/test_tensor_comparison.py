@@ -14,7 +14,7 @@ from tissu_core.compress.int4 import quantize_int4
 from tissu_core.compress.int8 import quantize_int8
 from tissu_core.errors import InputError
 from tissu_core.events.tensors import TensorSummarized
-from tissu_core.interpret import tensor_comparison
+from tissu_core.interpret.tensors import comparison as tensor_comparison
 from tissu_core.interpret.tensors.comparison import compare_tensors
 from tissu_core.interpret.tensors.reading import TensorReader
 from tissu_core.interpret.tensors.summaries import Wanted, summarize

@@ -14,7 +14,7 @@ from tissu_core.checkpoint.directory_model import DirectoryModel
 from tissu_core.checkpoint.weights import save_tensors
 from tissu_core.errors import ConfigError, InputError
 from tissu_core.events.tensors import TensorSummarized
-from tissu_core.interpret import tensor_reading
+from tissu_core.interpret.tensors import reading as tensor_reading
 from tissu_core.interpret.tensors.names import match_names
 from tissu_core.interpret.tensors.reading import TensorReader
 from tissu_core.interpret.tensors.summaries import Wanted, summarize
