@@ -110,9 +110,9 @@ def test_a_cache_in_fp16_is_read_in_8_bits_whatever_was_done_to_it(
         cache, found = model.new_cache(), []
         before = None if padding is None else torch.tensor(padding)
         for read, written in ((30, 40), (151, 33), (2, 7)):
-            at = cache.length
-            model(ids[:, at : at + read], cache, padding=before)
-            for at in range(at + read, at + read + written):
+            end = cache.length + read
+            model(ids[:, cache.length : end], cache, padding=before)
+            for at in range(end, end + written):
                 found.append(compute(ids[:, at : at + 1], cache, padding=before))
         cache.keep([1], cache.length - 5)
         found += [compute(ids[1:, at : at + 1], cache) for at in range(cache.length, 320)]
