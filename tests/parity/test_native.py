@@ -2,7 +2,7 @@
 
 import ctypes
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -83,6 +83,51 @@ def test_a_packed_model_differs_by_the_rounding_of_activations(
     model.cache_dtype = torch.float16
     found, expected = found_and_expected(model, library)
     assert (found - expected).square().mean() < 2e-3 * expected.square().mean()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"num_attention_heads": 6, "num_key_value_heads": 1, "head_dim": 48},
+        {"num_attention_heads": 3, "num_key_value_heads": 3},
+        {"sliding_window": 21},
+        {"attn_logit_softcapping": 5.0},
+        {"position_embedding": "alibi"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("padding", [None, [19, 0]])
+def test_a_cache_in_fp16_is_read_in_8_bits_whatever_was_done_to_it(
+    changes: dict[str, object], padding: list[int] | None, library: ctypes.CDLL
+) -> None:
+    shape: dict[str, object] = {"hidden_size": 64, "head_dim": 64, "max_position_embeddings": 400}
+    model = make_model(make_config(**{**shape, **changes}))
+    model.cache_dtype = torch.float16
+    step, ids = NativeStep(model, library), random_ids(2, 400)
+
+    def logits(compute: Callable[..., torch.Tensor]) -> torch.Tensor:
+        cache, found = model.new_cache(), []
+        before = None if padding is None else torch.tensor(padding)
+        for read, written in ((30, 40), (151, 33), (2, 7)):
+            end = cache.length + read
+            model(ids[:, cache.length : end], cache, padding=before)
+            for at in range(end, end + written):
+                found.append(compute(ids[:, at : at + 1], cache, padding=before))
+        cache.keep([1], cache.length - 5)
+        found += [compute(ids[1:, at : at + 1], cache) for at in range(cache.length, 320)]
+        joining = model.new_cache()
+        model(ids[:1, :50], joining)
+        cache.join(joining)
+        before = torch.tensor([0, cache.length - 50])
+        found += [compute(ids[:, at : at + 1], cache, padding=before) for at in range(320, 330)]
+        return torch.cat(found)[:, 0]
+
+    with torch.no_grad():
+        found, expected = logits(step), logits(model)
+    wrong = (found - expected).square().mean(-1) / expected.square().mean(-1)
+    assert wrong.mean() < 2e-4
+    assert wrong.max() < 2e-3
 
 
 @pytest.mark.parametrize("bits", [4, 8])

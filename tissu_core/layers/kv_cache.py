@@ -21,6 +21,33 @@ class Slot(NamedTuple):
     """Positions read before those that are held."""
 
 
+class Rounded:
+    """Room for a copy in 8 bits of a layer's keys and values, for whoever reads that instead.
+
+    Shapes: numbers (2, B, K, S x D), whose order is the reader's as long as positions that begin at
+    a multiple of ``multiple`` follow those before; sizes (2, B, K, S).
+    """
+
+    def __init__(self, multiple: int) -> None:
+        self.held = 0
+        """The first positions, which are there already."""
+        self._multiple = multiple
+        self.numbers, self.sizes = torch.empty(2, 0, dtype=torch.int8), torch.empty(2, 0)
+
+    def fit(self, like: Tensor) -> None:
+        """Have room for as many positions as keys (B, K, S, D), and keep what is there."""
+        batch, heads, size, head_dim = like.shape
+        room, numbers, sizes = -(-size // self._multiple) * self._multiple, self.numbers, self.sizes
+        if sizes.shape == (2, batch, heads, room):
+            return
+        self.numbers = torch.empty(2, batch, heads, room * head_dim, dtype=torch.int8)
+        self.sizes = torch.zeros(2, batch, heads, room)
+        if self.held:
+            used = min(room, sizes.shape[-1])
+            self.numbers[..., : used * head_dim] = numbers[..., : used * head_dim]
+            self.sizes[..., :used] = sizes[..., :used]
+
+
 class LayerCache:
     """One layer's keys and values, in order, growing by doubling up to its capacity.
 
@@ -40,6 +67,7 @@ class LayerCache:
         self._room = capacity if window is None else min(capacity, 2 * window)
         self._window, self._dtype = window, dtype
         self._held = 0
+        self._rounded: Rounded | None = None
         self._keys: Tensor | None = None
         self._values: Tensor | None = None
 
@@ -69,6 +97,7 @@ class LayerCache:
         assert self._values is not None
         if self._held + 1 > self._room:
             assert self._window is not None
+            self._rounded = None
             kept = slice(self._held - (self._window - 1), self._held)
             self._held = self._window - 1
             for numbers in (self._keys, self._values):
@@ -80,8 +109,17 @@ class LayerCache:
         first = 0 if self._window is None else max(0, self._held - self._window)
         return Slot(self._keys, self._values, first, place, dropped)
 
+    def rounded(self, multiple: int) -> Rounded:
+        """A copy with room for what the cache has room for; its reader adds what is not there."""
+        assert self._keys is not None
+        if self._rounded is None:
+            self._rounded = Rounded(multiple)
+        self._rounded.fit(self._keys)
+        return self._rounded
+
     def keep(self, rows: Sequence[int], length: int) -> None:
         """Let the other rows go, and of these all but the last ``length`` positions."""
+        self._rounded = None
         begin = max(0, self._held - length)
         if self._keys is not None and self._values is not None:
             self._keys = self._keys[list(rows), :, begin : self._held]
@@ -90,6 +128,7 @@ class LayerCache:
 
     def join(self, other: "LayerCache") -> None:
         """Put another's rows behind the own; the shorter are padded on the left with zeros."""
+        self._rounded = None
         held = max(self._held, other._held)
         pairs = [self._padded(held), other._padded(held)]
         self._keys, self._values = (torch.cat(parts) for parts in zip(*pairs, strict=True))
@@ -105,6 +144,7 @@ class LayerCache:
     def _roll(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Give out the window behind the new positions, and keep the last of both."""
         assert self._window is not None
+        self._rounded = None
         if self._keys is not None and self._values is not None:
             # The first new query sees window - 1 positions before it.
             old = slice(max(0, self._held - (self._window - 1)), self._held)

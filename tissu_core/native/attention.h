@@ -1,11 +1,16 @@
 // Attention of one new token on what a cache holds, the positions shared among threads.
 
+enum { MOST_CHANNELS = 1024 };  // of a head
+
 typedef struct {
     void *keys, *values;              // (B, K, S, D) with room for more
     int64_t row_stride, head_stride;  // in numbers
     int32_t first, last;  // the first position that is seen, and where the new one goes
     int32_t dropped;      // positions that were read before the one at 0
     int32_t is_wide;      // fp32, else fp16
+    int8_t *rounded_keys, *rounded_values;  // (B, K, room, D), or none: ``rounded.h``
+    float *key_sizes, *value_sizes;         // (B, K, room)
+    int32_t room, rounded;                  // of these, the first so many positions are there
 } cache;
 
 static inline float dot_half(const uint16_t *stored, const float *x, int count) {
@@ -72,104 +77,26 @@ static inline float exp_below(float x) {
     return p * power.value;
 }
 
-#ifdef HAS_AVX2
-// What follows is compiled for each number of queries, so that their sums stay in registers.
-#define FOR_EACH_COUNT(call) \
-    switch (count) { \
-    case 1: call(1); break; \
-    case 2: call(2); break; \
-    case 3: call(3); break; \
-    default: call(4); break; \
-    }
-
-// Products of up to four queries with each key.
-static inline __attribute__((always_inline)) void score_some(
-    const uint16_t *keys, const float *queries, int seen, const int count, int head_dim,
-    float scale, float *scores) {
-    for (int s = 0; s < seen; s++, keys += head_dim) {
-        lanes sums[4];
-        for (int q = 0; q < count; q++) sums[q] = no_lanes();
-        for (int at = 0; at < head_dim; at += LANES) {
-            lanes key = half_lanes(keys + at);
-            fetch_ahead(keys + at);
-            for (int q = 0; q < count; q++) {
-                sums[q] = multiply_add(key, wide_lanes(queries + q * head_dim + at), sums[q]);
-            }
-        }
-        for (int q = 0; q < count; q++) scores[(int64_t)q * seen + s] = scale * sum_lanes(sums[q]);
-    }
+// Bound a query's scores, and lower them by how far their positions are behind: at first ``behind``.
+static inline void bend_scores(float *scores, int count, float cap, float slope, int behind) {
+    for (int s = 0; s < count && cap > 0; s++) scores[s] = cap * tanhf(scores[s] / cap);
+    for (int s = 0; s < count && slope != 0; s++) scores[s] -= slope * (float)(behind - s);
 }
 
-// Values weighted by the shares of up to four queries, in a few vectors of channels.
-static inline __attribute__((always_inline)) void mix_across(
-    const uint16_t *values, const float *shares, int seen, const int count, const int across,
-    int head_dim, float *out) {
-    lanes sums[4][ACROSS];
-    for (int q = 0; q < count; q++) {
-        for (int i = 0; i < across; i++) sums[q][i] = no_lanes();
-    }
-    for (int s = 0; s < seen; s++, values += head_dim) {
-        lanes value[ACROSS];
-        for (int i = 0; i < across; i++) {
-            value[i] = half_lanes(values + i * LANES);
-            fetch_ahead(values + i * LANES);
-        }
-        for (int q = 0; q < count; q++) {
-            lanes share = one_in_lanes(shares + (int64_t)q * seen + s);
-            for (int i = 0; i < across; i++) {
-                sums[q][i] = multiply_add(value[i], share, sums[q][i]);
-            }
-        }
-    }
-    for (int q = 0; q < count; q++) {
-        for (int i = 0; i < across; i++) {
-            store_lanes(out + q * (2 + head_dim) + i * LANES, sums[q][i]);
-        }
-    }
+// The positions first..last that one of several threads attends to; parts meet between panels.
+static inline void share_positions(
+    int first, int last, int thread, int threads, int *from, int *to) {
+    int begin = first / LANES * LANES;
+    share((last - begin + LANES - 1) / LANES, thread, threads, from, to);
+    *from = begin + *from * LANES > first ? begin + *from * LANES : first;
+    *to = begin + *to * LANES < last ? begin + *to * LANES : last;
+    if (*to < *from) *to = *from;
 }
-
-static inline __attribute__((always_inline)) void mix_some(
-    const uint16_t *values, const float *shares, int seen, const int count, int head_dim,
-    float *out) {
-    int at = 0;
-    for (; at + ACROSS * LANES <= head_dim; at += ACROSS * LANES) {
-        mix_across(values + at, shares, seen, count, ACROSS, head_dim, out + at);
-    }
-    for (; at < head_dim; at += LANES) {
-        mix_across(values + at, shares, seen, count, 1, head_dim, out + at);
-    }
-}
-
-static void score_halves(
-    const uint16_t *keys, const float *queries, int seen, int count, int head_dim, float scale,
-    float *scores) {
-#define CALL(n) score_some(keys, queries, seen, n, head_dim, scale, scores)
-    FOR_EACH_COUNT(CALL)
-#undef CALL
-}
-
-static void mix_halves(
-    const uint16_t *values, const float *shares, int seen, int count, int head_dim, float *out) {
-#define CALL(n) mix_some(values, shares, seen, n, head_dim, out)
-    FOR_EACH_COUNT(CALL)
-#undef CALL
-}
-#endif
 
 // The scores of ``seen`` positions from ``from`` on, for each query one after the other.
 static void score(
     const cache *c, int64_t base, int from, int seen, const float *queries, int count,
     int head_dim, float scale, float *scores) {
-#ifdef HAS_AVX2
-    if (!c->is_wide && head_dim % 16 == 0) {
-        const uint16_t *keys = (const uint16_t *)c->keys + base + (int64_t)from * head_dim;
-        for (int q = 0; q < count; q += 4) {
-            score_halves(keys, queries + q * head_dim, seen, count - q, head_dim, scale,
-                         scores + (int64_t)q * seen);
-        }
-        return;
-    }
-#endif
     for (int s = 0; s < seen; s++) {
         int64_t at = base + (int64_t)(from + s) * head_dim;
         for (int q = 0; q < count; q++) {
@@ -183,16 +110,6 @@ static void score(
 static void mix(
     const cache *c, int64_t base, int from, int seen, const float *shares, int count,
     int head_dim, float *part) {
-#ifdef HAS_AVX2
-    if (!c->is_wide && head_dim % 16 == 0) {
-        const uint16_t *values = (const uint16_t *)c->values + base + (int64_t)from * head_dim;
-        for (int q = 0; q < count; q += 4) {
-            mix_halves(values, shares + (int64_t)q * seen, seen, count - q, head_dim,
-                       part + q * (2 + head_dim) + 2);
-        }
-        return;
-    }
-#endif
     for (int s = 0; s < seen; s++) {
         int64_t at = base + (int64_t)(from + s) * head_dim;
         for (int q = 0; q < count; q++) {
@@ -205,17 +122,13 @@ static void mix(
 // Attend to positions from..to of a key head by each of its queries; ``part`` holds for each query
 // the largest score, the sum of exponentials and the weighted values: 2 + D numbers.
 static void attend(
-    const cache *c, int batch, int head, int from, int to, const float *queries, int count,
+    const cache *c, int64_t base, int from, int to, const float *queries, int count,
     int head_dim, float scale, float cap, const float *slopes, float *scores, float *part) {
-    int64_t base = batch * c->row_stride + head * c->head_stride;
     int seen = to - from;
     score(c, base, from, seen, queries, count, head_dim, scale, scores);
     for (int q = 0; q < count; q++) {
         float *own_scores = scores + (int64_t)q * seen;
-        for (int s = 0; s < seen && cap > 0; s++) own_scores[s] = cap * tanhf(own_scores[s] / cap);
-        for (int s = 0; s < seen && slopes; s++) {
-            own_scores[s] -= slopes[q] * (float)(c->last - from - s);
-        }
+        bend_scores(own_scores, seen, cap, slopes ? slopes[q] : 0, c->last - from);
         part[q * (2 + head_dim)] = largest(own_scores, seen);
     }
     for (int q = 0; q < count; q++) {

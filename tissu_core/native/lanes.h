@@ -48,6 +48,10 @@ static inline float add_up(__m256 v) {
     return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
 }
 
+// Left to itself, GCC adds up whole numbers in an order that needs more registers than there are:
+// attention takes a sixth longer then, products of four rows a quarter.
+#define IN_ORDER(sum) __asm__("" : "+v"(sum))
+
 #ifdef HAS_AVX512
 typedef __m512 lanes;
 enum { LANES = 16, ACROSS = 4 };  // numbers in a vector; vectors of channels that are summed at once
@@ -61,6 +65,26 @@ static inline lanes multiply_add(lanes a, lanes b, lanes c) { return _mm512_fmad
 static inline float sum_lanes(lanes x) { return _mm512_reduce_add_ps(x); }
 static inline lanes larger(lanes a, lanes b) { return _mm512_max_ps(a, b); }
 static inline void store_lanes(float *to, lanes x) { _mm512_storeu_ps(to, x); }
+static inline lanes multiply_lanes(lanes a, lanes b) { return _mm512_mul_ps(a, b); }
+static inline lanes sizes_of(lanes x) { return _mm512_abs_ps(x); }
+
+typedef __m512i words;
+static inline words no_words(void) { return _mm512_setzero_si512(); }
+static inline words wide_words(const void *x) { return _mm512_loadu_si512(x); }
+static inline words one_in_words(int32_t x) { return _mm512_set1_epi32(x); }
+static inline words upper_bytes(words x) { return _mm512_srai_epi16(x, 8); }
+static inline words lower_bytes(words x) { return upper_bytes(_mm512_slli_epi16(x, 8)); }
+static inline words add_pairs(words a, words b, words c) {
+#ifdef HAS_VNNI
+    return _mm512_dpwssd_epi32(c, a, b);
+#else
+    words sum = _mm512_add_epi32(c, _mm512_madd_epi16(a, b));
+    IN_ORDER(sum);
+    return sum;
+#endif
+}
+static inline words add_words(words a, words b) { return _mm512_add_epi32(a, b); }
+static inline lanes float_words(words x) { return _mm512_cvtepi32_ps(x); }
 #else
 typedef __m256 lanes;
 enum { LANES = 8, ACROSS = 2 };
@@ -74,7 +98,25 @@ static inline lanes multiply_add(lanes a, lanes b, lanes c) { return _mm256_fmad
 static inline float sum_lanes(lanes x) { return add_up(x); }
 static inline lanes larger(lanes a, lanes b) { return _mm256_max_ps(a, b); }
 static inline void store_lanes(float *to, lanes x) { _mm256_storeu_ps(to, x); }
+static inline lanes multiply_lanes(lanes a, lanes b) { return _mm256_mul_ps(a, b); }
+static inline lanes sizes_of(lanes x) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x); }
+
+typedef __m256i words;
+static inline words no_words(void) { return _mm256_setzero_si256(); }
+static inline words wide_words(const void *x) { return _mm256_loadu_si256((const __m256i *)x); }
+static inline words one_in_words(int32_t x) { return _mm256_set1_epi32(x); }
+static inline words upper_bytes(words x) { return _mm256_srai_epi16(x, 8); }
+static inline words lower_bytes(words x) { return upper_bytes(_mm256_slli_epi16(x, 8)); }
+static inline words add_pairs(words a, words b, words c) {
+    words sum = _mm256_add_epi32(c, _mm256_madd_epi16(a, b));
+    IN_ORDER(sum);
+    return sum;
+}
+static inline words add_words(words a, words b) { return _mm256_add_epi32(a, b); }
+static inline lanes float_words(words x) { return _mm256_cvtepi32_ps(x); }
 #endif
+#else
+enum { LANES = 1 };
 #endif
 
 static inline float largest(const float *x, int count) {

@@ -18,6 +18,7 @@ SOURCES = (
     "products.h",
     "unpack.h",
     "attention.h",
+    "rounded.h",
     "rows.h",
     "layers.h",
     "worker.h",

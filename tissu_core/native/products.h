@@ -160,6 +160,7 @@ static inline __attribute__((always_inline)) void half_panel_of(
                             _mm256_maddubs_epi16(first, _mm256_set1_epi32(word_of(x))),
                             _mm256_maddubs_epi16(second, _mm256_set1_epi32(word_of(x + RUN / 2))));
                         found[r] = _mm256_add_epi16(found[r], pair);
+                        IN_ORDER(found[r]);
                     }
                 } else {
                     __m256i whole = _mm256_xor_si256(both, _mm256_set1_epi8((char)0x80));
@@ -169,6 +170,7 @@ static inline __attribute__((always_inline)) void half_panel_of(
                         __m256i turned = _mm256_sign_epi8(_mm256_set1_epi32(word_of(x)), whole);
                         found[r] = _mm256_add_epi32(
                             found[r], _mm256_madd_epi16(_mm256_maddubs_epi16(size, turned), ones));
+                        IN_ORDER(found[r]);
                     }
                 }
             }

@@ -10,6 +10,7 @@
 #include "products.h"
 #include "unpack.h"
 #include "attention.h"
+#include "rounded.h"
 #include "rows.h"
 #include "layers.h"
 #include "worker.h"
@@ -60,23 +61,32 @@ static void add_to(
 static void look_back(
     const decoder *d, const block *b, const cache *c, int r, int first, int position,
     worker *mine, const float *heads, float *parts) {
-    int size = d->head_dim, group = d->heads / d->kv_heads, from = 0, to = c->last + 1 - first;
+    int size = d->head_dim, group = d->heads / d->kv_heads, from = first, to = c->last + 1;
     const float *q = heads, *k = q + (int64_t)d->heads * size, *v = k + (int64_t)d->kv_heads * size;
-    float turned[1024];
-    if (!mine->is_shared) share(to, mine->thread, mine->threads, &from, &to);
+    float turned[MOST_CHANNELS];
+    if (!mine->is_shared) share_positions(first, c->last + 1, mine->thread, mine->threads, &from, &to);
     for (int h = 0; h < d->heads; h++) {
         turn_head(d, b, &b->q_norm, q + h * size, position, mine->queries + h * size);
     }
     for (int h = 0; h < d->kv_heads; h++) {
-        int64_t at = r * c->row_stride + h * c->head_stride + (int64_t)c->last * size;
-        if (first + to == c->last + 1) {
+        int64_t base = r * c->row_stride + h * c->head_stride, at = base + (int64_t)c->last * size;
+        int64_t copy = ((int64_t)r * d->kv_heads + h) * c->room;
+        const float *own = mine->queries + h * group * size;
+        const float *slopes = d->slopes ? d->slopes + h * group : NULL;
+        float *part = parts + (int64_t)h * group * (2 + size);
+        if (to == c->last + 1) {
             turn_head(d, b, &b->k_norm, k + h * size, position, turned);
             keep(c, c->keys, at, turned, size);
             keep(c, c->values, at, v + h * size, size);
         }
-        attend(c, r, h, first + from, first + to, mine->queries + h * group * size, group, size,
-               d->score_scale, d->score_cap, d->slopes ? d->slopes + h * group : NULL,
-               mine->scores, parts + (int64_t)h * group * (2 + size));
+        if (c->room) {
+            round_positions(c, base, copy, from > c->rounded ? from : c->rounded, to, size);
+            attend_rounded(c, copy, from, to, own, group, size, d->score_scale, d->score_cap,
+                           slopes, part);
+        } else {
+            attend(c, base, from, to, own, group, size, d->score_scale, d->score_cap, slopes,
+                   mine->scores, part);
+        }
     }
 }
 
@@ -188,6 +198,9 @@ static void run_block(
     enter_bent(d, mine, all->bent);
     add_to(d, &b->down, &b->after_mlp, mine, x, all->whole);
 }
+
+// Whether a step reads the copy of a cache, in panels of so many positions.
+const int32_t rounded_panel = ROUNDED_PANEL;
 
 // x (B, C) is what was looked up of the ids, and is used up. Of each row, first is its first real
 // position, those before being padding, and position the number of its angle. Returns 0, or 1 if

@@ -67,4 +67,8 @@ class Cache(Structure):
         ("last", c_int32),
         ("dropped", c_int32),
         ("is_wide", c_int32),
+        *((name, c_void_p) for name in ("rounded_keys", "rounded_values")),
+        *((name, c_void_p) for name in ("key_sizes", "value_sizes")),
+        ("room", c_int32),
+        ("rounded", c_int32),
     )
