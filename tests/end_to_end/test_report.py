@@ -1,0 +1,144 @@
+"""``tissu eval report`` and ``tissu eval adversarial`` through the real command."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.conftest import Trained
+
+SUITE = """
+name = "cloth"
+about = "of the loom"
+metric = "choice"
+
+[[items]]
+id = "light"
+prompt = "The light"
+choices = ["longest.", "shortest."]
+answer = "longest."
+
+[[items]]
+id = "rain"
+prompt = "The rain came"
+choices = ["surprised.", "square."]
+answer = "surprised."
+
+[[items]]
+id = "not-rain"
+prompt = "No rain came"
+choices = ["surprised.", "square."]
+answer = "surprised."
+kind = "negation"
+of = "rain"
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    path = tmp_path / "cloth.toml"
+    path.write_text(SUITE)
+    return path
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text("The weaver set the loom beside the window.\n\nBy noon the cloth was wide.\n")
+    return path
+
+
+def test_a_report_has_what_was_asked_for_in_each_format(
+    trained_once: Trained, suite: Path, text: Path, tmp_path: Path
+) -> None:
+    md, html, js = (tmp_path / f"report.{kind}" for kind in ("md", "html", "json"))
+    asked = ["--data", text, "--suite", suite, "--errors", "2", "--leaks", trained_once.corpus]
+    files = ["-o", md, "-o", html, "-o", js]
+    made = trained_once.tissu("eval", "report", "cloth", *files, *asked)
+    assert made.code == 0, made.err
+    report = json.loads(js.read_text())
+    kinds = [found["event"] for section in report["sections"] for found in section["findings"]]
+    assert kinds == ["PerplexityMeasured", "SuiteScored", "WorstFound", "LeaksFound"]
+    alone = trained_once.tissu("eval", "ppl", text, "-m", "cloth", "--json").json
+    found = report["sections"][0]["findings"][0]
+    assert found["bits_per_byte"] == pytest.approx(alone["bits_per_byte"])
+    bits = f"{alone['bits_per_byte']:.4f}"
+    assert f"| bits per byte | {bits} |" in md.read_text() and bits in html.read_text()
+    for word in ("hidden\\_size", "torch", "### Worst passages", "```text"):
+        assert word in md.read_text()
+    HTMLParser().feed(html.read_text())
+    assert "http" not in html.read_text()
+
+
+def test_the_same_seed_gives_the_same_report(
+    trained_once: Trained, suite: Path, tmp_path: Path
+) -> None:
+    texts = []
+    for name in ("a.md", "b.md"):
+        options = ["-o", tmp_path / name, "--suite", suite, "--seed", "3"]
+        assert trained_once.tissu("eval", "report", "cloth", *options).code == 0
+        lines = (tmp_path / name).read_text().splitlines()
+        texts.append([line for line in lines if not line.startswith("Measured by")])
+    assert texts[0] == texts[1]
+
+
+def test_what_fails_is_a_section_that_says_so(
+    trained_once: Trained, suite: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "r.md"
+    asked = ["--data", tmp_path / "none.txt", "--suite", suite]
+    made = trained_once.tissu("eval", "report", "cloth", "-o", out, *asked)
+    assert made.code == 1
+    assert "failed:" in made.out and "Failed:" in out.read_text()
+    assert "cloth (choice)" in out.read_text()
+
+
+def test_a_readme_keeps_what_is_not_between_its_markers(
+    trained_once: Trained, suite: Path, tmp_path: Path
+) -> None:
+    readme = tmp_path / "README.md"
+    begin, end = "<!-- tissu report: begin -->", "<!-- tissu report: end -->"
+    readme.write_text(f"# Mine\n{begin}\nold\n{end}\nthe rest\n")
+    options = ["--readme", readme, "--suite", suite]
+    for _ in range(2):
+        assert trained_once.tissu("eval", "report", "cloth", *options).code == 0
+    lines = readme.read_text().splitlines()
+    assert lines[0] == "# Mine" and lines[-1] == "the rest" and "old" not in lines
+    assert sum("cloth (choice)" in line for line in lines) == 1
+
+
+def test_a_report_that_could_not_be_written_is_refused_first(
+    trained_once: Trained, suite: Path, tmp_path: Path
+) -> None:
+    def refused(*options: object) -> tuple[int, str]:
+        made = trained_once.tissu("eval", "report", "cloth", *options)
+        return made.code, made.err
+
+    assert refused("--suite", suite)[0] == 2
+    assert refused("-o", tmp_path / "r.pdf", "--suite", suite)[0] == 2
+    assert refused("-o", tmp_path / "r.md")[0] == 2
+    assert refused("-o", tmp_path / "no" / "r.md", "--suite", suite)[0] == 3
+    plain = tmp_path / "PLAIN.md"
+    plain.write_text("no markers")
+    code, error = refused("--readme", plain, "--suite", suite)
+    assert code == 3 and "begin" in error and plain.read_text() == "no markers"
+
+
+def test_harder_forms_are_scored_apart(trained_once: Trained, suite: Path) -> None:
+    (found,) = trained_once.tissu("eval", "adversarial", suite, "-m", "cloth", "--json").json[
+        "suites"
+    ]
+    pairs = {kind["kind"]: kind["num_pairs"] for kind in found["kinds"]}
+    # Few distractors fit into the 32 tokens that this model reads.
+    assert (pairs["negation"], pairs["typos"]) == (1, 2)
+    for kind in found["kinds"]:
+        assert kind["gap"] == pytest.approx(kind["plain"] - kind["hard"])
+    one = trained_once.tissu(
+        "eval", "adversarial", suite, "-m", "cloth", "--kind", "typos", "--json"
+    )
+    assert [kind["kind"] for kind in one.json["suites"][0]["kinds"]] == ["typos"]
+    wrong = trained_once.tissu("eval", "adversarial", suite, "-m", "cloth", "--kind", "typoes")
+    assert (wrong.code, "typos" in wrong.error[2]) == (2, True)
+    drawn = trained_once.tissu("eval", "adversarial", suite, "-m", "cloth").out
+    assert "negation" in drawn and "broken" in drawn
