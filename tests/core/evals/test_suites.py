@@ -270,6 +270,10 @@ def test_code_is_what_a_fence_holds_or_the_end_of_the_prompt() -> None:
     whole = "Sure:\n```python\ndef f(x):\n    return x\n```\nDone."
     assert program(item, whole) == "def f(x):\n    return x\n"
     assert program(item, "```\n    return x\n```") == "def f(x):\n    return x\n"
+    bare = "Here it is:\nimport math\n\ndef f(x):\n    return x\n\nIt returns x."
+    half = "def f(x):\n    return x\n\nprint(f(1))\n```\n\nThis function returns x."
+    assert program(item, half) == "def f(x):\n    return x\n\n"
+    assert program(item, bare) == "import math\n\ndef f(x):\n    return x\n\n"
 
 
 def test_every_bundled_file_is_listed() -> None:

@@ -4,6 +4,7 @@ import math
 import random
 import re
 from collections.abc import Callable, Sequence
+from itertools import dropwhile, takewhile
 from typing import Any
 
 from tissu_core.errors import missing_package
@@ -14,6 +15,8 @@ _Z = 1.959963984540054
 _RESAMPLES = 200
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _DEFINED = re.compile(r"^(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
+_OF_CODE = re.compile(r"(?:async def|def|class|import|from) \S|@\w")
+_WITHIN_CODE = re.compile(rf"\s|[)\]}}]|{_OF_CODE.pattern}")
 _ROUGE = ("rouge1", "rouge2", "rougeL")
 
 
@@ -48,13 +51,22 @@ def _plain(text: str) -> str:
 
 
 def program(item: Item, reply: str) -> str:
-    """The code of a reply: what its first fence holds, or the reply as the end of the prompt."""
-    fenced = _FENCE.search(reply)
-    if fenced is None:
-        return item.prompt + reply
-    wanted = {*_DEFINED.findall(item.prompt)}
-    is_whole = wanted <= {*_DEFINED.findall(fenced[1])}
-    return fenced[1] if is_whole else item.prompt + fenced[1]
+    """The code of a reply: what its first fence holds, or what it defines, or the prompt's end."""
+    wanted, fenced = {*_DEFINED.findall(item.prompt)}, _FENCE.search(reply)
+    # Where the code comes before it, the first fence is one that ends it and was never begun.
+    bare = reply if fenced is None else reply[: fenced.start()]
+    if wanted and wanted <= {*_DEFINED.findall(bare)}:
+        return _without_prose(bare)
+    code = reply if fenced is None else fenced[1]
+    is_whole = bool(wanted) and wanted <= {*_DEFINED.findall(code)}
+    return code if is_whole else item.prompt + code
+
+
+def _without_prose(reply: str) -> str:
+    """From the first line of code to the first that is neither one nor within one."""
+    lines = dropwhile(lambda line: not _OF_CODE.match(line), reply.splitlines())
+    kept = takewhile(lambda line: not line.strip() or _WITHIN_CODE.match(line), lines)
+    return "\n".join(kept) + "\n"
 
 
 def bleu(replies: Sequence[str], references: Sequence[Sequence[str]]) -> float:
