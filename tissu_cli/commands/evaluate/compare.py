@@ -14,7 +14,47 @@ from tissu_core.events.compared import ModelsCompared
 from tissu_core.events.records import to_record
 
 app = typer.Typer()
-_SUITES = "Suites"
+_PANEL = "Suites"
+_Suites = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--suite",
+        metavar="SUITE",
+        help="Put these questions to each as well; a name of `tissu eval suite`, or a .toml "
+        "file; repeat for more.",
+        rich_help_panel=_PANEL,
+    ),
+]
+_Limit = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="At most N items of each suite, by --seed.",
+        rich_help_panel=_PANEL,
+    ),
+]
+_Chat = Annotated[
+    bool | None,
+    typer.Option(
+        "--chat/--no-chat",
+        help="Items through each model's chat template. Default: where it writes and has one.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
+_AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code",
+        help="Run generated code even where nothing keeps it from harm.",
+        rich_help_panel=_PANEL,
+    ),
+]
+_Seed = Annotated[
+    int,
+    typer.Option(metavar="N", min=0, help="Of the draws behind the intervals, and of --limit."),
+]
 
 
 @app.command(
@@ -39,42 +79,10 @@ def compare(
             help="Files and folders of text, .jsonl or .parquet; repeat for more.",
         ),
     ],
-    suites: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--suite",
-            metavar="SUITE",
-            help="Put these questions to each as well; a name of `tissu eval suite`, or a .toml "
-            "file; repeat for more.",
-            rich_help_panel=_SUITES,
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="At most N items of each suite, by --seed.",
-            rich_help_panel=_SUITES,
-        ),
-    ] = None,
-    chat: Annotated[
-        bool | None,
-        typer.Option(
-            "--chat/--no-chat",
-            help="Items through each model's chat template. Default: where it writes and has one.",
-            show_default=False,
-            rich_help_panel=_SUITES,
-        ),
-    ] = None,
-    allow_code: Annotated[
-        bool,
-        typer.Option(
-            "--allow-code",
-            help="Run generated code even where nothing keeps it from harm.",
-            rich_help_panel=_SUITES,
-        ),
-    ] = False,
+    suites: _Suites = None,
+    limit: _Limit = None,
+    chat: _Chat = None,
+    allow_code: _AllowCode = False,
     stride: Annotated[
         int | None,
         typer.Option(
@@ -89,10 +97,7 @@ def compare(
             help="Tokens that each model reads at once. Default: what it was trained on.",
         ),
     ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(metavar="N", min=0, help="Of the draws behind the intervals, and of --limit."),
-    ] = 0,
+    seed: _Seed = 0,
     json: Json = False,
     *,
     given: Given,
@@ -106,13 +111,7 @@ def compare(
     pictures = resolve_settings(PicturesConfig, given)
     run = measure_settings(texts, given)
     events = compare_models(
-        models,
-        run.data,
-        run.machine,
-        context=context,
-        stride=stride,
-        seed=seed,
-        suites=asked,
+        models, run.data, run.machine, context=context, stride=stride, seed=seed, suites=asked
     )
     with StatusLine() as status:
         for event in narrated(events, status):
