@@ -49,6 +49,16 @@ def test_a_planted_line_is_the_worst_passage(trained_once: Trained, planted: Pat
         assert found[name] == alone[name]
 
 
+def test_a_line_is_that_of_the_file_where_a_file_is_many_documents(
+    trained_once: Trained, planted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tissu_core.data.documents.DOCUMENT_CHARACTERS", 500)
+    options = ["eval", "errors", "--threads", "1", planted, "-m", "cloth", "--passage", "32"]
+    first, *_ = trained_once.tissu(*options, "--json").json["passages"]
+    assert (Path(first["path"]).name, first["line"]) == ("text-02.txt", 41)
+    assert first["document"] > 1 and {*"".join(first["tokens"])} <= {*GARBAGE, "\n"}
+
+
 def test_the_worst_are_those_of_a_full_sort_and_together_they_are_the_whole(
     trained_once: Trained, planted: Path
 ) -> None:

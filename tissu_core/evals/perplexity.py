@@ -16,7 +16,8 @@ from tissu_core.models.score import Score, target_nll
 
 _TOKENS_AT_ONCE = {"cpu": 1 << 10, "cuda": 1 << 15, "mps": 1 << 13}
 """Short windows are read together: on a core, 4 layers of 128 read windows of 16 tokens 10 times
-as fast as one by one, of 64 twice and of 256 1.3 times; with more than 1,024 tokens no faster."""
+as fast as one by one, of 64 twice and of 256 1.3 times; 40 lines of 30 letters cost 135 million
+parameters in 4 bits 2.1 s in place of 24. With more than 1,024 tokens nothing is faster."""
 _POOL_TOKENS = 1 << 16
 """Documents whose windows are put together by length, before any of them is given back."""
 
