@@ -146,7 +146,7 @@ def test_a_model_of_four_bits_works_in_every_command(
     assert tissu("chat", out, "-p", "The").code == 0
     measured = tissu("eval", "ppl", trained.corpus, "-m", out, "--json").json["bits_per_byte"]
     assert measured > 0
-    assert "uint8" in tissu("inspect", "weights", "layer.0.mlp", out).out
+    assert "rounding   int4" in tissu("inspect", "weights", "layer.0.mlp", out).out
     assert "int4 already" in tissu("quantize", out, "-o", tmp_path / "again").err
     assert "int4 already" in tissu("export", "gguf", out, "-o", tmp_path / "x.gguf").err
     assert tissu("models", "verify", out).code == 0

@@ -150,7 +150,11 @@ def zsh(place: Path) -> Iterator[Ask]:
 WORDS = [
     ("tissu mod", "models"),
     ("tissu models p", "pull"),
-    ("tissu --quiet inspect ", "diff gradcheck model quantization run schedule tree weights why"),
+    (
+        "tissu --quiet inspect ",
+        "activations attention diff experts explain gradcheck hist lens memory model quantization "
+        "run schedule source tokens tree weights why",
+    ),
     ("tissu train --optimizer ", "adam adamw muon rmsprop sgd"),
     ("tissu train --optimizer=m", "--optimizer=muon"),
     ("tissu train --quiet --opti", "--optimizer"),
