@@ -200,7 +200,7 @@ _tissu_words() {
         'tissu eval ppl --on-bad') takes=(skip replace stop) ;;
         'tissu eval ppl --text-column') takes=() ;;
         'tissu eval suite') takes=() ;;
-        'tissu eval suite -*') takes=(-m --model --chat --no-chat --items --limit --seed --batch --allow-code --json --device --threads -h --help) ;;
+        'tissu eval suite -*') takes=(-m --model --chat --no-chat --items --limit --seed --batch --allow-code --json --device --threads --svg --html --png -h --help) ;;
         'tissu eval suite -m') takes=(@models @files) ;;
         'tissu eval suite --model') takes=(@models @files) ;;
         'tissu eval suite --limit') takes=() ;;
@@ -208,6 +208,9 @@ _tissu_words() {
         'tissu eval suite --batch') takes=() ;;
         'tissu eval suite --device') takes=(auto cpu cuda mps) ;;
         'tissu eval suite --threads') takes=() ;;
+        'tissu eval suite --svg') takes=(@files) ;;
+        'tissu eval suite --html') takes=(@files) ;;
+        'tissu eval suite --png') takes=(@files) ;;
         'tissu eval harness') takes=() ;;
         'tissu eval harness -*') takes=(--tasks -m --model --json --include --shots --limit --batch-size --chat --no-chat --seed --device --threads -h --help) ;;
         'tissu eval harness --tasks') takes=() ;;
@@ -267,7 +270,7 @@ _tissu_words() {
         'tissu eval errors --html') takes=(@files) ;;
         'tissu eval errors --png') takes=(@files) ;;
         'tissu eval leaks') takes=(@files) ;;
-        'tissu eval leaks -*') takes=(--corpus -m --model --ngram --scores --no-scores --json --device --threads --encoding --on-bad --text-column -h --help) ;;
+        'tissu eval leaks -*') takes=(--corpus -m --model --ngram --scores --no-scores --json --device --threads --encoding --on-bad --text-column --svg --html --png -h --help) ;;
         'tissu eval leaks --corpus') takes=(@directories) ;;
         'tissu eval leaks -m') takes=(@models @files) ;;
         'tissu eval leaks --model') takes=(@models @files) ;;
@@ -277,6 +280,9 @@ _tissu_words() {
         'tissu eval leaks --encoding') takes=() ;;
         'tissu eval leaks --on-bad') takes=(skip replace stop) ;;
         'tissu eval leaks --text-column') takes=() ;;
+        'tissu eval leaks --svg') takes=(@files) ;;
+        'tissu eval leaks --html') takes=(@files) ;;
+        'tissu eval leaks --png') takes=(@files) ;;
         'tissu eval speed') takes=(@models @files) ;;
         'tissu eval speed -*') takes=(--against --json --batch --context --tokens --price-per-hour --ops --lut-size --device --threads -h --help) ;;
         'tissu eval speed --against') takes=(@files) ;;
@@ -322,12 +328,18 @@ _tissu_words() {
         'tissu inspect diff --html') takes=(@files) ;;
         'tissu inspect diff --png') takes=(@files) ;;
         'tissu inspect model') takes=(@models @files) ;;
-        'tissu inspect model -*') takes=(--json -h --help) ;;
+        'tissu inspect model -*') takes=(--json --svg --html --png -h --help) ;;
+        'tissu inspect model --svg') takes=(@files) ;;
+        'tissu inspect model --html') takes=(@files) ;;
+        'tissu inspect model --png') takes=(@files) ;;
         'tissu inspect run') takes=(@runs @directories) ;;
         'tissu inspect run -*') takes=(--json -h --help) ;;
         'tissu inspect why') takes=(@runs @directories) ;;
-        'tissu inspect why -*') takes=(--step --json -h --help) ;;
+        'tissu inspect why -*') takes=(--step --json --svg --html --png -h --help) ;;
         'tissu inspect why --step') takes=() ;;
+        'tissu inspect why --svg') takes=(@files) ;;
+        'tissu inspect why --html') takes=(@files) ;;
+        'tissu inspect why --png') takes=(@files) ;;
         'tissu inspect source') takes=(@models @files) ;;
         'tissu inspect source -*') takes=(--corpus --min --json --encoding --on-bad --text-column --svg --html --png -h --help) ;;
         'tissu inspect source --corpus') takes=(@directories) ;;
@@ -414,7 +426,7 @@ _tissu_words() {
         'tissu inspect tokens --html') takes=(@files) ;;
         'tissu inspect tokens --png') takes=(@files) ;;
         'tissu inspect quantization') takes=(@models @files) ;;
-        'tissu inspect quantization -*') takes=(--bits --group --text --json --device --threads --encoding --on-bad --text-column -h --help) ;;
+        'tissu inspect quantization -*') takes=(--bits --group --text --json --device --threads --encoding --on-bad --text-column --svg --html --png -h --help) ;;
         'tissu inspect quantization --bits') takes=() ;;
         'tissu inspect quantization --group') takes=() ;;
         'tissu inspect quantization --text') takes=(@files) ;;
@@ -423,6 +435,9 @@ _tissu_words() {
         'tissu inspect quantization --encoding') takes=() ;;
         'tissu inspect quantization --on-bad') takes=(skip replace stop) ;;
         'tissu inspect quantization --text-column') takes=() ;;
+        'tissu inspect quantization --svg') takes=(@files) ;;
+        'tissu inspect quantization --html') takes=(@files) ;;
+        'tissu inspect quantization --png') takes=(@files) ;;
         'tissu inspect gradcheck') takes=() ;;
         'tissu inspect gradcheck -*') takes=(--module --json -h --help) ;;
         'tissu inspect gradcheck --module') takes=() ;;

@@ -93,3 +93,16 @@ def test_a_view_is_saved_as_pictures(trained_once: Trained, tmp_path: Path) -> N
     assert drawn.code == 0 and f"drawn: {svg}" in drawn.err
     assert "lm_head" in svg.read_text() and "lm_head" in html.read_text()
     assert png.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["inspect", "model", "cloth"], ["inspect", "why", "cloth"], ["inspect", "memory", "cloth"]],
+)
+def test_other_views_are_saved_too(trained_once: Trained, tmp_path: Path, words: list[str]) -> None:
+    path = tmp_path / "view.svg"
+    drawn = trained_once.tissu(*words, "--svg", path)
+    assert drawn.code == 0, drawn.err
+    # A line of what the terminal shows, its spaces as those that do not break.
+    line = max((row.strip() for row in drawn.out.splitlines()), key=len).split()[0]
+    assert line in path.read_text()

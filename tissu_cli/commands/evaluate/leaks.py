@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.flags import Corpus, Given, Json, measure_settings, with_settings
+from tissu_cli.flags import Corpus, Given, Json, measure_settings, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
+from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.events.records import to_record
 from tissu_core.events.sources import LeaksFound
@@ -19,7 +20,7 @@ app = typer.Typer()
     help="Items of suites and documents of text that share words in a row with the text a model "
     "has learned, and what it scores with and without them."
 )
-@with_settings(("machine.", DeviceConfig), ("data.reading.", ReadingConfig))
+@with_settings(("machine.", DeviceConfig), ("data.reading.", ReadingConfig), ("", PicturesConfig))
 def leaks(
     evaluations: Annotated[
         list[str],
@@ -56,7 +57,7 @@ def leaks(
 ) -> None:
     from tissu_core.runs.evaluate.leaks import find_leaks
 
-    run = measure_settings([], given)
+    run, pictures = measure_settings([], given), resolve_settings(PicturesConfig, given)
     events = find_leaks(
         evaluations,
         model,
@@ -69,10 +70,13 @@ def leaks(
     with StatusLine() as status:
         for event in narrated(events, status):
             if isinstance(event, LeaksFound):
-                print_json(to_record(event)) if json else _show(event)
+                print_json(to_record(event)) if json else _show(event, pictures)
 
 
-def _show(event: LeaksFound) -> None:
+def _show(event: LeaksFound, pictures: PicturesConfig) -> None:
     from tissu_cli.render.leaks import leaks_view
+    from tissu_cli.render.pictures import save_pictures
 
-    data().print(leaks_view(event))
+    view = leaks_view(event)
+    data().print(view)
+    save_pictures(pictures, view)

@@ -7,6 +7,7 @@ import typer
 from tissu_cli.flags import Given, Json, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json
 from tissu_cli.render.status import StatusLine, narrated
+from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.use import UseRun
 from tissu_core.events.records import to_record
@@ -29,7 +30,7 @@ Batch = Annotated[
     help="Questions of suites put to a model: choices, sums, code that is run, translations, "
     "summaries. Without SUITE, those there are; a file ending in .toml is one of your own."
 )
-@with_settings(("machine.", DeviceConfig))
+@with_settings(("machine.", DeviceConfig), ("", PicturesConfig))
 def suite(
     suites: Annotated[
         list[str] | None,
@@ -86,7 +87,7 @@ def suite(
             elif items and isinstance(event, ItemScored):
                 answers.append(event)
     if not json:
-        _show(scores, answers)
+        _show(scores, answers, resolve_settings(PicturesConfig, given))
 
 
 def _list(found: list[SuiteListed], *, is_json: bool) -> None:
@@ -98,9 +99,12 @@ def _list(found: list[SuiteListed], *, is_json: bool) -> None:
     data().print(suites_table(found))
 
 
-def _show(scores: list[SuiteScored], answers: list[ItemScored]) -> None:
+def _show(scores: list[SuiteScored], answers: list[ItemScored], pictures: PicturesConfig) -> None:
+    from tissu_cli.render.pictures import save_pictures
     from tissu_cli.render.suites import items_table, scores_view
 
     if answers:
         data().print(items_table(answers))
-    data().print(scores_view(scores))
+    view = scores_view(scores)
+    data().print(view)
+    save_pictures(pictures, view)

@@ -4,14 +4,16 @@ from dataclasses import asdict
 
 import typer
 
-from tissu_cli.flags import Json, Model
+from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json, say_notice
+from tissu_core.config.inspection import PicturesConfig
 
 app = typer.Typer()
 
 
 @app.command(name="model", help="Modules, parameters, bytes and operations of a model.")
-def model_(model: Model = None, json: Json = False) -> None:
+@with_settings(("", PicturesConfig))
+def model_(model: Model = None, json: Json = False, *, given: Given) -> None:
     from tissu_core.runs.inspect.inspect import inspect_model
 
     report = inspect_model(model)
@@ -21,5 +23,8 @@ def model_(model: Model = None, json: Json = False) -> None:
     for notice in report.notices:
         say_notice(notice)
     from tissu_cli.render.model_report import model_report
+    from tissu_cli.render.pictures import save_pictures
 
-    data().print(model_report(report))
+    view = model_report(report)
+    data().print(view)
+    save_pictures(resolve_settings(PicturesConfig, given), view)

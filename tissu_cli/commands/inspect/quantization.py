@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.flags import Given, Json, Model, measure_settings, with_settings
+from tissu_cli.flags import Given, Json, Model, measure_settings, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
+from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.events.measures import LayerRounded
 from tissu_core.events.records import to_record
@@ -19,7 +20,7 @@ app = typer.Typer()
     help="What fewer bits would cost: the signal over the noise of rounding, and bits per byte on "
     "--text, of each layer rounded alone and of all."
 )
-@with_settings(("machine.", DeviceConfig), ("data.reading.", ReadingConfig))
+@with_settings(("machine.", DeviceConfig), ("data.reading.", ReadingConfig), ("", PicturesConfig))
 def quantization(
     model: Model = None,
     bits: Annotated[
@@ -36,6 +37,7 @@ def quantization(
     *,
     given: Given,
 ) -> None:
+    from tissu_cli.render.pictures import save_pictures
     from tissu_cli.render.rounding import rounding_table
     from tissu_core.runs.inspect.quantization import inspect_quantization
 
@@ -48,4 +50,6 @@ def quantization(
     if json:
         print_json({"layers": [to_record(each) for each in found]})
     else:
-        data().print(rounding_table(found))
+        view = rounding_table(found)
+        data().print(view)
+        save_pictures(resolve_settings(PicturesConfig, given), view)

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.flags import Json
+from tissu_cli.flags import Given, Json, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json
+from tissu_core.config.inspection import PicturesConfig
 
 app = typer.Typer()
 
@@ -15,6 +16,7 @@ app = typer.Typer()
     help="Why a step was what it was: the documents in its batch, the loss of each sequence and "
     "token, and what the log says. Without --step, the worst spike of the run."
 )
+@with_settings(("", PicturesConfig))
 def why(
     run: Annotated[
         str,
@@ -25,6 +27,8 @@ def why(
         typer.Option("--step", metavar="N", min=1, help="A step of the run.", show_default=False),
     ] = None,
     json: Json = False,
+    *,
+    given: Given,
 ) -> None:
     from tissu_core.runs.inspect.why import explain_step
 
@@ -32,7 +36,9 @@ def why(
     if json:
         print_json(asdict(explained))
         return
+    from tissu_cli.render.pictures import save_pictures
     from tissu_cli.render.why import why_report
 
     console = data()
     console.print(why_report(explained, is_coloured=console.color_system is not None))
+    save_pictures(resolve_settings(PicturesConfig, given), why_report(explained, is_coloured=True))
