@@ -49,6 +49,10 @@ OneLayer = Annotated[
     int | None,
     typer.Option("--layer", metavar="N", help="This block alone, from 0.", show_default=False),
 ]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("-m", "--model", help="A directory, a run, a stored name; else the newest."),
+]
 NewModel = Annotated[
     str,
     typer.Option(

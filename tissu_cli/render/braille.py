@@ -9,7 +9,9 @@ from itertools import pairwise
 
 _BASE = 0x2800
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
-_BARS = " ▁▂▃▄▅▆▇█"
+BLOCKS = "▁▂▃▄▅▆▇█"
+"""A cell filled from below, an eighth more each."""
+_BARS = " " + BLOCKS
 
 
 def line_chart(

@@ -1,8 +1,9 @@
 """Numbers as colours, and as marks where there are none."""
 
+from tissu_cli.render.braille import BLOCKS
+
 _WARM = ((250, 225, 200), (245, 190, 135), (230, 135, 60), (190, 80, 10))
 _COOL = ((215, 230, 250), (165, 200, 240), (95, 155, 220), (25, 95, 175))
-_BARS = "▁▂▃▄▅▆▇█"
 
 
 def diverging(share: float) -> str:
@@ -34,7 +35,7 @@ def marks(share: float) -> str:
 
 def bar_of(share: float) -> str:
     """A number in [0, 1] as one character of that height; 0 is a space."""
-    return _BARS[min(7, int(share * 8))] if share > 0 else " "
+    return BLOCKS[min(7, int(share * 8))] if share > 0 else " "
 
 
 def _style(colour: tuple[int, int, int]) -> str:

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tissu_cli.render.braille import bars
+from tissu_cli.render.braille import BLOCKS, bars
 from tissu_cli.render.numbers import percent
 from tissu_cli.render.odd_values import shape_of
 from tissu_cli.render.tables import facts_table
@@ -21,7 +21,6 @@ _WHOLE = "all"
 _HEAT = ("dim", "blue", "cyan", "yellow", "bold red")
 """From what changed least to what changed most."""
 _KINDS = ("q", "k", "v", "qkv", "o", "router", "gate", "up", "down", "norm", _WHOLE)
-_BARS = "▁▂▃▄▅▆▇█"
 _Cell = Callable[[PartCompared, str], str]
 
 
@@ -112,8 +111,8 @@ def _heat(title: str, parts: Sequence[PartCompared], cell: _Cell) -> Table:
         for kind in kinds:
             part = known.get((layer, kind))
             level = 0 if part is None else _level(part.change, ends)
-            style = _HEAT[level * len(_HEAT) // len(_BARS)]
-            cells.append(Text("" if part is None else cell(part, _BARS[level]), style))
+            style = _HEAT[level * len(_HEAT) // len(BLOCKS)]
+            cells.append(Text("" if part is None else cell(part, BLOCKS[level]), style))
         table.add_row(Text(sanitize_line(layer.removeprefix("layers."))), *cells)
     return table
 
@@ -126,10 +125,10 @@ def _place(kind: str) -> tuple[int, str]:
 def _level(change: float | None, ends: tuple[float, float]) -> int:
     """Of eight, by the logarithm; what was zero before is at the top."""
     if change is None or not change:
-        return 0 if change == 0 else len(_BARS) - 1
+        return 0 if change == 0 else len(BLOCKS) - 1
     low, high = ends
     share = (math.log(change) - low) / (high - low) if high > low else 1.0
-    return min(len(_BARS) - 1, max(0, int(share * len(_BARS))))
+    return min(len(BLOCKS) - 1, max(0, int(share * len(BLOCKS))))
 
 
 def _change_cell(part: PartCompared, bar: str) -> str:

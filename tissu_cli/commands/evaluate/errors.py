@@ -4,7 +4,14 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.flags import Given, Json, measure_settings, resolve_settings, with_settings
+from tissu_cli.flags import (
+    Given,
+    Json,
+    ModelOption,
+    measure_settings,
+    resolve_settings,
+    with_settings,
+)
 from tissu_cli.render.console import data, print_json
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
@@ -25,10 +32,7 @@ def errors(
         list[str],
         typer.Argument(metavar="DATA", help="Files and folders of text, .jsonl or .parquet."),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option("-m", "--model", help="A directory, a run, a stored name; else the newest."),
-    ] = None,
+    model: ModelOption = None,
     top: Annotated[
         int, typer.Option(metavar="N", min=1, max=10_000, help="Passages to find.")
     ] = 10,

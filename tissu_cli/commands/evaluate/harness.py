@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.flags import Given, Json, resolve_settings, with_settings
+from tissu_cli.flags import Given, Json, ModelOption, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.harness import HarnessConfig
@@ -27,10 +27,7 @@ def harness(
         list[str] | None,
         typer.Option("--tasks", metavar="NAME", help="A task or group; repeat, or join by commas."),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("-m", "--model", help="A directory, a run, a stored name; else the newest."),
-    ] = None,
+    model: ModelOption = None,
     json: Json = False,
     *,
     given: Given,

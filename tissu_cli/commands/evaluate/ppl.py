@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.flags import Given, Json, measure_settings, with_settings
+from tissu_cli.flags import Given, Json, ModelOption, measure_settings, with_settings
 from tissu_cli.render.console import data, print_json
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
@@ -22,10 +22,7 @@ def perplexity(
         list[str],
         typer.Argument(metavar="DATA", help="Files and folders of text, .jsonl or .parquet."),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option("-m", "--model", help="A directory, a run, a stored name; else the newest."),
-    ] = None,
+    model: ModelOption = None,
     stride: Annotated[
         int | None,
         typer.Option(

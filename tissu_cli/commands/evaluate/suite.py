@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.flags import Given, Json, resolve_settings, with_settings
+from tissu_cli.flags import Given, Json, ModelOption, resolve_settings, with_settings
 from tissu_cli.render.console import data, print_json
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.inspection import PicturesConfig
@@ -36,10 +36,7 @@ def suite(
         list[str] | None,
         typer.Argument(metavar="SUITE", help="A name, or a file such as ./mine.toml; several."),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("-m", "--model", help="A directory, a run, a stored name; else the newest."),
-    ] = None,
+    model: ModelOption = None,
     chat: Annotated[
         bool | None,
         typer.Option(
