@@ -159,3 +159,24 @@ def test_a_model_of_another_kind_is_refused(trained_copy: Callable[[], Trained],
     config.write_text(json.dumps({**json.loads(config.read_text()), "model_type": "abacus"}))
     result = copy.tissu("inspect", view, "cloth", "-p", PROMPT)
     assert result.code in (3, 6) and result.error
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["inspect", "attention", "{}", "-p", "a"],
+        ["inspect", "lens", "{}", "-p", "a"],
+        ["inspect", "explain", "{}", "-p", "a"],
+        ["eval", "suite", "cloze", "-m", "{}"],
+        ["eval", "adversarial", "-m", "{}"],
+    ],
+)
+def test_a_model_without_a_tokenizer_is_told(
+    trained_copy: Callable[[], Trained], words: list[str]
+) -> None:
+    trained = trained_copy()
+    model = trained.run / "model"
+    for name in ("tokenizer.json", "tissu.json"):  # no manifest promises what is gone
+        (model / name).unlink()
+    refused = trained.tissu(*(word.format(model) for word in words))
+    assert refused.code == 3 and "has no tokenizer.json" in refused.error[0]
