@@ -23,7 +23,6 @@ def narrated(
 ) -> Iterator[Result]:
     """Tell what goes on; give what came of it."""
     from tissu_cli.render.console import say_notice  # noqa: PLC0415
-    from tissu_cli.render.farewell import say_skipped  # noqa: PLC0415
 
     skipped: list[FileSkipped] = []
     for event in events:
@@ -37,10 +36,19 @@ def narrated(
                 say_notice(event)
             case _:
                 status.clear()
-                say_skipped(skipped)
-                skipped.clear()
+                _tell_skipped(skipped)
                 yield event
+    _tell_skipped(skipped)
+
+
+def _tell_skipped(skipped: list[FileSkipped]) -> None:
+    """Say which files were not read, and forget them; mostly there are none, and no import."""
+    if not skipped:
+        return
+    from tissu_cli.render.farewell import say_skipped  # noqa: PLC0415  90 ms
+
     say_skipped(skipped)
+    skipped.clear()
 
 
 def counted(
