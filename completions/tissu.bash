@@ -130,7 +130,10 @@ _tissu_words() {
         'tissu runs list') takes=() ;;
         'tissu runs list -*') takes=(--json -h --help) ;;
         'tissu runs show') takes=(@runs @directories) ;;
-        'tissu runs show -*') takes=(--json -h --help) ;;
+        'tissu runs show -*') takes=(--json --svg --html --png -h --help) ;;
+        'tissu runs show --svg') takes=(@files) ;;
+        'tissu runs show --html') takes=(@files) ;;
+        'tissu runs show --png') takes=(@files) ;;
         'tissu runs rm') takes=(@runs @directories) ;;
         'tissu runs rm -*') takes=(--yes -y -h --help) ;;
         'tissu chat') takes=(@models @files) ;;
@@ -188,7 +191,7 @@ _tissu_words() {
         'tissu eval') takes=(ppl suite harness adversarial compare errors leaks speed report) ;;
         'tissu eval -*') takes=(-h --help) ;;
         'tissu eval ppl') takes=(@files) ;;
-        'tissu eval ppl -*') takes=(-m --model --stride --context --documents --json --device --threads --encoding --on-bad --text-column -h --help) ;;
+        'tissu eval ppl -*') takes=(-m --model --stride --context --documents --json --device --threads --encoding --on-bad --text-column --svg --html --png -h --help) ;;
         'tissu eval ppl -m') takes=(@models @files) ;;
         'tissu eval ppl --model') takes=(@models @files) ;;
         'tissu eval ppl --stride') takes=() ;;
@@ -199,6 +202,9 @@ _tissu_words() {
         'tissu eval ppl --encoding') takes=() ;;
         'tissu eval ppl --on-bad') takes=(skip replace stop) ;;
         'tissu eval ppl --text-column') takes=() ;;
+        'tissu eval ppl --svg') takes=(@files) ;;
+        'tissu eval ppl --html') takes=(@files) ;;
+        'tissu eval ppl --png') takes=(@files) ;;
         'tissu eval suite') takes=() ;;
         'tissu eval suite -*') takes=(-m --model --chat --no-chat --items --limit --seed --batch --allow-code --json --device --threads --svg --html --png -h --help) ;;
         'tissu eval suite -m') takes=(@models @files) ;;
@@ -212,7 +218,7 @@ _tissu_words() {
         'tissu eval suite --html') takes=(@files) ;;
         'tissu eval suite --png') takes=(@files) ;;
         'tissu eval harness') takes=() ;;
-        'tissu eval harness -*') takes=(--tasks -m --model --json --include --shots --limit --batch-size --chat --no-chat --seed --device --threads -h --help) ;;
+        'tissu eval harness -*') takes=(--tasks -m --model --json --include --shots --limit --batch-size --chat --no-chat --seed --device --threads --svg --html --png -h --help) ;;
         'tissu eval harness --tasks') takes=() ;;
         'tissu eval harness -m') takes=(@models @files) ;;
         'tissu eval harness --model') takes=(@models @files) ;;
@@ -223,6 +229,9 @@ _tissu_words() {
         'tissu eval harness --seed') takes=() ;;
         'tissu eval harness --device') takes=(auto cpu cuda mps) ;;
         'tissu eval harness --threads') takes=() ;;
+        'tissu eval harness --svg') takes=(@files) ;;
+        'tissu eval harness --html') takes=(@files) ;;
+        'tissu eval harness --png') takes=(@files) ;;
         'tissu eval adversarial') takes=() ;;
         'tissu eval adversarial -*') takes=(-m --model --kind --seed --batch --json --device --threads --svg --html --png -h --help) ;;
         'tissu eval adversarial -m') takes=(@models @files) ;;
@@ -284,8 +293,9 @@ _tissu_words() {
         'tissu eval leaks --html') takes=(@files) ;;
         'tissu eval leaks --png') takes=(@files) ;;
         'tissu eval speed') takes=(@models @files) ;;
-        'tissu eval speed -*') takes=(--against --json --batch --context --tokens --price-per-hour --ops --lut-size --device --threads -h --help) ;;
+        'tissu eval speed -*') takes=(--against --data --json --batch --context --tokens --price-per-hour --ops --lut-size --device --threads --svg --html --png -h --help) ;;
         'tissu eval speed --against') takes=(@files) ;;
+        'tissu eval speed --data') takes=(@files) ;;
         'tissu eval speed --batch') takes=() ;;
         'tissu eval speed --context') takes=() ;;
         'tissu eval speed --tokens') takes=() ;;
@@ -294,6 +304,9 @@ _tissu_words() {
         'tissu eval speed --lut-size') takes=() ;;
         'tissu eval speed --device') takes=(auto cpu cuda mps) ;;
         'tissu eval speed --threads') takes=() ;;
+        'tissu eval speed --svg') takes=(@files) ;;
+        'tissu eval speed --html') takes=(@files) ;;
+        'tissu eval speed --png') takes=(@files) ;;
         'tissu eval report') takes=(@models @files) ;;
         'tissu eval report -*') takes=(-o --out --readme --data --suite --adversarial --no-adversarial --errors --leaks --speed --no-speed --limit --seed --device --threads --encoding --on-bad --text-column -h --help) ;;
         'tissu eval report -o') takes=(@files) ;;
@@ -333,7 +346,10 @@ _tissu_words() {
         'tissu inspect model --html') takes=(@files) ;;
         'tissu inspect model --png') takes=(@files) ;;
         'tissu inspect run') takes=(@runs @directories) ;;
-        'tissu inspect run -*') takes=(--json -h --help) ;;
+        'tissu inspect run -*') takes=(--json --svg --html --png -h --help) ;;
+        'tissu inspect run --svg') takes=(@files) ;;
+        'tissu inspect run --html') takes=(@files) ;;
+        'tissu inspect run --png') takes=(@files) ;;
         'tissu inspect why') takes=(@runs @directories) ;;
         'tissu inspect why -*') takes=(--step --json --svg --html --png -h --help) ;;
         'tissu inspect why --step') takes=() ;;
@@ -351,7 +367,7 @@ _tissu_words() {
         'tissu inspect source --html') takes=(@files) ;;
         'tissu inspect source --png') takes=(@files) ;;
         'tissu inspect schedule') takes=() ;;
-        'tissu inspect schedule -*') takes=(--steps --json --optimizer --lr --schedule --warmup --final-lr --decay-fraction --milestones --gamma --weight-decay --clip-value --clip-norm --ema -h --help) ;;
+        'tissu inspect schedule -*') takes=(--steps --json --optimizer --lr --schedule --warmup --final-lr --decay-fraction --milestones --gamma --weight-decay --clip-value --clip-norm --ema --svg --html --png -h --help) ;;
         'tissu inspect schedule --steps') takes=() ;;
         'tissu inspect schedule --optimizer') takes=(muon adamw rmsprop adam sgd) ;;
         'tissu inspect schedule --lr') takes=() ;;
@@ -365,6 +381,9 @@ _tissu_words() {
         'tissu inspect schedule --clip-value') takes=() ;;
         'tissu inspect schedule --clip-norm') takes=() ;;
         'tissu inspect schedule --ema') takes=() ;;
+        'tissu inspect schedule --svg') takes=(@files) ;;
+        'tissu inspect schedule --html') takes=(@files) ;;
+        'tissu inspect schedule --png') takes=(@files) ;;
         'tissu inspect activations') takes=(@models @files) ;;
         'tissu inspect activations -*') takes=(-p --prompt --text --layer --json --device --threads --encoding --on-bad --text-column --svg --html --png -h --help) ;;
         'tissu inspect activations -p') takes=() ;;

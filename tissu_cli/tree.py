@@ -4,7 +4,7 @@ All of them together are 190 ms of imports and 100 ms of Typer's reading their s
 line needs one.
 """
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -34,16 +34,20 @@ MODULES = {
 
 
 class _Commands(MutableMapping[str, Any]):
-    """Commands by name."""
+    """Commands by name, each of its module in a package: what its ``register`` or ``app`` adds."""
 
-    def __init__(self) -> None:
+    def __init__(self, package: str, modules: Mapping[str, str]) -> None:
+        self._package, self._modules = package, modules
         self._made: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._made:
-            module = import_module(f"tissu_cli.commands.{MODULES[name]}")
+            module = import_module(f"{self._package}.{self._modules[name]}")
             alone = typer.Typer(rich_markup_mode="rich", callback=lambda: None)
-            module.register(alone)
+            if hasattr(module, "register"):
+                module.register(alone)
+            else:
+                alone.add_typer(module.app)
             commands = typer.main.get_group(alone).commands
             for command in commands.values():
                 _keep_defaults(command)
@@ -57,20 +61,23 @@ class _Commands(MutableMapping[str, Any]):
         raise TypeError("the tree of commands is fixed")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(MODULES)
+        return iter(self._modules)
 
     def __len__(self) -> int:
-        return len(MODULES)
+        return len(self._modules)
 
 
 class LazyGroup(TyperGroup):
-    """A group of the commands in ``MODULES``."""
+    """A group of the commands whose ``modules`` stand in ``package``."""
+
+    package = "tissu_cli.commands"
+    modules: Mapping[str, str] = MODULES
 
     def __init__(self, **facts: Any) -> None:
         super().__init__(**facts)
         self.commands = {}
         _keep_defaults(self)
-        self.commands = _Commands()
+        self.commands = _Commands(self.package, self.modules)
 
 
 def _keep_defaults(command: Any) -> None:
@@ -78,8 +85,10 @@ def _keep_defaults(command: Any) -> None:
 
     Typer would check either with pydantic, whose import takes 110 ms.
     """
-    for under in getattr(command, "commands", {}).values():
-        _keep_defaults(under)
+    under = getattr(command, "commands", {})
+    if not isinstance(under, _Commands):  # those are read when they are asked for
+        for each in under.values():
+            _keep_defaults(each)
     for param in command.params:
         param.process_value = partial(_process, param, param.process_value)
     command.get_help_option = partial(_help_option, command.get_help_option)
@@ -97,5 +106,9 @@ def _process(param: Any, check: Callable[[Any, Any], Any], ctx: Any, value: Any)
     if not is_typed and not param.required:
         return param.default
     kind = param.type_descriptor.annotation
-    is_checked = kind in (str, bool) and type(value) is kind and param.callback is None
-    return value if is_checked else check(ctx, value)
+    if param.callback is None:
+        if kind in (str, bool) and type(value) is kind:
+            return value
+        if kind == list[str] and value and all(type(each) is str for each in value):
+            return [*value]
+    return check(ctx, value)

@@ -70,3 +70,19 @@ def test_ways_to_compute_are_timed(trained: Trained) -> None:
     assert "* tissu's module" in drawn and "1.00" in drawn
     wrong = trained.tissu("eval", "speed", "cloth", "--ops", "gleu")
     assert (wrong.code, "gelu" in wrong.error[2]) == (2, True)
+
+
+def test_a_text_is_read_with_the_activation_from_a_table(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the warp runs along the loom\n" * 40)
+    asked = ["eval", "speed", "cloth", "--ops", "silu", "--data", str(tmp_path / "text.txt")]
+    plain = trained.tissu("eval", "ppl", str(tmp_path / "text.txt"), "-m", "cloth", "--json").json
+    rough, fine = (
+        trained.tissu(*asked, "--lut-size", size, "--json").json for size in ("16", "4096")
+    )
+    computed = rough["table"]["computed_bits_per_byte"]
+    assert computed == pytest.approx(plain["bits_per_byte"], abs=1e-6)
+    off = [abs(found["table"]["bits_per_byte"] - computed) for found in (rough, fine)]
+    assert off[0] > 100 * off[1] and off[1] < 1e-4
+    assert "from a table of 4,096" in trained.tissu(*asked).out
+    alone = trained.tissu(*asked[:3], *asked[5:])
+    assert (alone.code, "--ops" in alone.error[2]) == (2, True)

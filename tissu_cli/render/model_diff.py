@@ -12,7 +12,7 @@ from tissu_cli.render.braille import BLOCKS, bars
 from tissu_cli.render.numbers import percent
 from tissu_cli.render.odd_values import shape_of
 from tissu_cli.render.tables import facts_table
-from tissu_core.events.tensors import LayerMoved, ModelsCompared, PartCompared, TensorCompared
+from tissu_core.events.tensors import LayerMoved, PartCompared, TensorCompared, WeightsCompared
 from tissu_core.sanitize import sanitize_line
 
 _RANKED, _LISTED = 10, 6
@@ -24,12 +24,12 @@ _KINDS = ("q", "k", "v", "qkv", "o", "router", "gate", "up", "down", "norm", _WH
 _Cell = Callable[[PartCompared, str], str]
 
 
-def diff_view(found: ModelsCompared) -> RenderableType:
+def diff_view(found: WeightsCompared) -> RenderableType:
     """All that is known of the difference."""
     return Group(*_between(_views(found), Text()))
 
 
-def _views(found: ModelsCompared) -> Iterator[RenderableType]:
+def _views(found: WeightsCompared) -> Iterator[RenderableType]:
     whole = next(part for part in found.parts if part.layer == part.kind == _WHOLE)
     count = len(found.tensors)
     moved = sum(tensor.change != 0 for tensor in found.tensors)
@@ -81,7 +81,7 @@ def _settings(settings: Sequence[tuple[str, str, str]]) -> Table:
     return table
 
 
-def _unpaired(found: ModelsCompared) -> Iterator[Text]:
+def _unpaired(found: WeightsCompared) -> Iterator[Text]:
     for label, names in (("only before", found.only_before), ("only after", found.only_after)):
         if names:
             yield _listed(label, names)

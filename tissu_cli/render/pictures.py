@@ -1,6 +1,9 @@
 """What the terminal shows, in files: SVG, a page, PNG."""
 
+import errno
 import io
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,35 +57,54 @@ th {{ text-align: left; font-weight: normal; color: #6e7378; padding-right: 1em;
 _FRAGMENT = "<pre><code>{code}</code></pre>"
 
 
-def save_pictures(pictures: PicturesConfig, drawn: RenderableType) -> None:
-    """Write each file that was asked for, and name it; one that is there is written anew.
+def check_pictures(pictures: PicturesConfig) -> None:
+    """Tell before the work what would fail after it.
 
     Raises:
-        InputError: If a file cannot be written, or PNG lacks its package.
+        InputError: If a file's folder is not there, or PNG lacks its package.
     """
-    for path, draw in (
-        (pictures.svg, to_svg),
-        (pictures.html, to_html),
-        (pictures.png, to_png),
-    ):
-        if path is not None:
-            save_picture(Path(path), lambda draw=draw: draw(drawn))  # type: ignore[misc]
+    for path in (pictures.svg, pictures.html, pictures.png):
+        if path and not Path(path).absolute().parent.is_dir():
+            raise _cannot_write(Path(path), os.strerror(errno.ENOENT))
+        if path and Path(path).is_dir():
+            raise _cannot_write(Path(path), os.strerror(errno.EISDIR))
+    if pictures.png and not find_spec("resvg_py"):
+        raise missing_package("resvg-py", "--png")
 
 
-def save_picture(path: Path, draw: "Callable[[], str | bytes]") -> None:
+def save_pictures(
+    pictures: PicturesConfig, drawn: RenderableType, page: "Callable[[], str] | None" = None
+) -> None:
+    """Write each file that was asked for, and name it; one that is there is written anew.
+
+    ``page`` makes the HTML where that is more than what the terminal shows.
+
+    Raises:
+        InputError: If a file cannot be written.
+    """
+    if pictures.svg:
+        save_file(Path(pictures.svg), to_svg(drawn))
+    if pictures.html:
+        save_file(Path(pictures.html), page() if page else to_html(drawn))
+    if pictures.png:
+        save_file(Path(pictures.png), to_png(drawn))
+
+
+def save_file(path: Path, content: str | bytes) -> None:
     """Write one file and name it.
 
     Raises:
         InputError: If it cannot be written.
     """
-    content = draw()
     try:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {error.strerror}", hint="name a file in a folder that is there"
-        ) from error
+        raise _cannot_write(path, error.strerror or str(error)) from error
     say(f"drawn: {path}", "dim")
+
+
+def _cannot_write(path: Path, why: str) -> InputError:
+    return InputError(f"cannot write {path}: {why}", hint="name a file in a folder that is there")
 
 
 def to_svg(drawn: RenderableType) -> str:
@@ -105,15 +127,9 @@ def to_fragment(drawn: RenderableType) -> str:
 
 
 def to_png(drawn: RenderableType) -> bytes:
-    """The SVG as dots, two for each of its units.
+    """The SVG as dots, two for each of its units; ``resvg_py`` is there."""
+    import resvg_py  # noqa: PLC0415
 
-    Raises:
-        InputError: If the package that draws is not there.
-    """
-    try:
-        import resvg_py  # noqa: PLC0415
-    except ImportError:
-        raise missing_package("resvg-py", "--png") from None
     return bytes(resvg_py.svg_to_bytes(svg_string=to_svg(drawn), zoom=2))
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from tissu_cli.render import numbers
 from tissu_cli.render.tables import facts_table
 from tissu_core.events.measures import SpeedMeasured, SpeedPoint
-from tissu_core.events.operations import OperationsTimed
+from tissu_core.events.operations import OperationsTimed, TableMeasured
 
 
 def speed_view(event: SpeedMeasured) -> RenderableType:
@@ -84,7 +84,25 @@ def operations_view(event: OperationsTimed) -> RenderableType:
             f"{way.largest_error:.1e}" if way.largest_error else "",
         )
     table.caption, table.caption_justify = "* what tissu computes with", "left"
-    return Group(facts_table([("model", event.model), ("device", event.device)]), table)
+    facts = facts_table([("model", event.model), ("device", event.device)])
+    parts: list[RenderableType] = [facts, table]
+    if event.table is not None:
+        parts.append(_table_view(event.table))
+    return Group(*parts)
+
+
+def _table_view(found: TableMeasured) -> RenderableType:
+    """What a text costs, computed and looked up."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column(f"{found.num_tokens:,} tokens of text")
+    for head in ("perplexity", "bits per byte"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, perplexity, bits in (
+        (f"{found.activation} computed", found.computed_perplexity, found.computed_bits_per_byte),
+        (f"from a table of {found.lut_size:,}", found.perplexity, found.bits_per_byte),
+    ):
+        table.add_row(name, f"{perplexity:.5f}", f"{bits:.7f}")
+    return table
 
 
 def _milliseconds(seconds: float | None) -> str:

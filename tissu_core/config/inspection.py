@@ -41,6 +41,11 @@ class PicturesConfig:
         panel="Pictures",
     )
 
+    @property
+    def any(self) -> bool:
+        """Whether a file is asked for."""
+        return bool(self.svg or self.html or self.png)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanConfig:

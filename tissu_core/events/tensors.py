@@ -159,7 +159,7 @@ class LayerMoved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelsCompared:
+class WeightsCompared:
     """Two models held against each other: what became of ``before`` in ``after``."""
 
     before: str
@@ -178,4 +178,4 @@ class ModelsCompared:
     """Of a run's checkpoints, where both belong to it."""
 
 
-DiffEvent: TypeAlias = StageAdvanced | ModelsCompared
+DiffEvent: TypeAlias = StageAdvanced | WeightsCompared

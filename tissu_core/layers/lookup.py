@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from tissu_core.layers.feed_forward import GLU, MLP
 
 REACH = 10.0
 """From here on GELU and SiLU are 0 below and x above, to 5 parts in 10,000 of SiLU and far less of
@@ -38,3 +40,11 @@ class LookUp:
         inside = torch.addcmul(self._begins[at], self._steps[at], place.sub_(at))
         beyond = x.clamp(min=0)
         return torch.where(x.abs() > REACH, beyond, inside.to(x.dtype))
+
+
+def use_tables(model: nn.Module, size: int) -> None:
+    """Let a model's feed-forward blocks read their activation from a table of ``size`` points."""
+    for module in model.modules():
+        if isinstance(module, GLU | MLP):
+            device = next(module.parameters()).device
+            module.activation = LookUp(module.activation, size, device)

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 from rich.text import Text
 
-from tissu_cli.render.pictures import save_pictures, to_html, to_png, to_svg
+from tissu_cli.output import Output
+from tissu_cli.render.pictures import check_pictures, save_pictures, to_html, to_png, to_svg
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.errors import InputError
 
@@ -40,7 +41,28 @@ def test_a_png_has_dots_of_ink() -> None:
     assert len(to_png(DRAWN)) > len(to_png(Text(" "))) + 200
 
 
-def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "none" / "x.svg"
-    with pytest.raises(InputError, match="cannot write"):
-        save_pictures(PicturesConfig(svg=str(path)), DRAWN)
+@pytest.mark.parametrize("name", ["none/x.svg", "."])
+def test_a_file_that_cannot_be_written_is_named_before_the_work(tmp_path: Path, name: str) -> None:
+    pictures = PicturesConfig(svg=str(tmp_path / name))
+    for refuse in (check_pictures, lambda asked: save_pictures(asked, DRAWN)):
+        with pytest.raises(InputError, match="cannot write"):
+            refuse(pictures)
+
+
+def test_a_missing_package_is_told_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tissu_cli.render.pictures.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="resvg-py"):
+        check_pictures(PicturesConfig(png="x.png"))
+
+
+def test_json_is_printed_and_pictures_are_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = {kind: str(tmp_path / f"x.{kind}") for kind in ("svg", "html")}
+    Output(named, is_json=True).show({"a": 1}, lambda sheet: Text(f"{sheet.width} wide"))
+    assert capsys.readouterr().out == '{"a": 1}\n'
+    for name in named.values():
+        assert "120" in Path(name).read_text()
+    Output({"html": named["html"]}, is_json=False).show({}, lambda _: DRAWN, lambda: "a page")
+    assert DRAWN.plain in capsys.readouterr().out
+    assert Path(named["html"]).read_text() == "a page"

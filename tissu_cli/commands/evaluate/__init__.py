@@ -2,34 +2,25 @@
 
 import typer
 
-from tissu_cli.commands.evaluate import (
-    adversarial,
-    compare,
-    errors,
-    harness,
-    leaks,
-    ppl,
-    report,
-    speed,
-    suite,
-)
+from tissu_cli.tree import LazyGroup
 
-app = typer.Typer(help="Measure a model.", no_args_is_help=True)
-for _module in (
-    ppl,
-    suite,
-    harness,
-    adversarial,
-    compare,
-    errors,
-    leaks,
-    compare,
-    errors,
-    suite,
-    speed,
-    report,
-):
-    app.add_typer(_module.app)
+
+class _Group(LazyGroup):
+    package = __name__
+    modules = {  # noqa: RUF012  in the order of the help page
+        "ppl": "ppl",
+        "suite": "suite",
+        "harness": "harness",
+        "adversarial": "adversarial",
+        "compare": "compare",
+        "errors": "errors",
+        "leaks": "leaks",
+        "speed": "speed",
+        "report": "report",
+    }
+
+
+app = typer.Typer(cls=_Group, help="Measure a model.", no_args_is_help=True)
 
 
 def register(root: typer.Typer) -> None:

@@ -1,16 +1,21 @@
 """``tissu eval adversarial``: what harder forms of questions cost a model."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Given, Json, ModelOption, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.use import UseRun
 from tissu_core.events.records import to_record
+from tissu_core.events.suites import HardScored
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
@@ -41,21 +46,20 @@ def adversarial(
     *,
     given: Given,
 ) -> None:
-    from rich.console import Group
-
-    from tissu_cli.render.adversarial import adversarial_report
-    from tissu_cli.render.pictures import save_pictures
     from tissu_core.runs.evaluate.adversarial import measure_adversarial
 
-    machine = resolve_settings(UseRun, given).machine
+    output, machine = Output(given, is_json=json), resolve_settings(UseRun, given).machine
     events = measure_adversarial(
         suites or (), model, machine, kinds=kind or (), seed=seed, batch_size=batch
     )
     with StatusLine() as status:
         found = [*narrated(events, status)]
-    if json:
-        print_json({"suites": [to_record(each) for each in found]})
-        return
-    drawn = Group(*map(adversarial_report, found))
-    data().print(drawn)
-    save_pictures(resolve_settings(PicturesConfig, given), drawn)
+    output.show({"suites": [to_record(each) for each in found]}, partial(_draw, found))
+
+
+def _draw(found: list[HardScored], _: Sheet) -> "RenderableType":
+    from rich.console import Group
+
+    from tissu_cli.render.adversarial import adversarial_report
+
+    return Group(*map(adversarial_report, found))

@@ -1,11 +1,12 @@
 """``tissu eval compare``: models side by side on the same text."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Given, Json, measure_settings, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
@@ -13,6 +14,9 @@ from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.suites import SuitesConfig
 from tissu_core.events.compared import ModelsCompared
 from tissu_core.events.records import to_record
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
@@ -68,8 +72,7 @@ def compare(
 ) -> None:
     from tissu_core.runs.evaluate.compare import compare_models
 
-    pictures = resolve_settings(PicturesConfig, given)
-    run = measure_settings(texts, given)
+    output, run = Output(given, is_json=json), measure_settings(texts, given)
     events = compare_models(
         models,
         run.data,
@@ -82,13 +85,10 @@ def compare(
     with StatusLine() as status:
         for event in narrated(events, status):
             if isinstance(event, ModelsCompared):
-                print_json(to_record(event)) if json else _show(event, pictures)
+                output.show(to_record(event), partial(_draw, event))
 
 
-def _show(event: ModelsCompared, pictures: PicturesConfig) -> None:
+def _draw(event: ModelsCompared, _: Sheet) -> "RenderableType":
     from tissu_cli.render.compared import compared_view
-    from tissu_cli.render.pictures import save_pictures
 
-    view = compared_view(event)
-    data().print(view)
-    save_pictures(pictures, view)
+    return compared_view(event)

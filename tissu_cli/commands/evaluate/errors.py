@@ -1,6 +1,7 @@
 """``tissu eval errors``: the passages that a model predicts worst."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,16 +10,18 @@ from tissu_cli.flags import (
     Json,
     ModelOption,
     measure_settings,
-    resolve_settings,
     with_settings,
 )
-from tissu_cli.render.console import data, print_json
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.events.compared import WorstFound
 from tissu_core.events.records import to_record
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
@@ -64,8 +67,7 @@ def errors(
 ) -> None:
     from tissu_core.runs.evaluate.errors import find_worst
 
-    pictures = resolve_settings(PicturesConfig, given)
-    run = measure_settings(texts, given)
+    output, run = Output(given, is_json=json), measure_settings(texts, given)
     events = find_worst(
         run.data,
         model,
@@ -79,13 +81,10 @@ def errors(
     with StatusLine() as status:
         for event in narrated(events, status):
             if isinstance(event, WorstFound):
-                print_json(to_record(event)) if json else _show(event, pictures)
+                output.show(to_record(event), partial(_draw, event))
 
 
-def _show(event: WorstFound, pictures: PicturesConfig) -> None:
+def _draw(event: WorstFound, sheet: Sheet) -> "RenderableType":
     from tissu_cli.render.passages import passages_view
-    from tissu_cli.render.pictures import save_pictures
 
-    console = data()
-    console.print(passages_view(event, is_coloured=console.color_system is not None))
-    save_pictures(pictures, passages_view(event, is_coloured=True))
+    return passages_view(event, is_coloured=sheet.is_coloured)

@@ -1,18 +1,23 @@
 """``tissu eval harness``: the tasks of EleutherAI's lm-evaluation-harness."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Given, Json, ModelOption, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.harness import HarnessConfig
+from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.use import UseRun
 from tissu_core.errors import ConfigError
 from tissu_core.events.harness import HarnessFinished
 from tissu_core.events.records import to_record
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
@@ -21,7 +26,7 @@ app = typer.Typer()
     help="The tasks of EleutherAI's evaluation harness; needs the package lm-eval, and the data "
     "of a task, which the harness fetches unless its file names what is on this disk."
 )
-@with_settings(("", HarnessConfig), ("machine.", DeviceConfig))
+@with_settings(("", HarnessConfig), ("machine.", DeviceConfig), ("", PicturesConfig))
 def harness(
     tasks: Annotated[
         list[str] | None,
@@ -37,15 +42,15 @@ def harness(
     names = [name for each in tasks or () for name in each.split(",") if name]
     if not names:
         raise ConfigError("no task is named", field="tasks", hint="--tasks arc_easy")
-    machine = resolve_settings(UseRun, given).machine
+    output, machine = Output(given, is_json=json), resolve_settings(UseRun, given).machine
     events = run_harness(model, names, machine, resolve_settings(HarnessConfig, given))
     with StatusLine() as status:
         for event in narrated(events, status):
             if isinstance(event, HarnessFinished):
-                found = event
-    if json:
-        print_json(to_record(found))
-        return
+                output.show(to_record(event), partial(_draw, event))
+
+
+def _draw(event: HarnessFinished, _: Sheet) -> "RenderableType":
     from tissu_cli.render.harness import harness_table
 
-    data().print(harness_table(found))
+    return harness_table(event)

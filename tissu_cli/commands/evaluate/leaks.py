@@ -1,17 +1,21 @@
 """``tissu eval leaks``: what of an evaluation stands in the training text."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tissu_cli.flags import Corpus, Given, Json, measure_settings, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.flags import Corpus, Given, Json, measure_settings, with_settings
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.events.records import to_record
 from tissu_core.events.sources import LeaksFound
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
@@ -57,7 +61,7 @@ def leaks(
 ) -> None:
     from tissu_core.runs.evaluate.leaks import find_leaks
 
-    run, pictures = measure_settings([], given), resolve_settings(PicturesConfig, given)
+    output, run = Output(given, is_json=json), measure_settings([], given)
     events = find_leaks(
         evaluations,
         model,
@@ -70,13 +74,10 @@ def leaks(
     with StatusLine() as status:
         for event in narrated(events, status):
             if isinstance(event, LeaksFound):
-                print_json(to_record(event)) if json else _show(event, pictures)
+                output.show(to_record(event), partial(_draw, event))
 
 
-def _show(event: LeaksFound, pictures: PicturesConfig) -> None:
+def _draw(event: LeaksFound, _: Sheet) -> "RenderableType":
     from tissu_cli.render.leaks import leaks_view
-    from tissu_cli.render.pictures import save_pictures
 
-    view = leaks_view(event)
-    data().print(view)
-    save_pictures(pictures, view)
+    return leaks_view(event)

@@ -1,22 +1,27 @@
 """``tissu eval ppl``: how well a model predicts text."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Given, Json, ModelOption, measure_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
+from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.events.measures import PerplexityMeasured
 from tissu_core.events.records import to_record
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
 
 @app.command(name="ppl", help="Perplexity and bits per byte of a model on files and folders.")
-@with_settings(("machine.", DeviceConfig), ("data.reading.", ReadingConfig))
+@with_settings(("machine.", DeviceConfig), ("data.reading.", ReadingConfig), ("", PicturesConfig))
 def perplexity(
     texts: Annotated[
         list[str],
@@ -49,17 +54,17 @@ def perplexity(
 ) -> None:
     from tissu_core.runs.evaluate.perplexity import measure_perplexity
 
-    run = measure_settings(texts, given)
+    output, run = Output(given, is_json=json), measure_settings(texts, given)
     events = measure_perplexity(
         run.data, model, run.machine, context=context, stride=stride, documents=documents
     )
     with StatusLine() as status:
         for event in narrated(events, status):
             if isinstance(event, PerplexityMeasured):
-                print_json(to_record(event)) if json else _show(event)
+                output.show(to_record(event), partial(_draw, event))
 
 
-def _show(event: PerplexityMeasured) -> None:
+def _draw(event: PerplexityMeasured, _: Sheet) -> "RenderableType":
     from tissu_cli.render.perplexity import perplexity_view
 
-    data().print(perplexity_view(event))
+    return perplexity_view(event)

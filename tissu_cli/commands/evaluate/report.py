@@ -90,7 +90,7 @@ def _read(path: Path) -> str:
 
 
 def _save(made: ReportMade, targets: list[Path], readme: Path | None) -> None:
-    from tissu_cli.render.pictures import save_picture
+    from tissu_cli.render.pictures import save_file
     from tissu_cli.render.report.files import FORMATS, refresh
     from tissu_cli.render.report.findings import summary
     from tissu_cli.render.tables import facts_table
@@ -99,10 +99,10 @@ def _save(made: ReportMade, targets: list[Path], readme: Path | None) -> None:
     for path in targets:
         content = FORMATS[path.suffix](made)
         text = content if isinstance(content, str) else dumps(content, indent=2) + "\n"
-        save_picture(path, lambda text=text: text)  # type: ignore[misc]
+        save_file(path, text)
     if readme is not None:
         written = refresh(_read(readme), made)
         if written is None:
             say(f"{readme} has lost its markers: nothing is written into it", "yellow")
         else:
-            save_picture(readme, lambda: written)
+            save_file(readme, written)

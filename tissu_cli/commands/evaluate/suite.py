@@ -1,10 +1,12 @@
 """``tissu eval suite``: a model asked the questions of suites."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Given, Json, ModelOption, resolve_settings, with_settings
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.console import data, print_json
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.inspection import PicturesConfig
@@ -13,6 +15,9 @@ from tissu_core.config.use import UseRun
 from tissu_core.events.records import to_record
 from tissu_core.events.suites import ItemScored, SuiteListed, SuiteScored
 from tissu_core.runs.evaluate.suites import list_suites, measure_suites
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 Limit = Annotated[
@@ -63,6 +68,7 @@ def suite(
     if not suites:
         _list(list_suites(), is_json=json)
         return
+    output = Output(given, is_json=json)
     events = measure_suites(
         suites,
         model,
@@ -79,12 +85,13 @@ def suite(
         for event in narrated(events, status):
             if json and (items or isinstance(event, SuiteScored)):
                 print_json(to_record(event))
-            elif isinstance(event, SuiteScored):
+            if isinstance(event, SuiteScored):
                 scores.append(event)
-            elif items and isinstance(event, ItemScored):
+            elif items and not json and isinstance(event, ItemScored):
                 answers.append(event)
-    if not json:
-        _show(scores, answers, resolve_settings(PicturesConfig, given))
+    if answers:
+        _print_answers(answers)
+    output.draw(partial(_draw, scores))
 
 
 def _list(found: list[SuiteListed], *, is_json: bool) -> None:
@@ -96,12 +103,13 @@ def _list(found: list[SuiteListed], *, is_json: bool) -> None:
     data().print(suites_table(found))
 
 
-def _show(scores: list[SuiteScored], answers: list[ItemScored], pictures: PicturesConfig) -> None:
-    from tissu_cli.render.pictures import save_pictures
-    from tissu_cli.render.suites import items_table, scores_view
+def _print_answers(answers: list[ItemScored]) -> None:
+    from tissu_cli.render.suites import items_table
 
-    if answers:
-        data().print(items_table(answers))
-    view = scores_view(scores)
-    data().print(view)
-    save_pictures(pictures, view)
+    data().print(items_table(answers))
+
+
+def _draw(scores: list[SuiteScored], _: Sheet) -> "RenderableType":
+    from tissu_cli.render.suites import scores_view
+
+    return scores_view(scores)

@@ -4,55 +4,44 @@ import sys
 
 import typer
 
-from tissu_cli.commands.inspect import (
-    activations,
-    attention,
-    diff,
-    experts,
-    explain,
-    gradcheck,
-    hist,
-    lens,
-    memory,
-    model,
-    quantization,
-    run,
-    schedule,
-    source,
-    tokens,
-    tree,
-    weights,
-    why,
-)
+from tissu_cli.tree import LazyGroup
 
-app = typer.Typer(help="Look inside a model or a run; alone, walk through the newest model.")
-for _module in (
-    tree,
-    weights,
-    diff,
-    model,
-    run,
-    why,
-    source,
-    schedule,
-    activations,
-    hist,
-    memory,
-    tokens,
-    quantization,
-    gradcheck,
-    attention,
-    lens,
-    explain,
-    experts,
-):
-    app.add_typer(_module.app)
+
+class _Group(LazyGroup):
+    package = __name__
+    modules = {  # noqa: RUF012  in the order of the help page
+        "tree": "tree",
+        "weights": "weights",
+        "diff": "diff",
+        "model": "model",
+        "run": "run",
+        "why": "why",
+        "source": "source",
+        "schedule": "schedule",
+        "activations": "activations",
+        "hist": "hist",
+        "memory": "memory",
+        "tokens": "tokens",
+        "quantization": "quantization",
+        "gradcheck": "gradcheck",
+        "attention": "attention",
+        "lens": "lens",
+        "explain": "explain",
+        "experts": "experts",
+    }
+
+
+app = typer.Typer(
+    cls=_Group, help="Look inside a model or a run; alone, walk through the newest model."
+)
 
 
 @app.callback(invoke_without_command=True)
 def _alone(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand is not None:
         return
+    from tissu_cli.commands.inspect import tree  # noqa: PLC0415  as the others are
+
     if tree.is_on_screen():
         tree.show_tree(None)
     else:

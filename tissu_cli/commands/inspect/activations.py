@@ -1,6 +1,7 @@
 """``tissu inspect activations``: what a model computes while it reads."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,16 +11,18 @@ from tissu_cli.flags import (
     Model,
     OneLayer,
     measure_settings,
-    resolve_settings,
     with_settings,
 )
-from tissu_cli.render.console import data, print_json
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.events.activations import ActivationsMeasured
 from tissu_core.events.records import to_record
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
@@ -46,20 +49,17 @@ def activations(
 ) -> None:
     from tissu_core.runs.inspect.activations import inspect_activations
 
-    run = measure_settings(text or (), given)
+    output, run = Output(given, is_json=json), measure_settings(text or (), given)
     events = inspect_activations(
         model, prompt=prompt, layer=layer, data=run.data, machine=run.machine
     )
     with StatusLine() as status:
-        found: list[ActivationsMeasured] = [*narrated(events, status)]
-    for measured in found:
-        if json:
-            print_json(to_record(measured))
-            continue
-        from tissu_cli.render.activations import activations_view
-        from tissu_cli.render.pictures import WIDTH, save_pictures
+        for event in narrated(events, status):
+            if isinstance(event, ActivationsMeasured):
+                output.show(to_record(event), partial(_draw, event))
 
-        console = data()
-        console.print(activations_view(measured, console.width))
-        pictures = resolve_settings(PicturesConfig, given)
-        save_pictures(pictures, activations_view(measured, WIDTH))
+
+def _draw(event: ActivationsMeasured, sheet: Sheet) -> "RenderableType":
+    from tissu_cli.render.activations import activations_view
+
+    return activations_view(event, sheet.width)

@@ -1,19 +1,21 @@
 """``tissu inspect attention``: what each head reads of a prompt."""
 
-from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.commands.prompts import clean_argument
 from tissu_cli.flags import Given, Json, Model, measure_settings, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.inspection import HeadConfig, PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.events.records import to_record
 from tissu_core.events.views import AttentionSeen
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
@@ -42,23 +44,24 @@ def attention(
 ) -> None:
     from tissu_core.runs.inspect.attention import inspect_attention
 
-    view = resolve_settings(HeadConfig, given)
+    output, view = Output(given, is_json=json), resolve_settings(HeadConfig, given)
     machine = measure_settings((), given).machine
-    pictures = resolve_settings(PicturesConfig, given)
     text = None if prompt is None else clean_argument(prompt)
-    has_page = pictures.html is not None and not json
+    has_page = output.pictures.html is not None
     events = inspect_attention(model, text, view, machine, shows_all=has_page)
     with StatusLine() as status:
-        seen: AttentionSeen = next(narrated(events, status))
-    if json:
-        print_json(to_record(seen))
-        return
-    from tissu_cli.render.attention import attention_view
-    from tissu_cli.render.attention_page import attention_page
-    from tissu_cli.render.pictures import WIDTH, save_picture, save_pictures
+        for event in narrated(events, status):
+            if isinstance(event, AttentionSeen):
+                output.show(to_record(event), partial(_draw, event, view), partial(_page, event))
 
-    console = data()
-    console.print(attention_view(seen, view, console.width))
-    save_pictures(replace(pictures, html=None), attention_view(seen, view, WIDTH))
-    if pictures.html is not None:
-        save_picture(Path(pictures.html), lambda: attention_page(seen))
+
+def _draw(seen: AttentionSeen, view: HeadConfig, sheet: Sheet) -> "RenderableType":
+    from tissu_cli.render.attention import attention_view
+
+    return attention_view(seen, view, sheet.width)
+
+
+def _page(seen: AttentionSeen) -> str:
+    from tissu_cli.render.attention_page import attention_page
+
+    return attention_page(seen)

@@ -1,14 +1,19 @@
 """``tissu inspect diff``: which layers moved between two models, by how much, from which step."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tissu_cli.flags import Given, Json, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.flags import Given, Json, with_settings
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.events.records import to_record
+from tissu_core.events.tensors import WeightsCompared
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
@@ -38,14 +43,14 @@ def diff(
 ) -> None:
     from tissu_core.runs.inspect.diff import inspect_diff
 
+    output = Output(given, is_json=json)
     with StatusLine() as status:
-        (found,) = narrated(inspect_diff(before, after), status)
-    if json:
-        print_json(to_record(found))
-        return
-    from tissu_cli.render.model_diff import diff_view
-    from tissu_cli.render.pictures import save_pictures
+        for event in narrated(inspect_diff(before, after), status):
+            if isinstance(event, WeightsCompared):
+                output.show(to_record(event), partial(_draw, event))
 
-    view = diff_view(found)
-    data().print(view)
-    save_pictures(resolve_settings(PicturesConfig, given), view)
+
+def _draw(event: WeightsCompared, _: Sheet) -> "RenderableType":
+    from tissu_cli.render.model_diff import diff_view
+
+    return diff_view(event)

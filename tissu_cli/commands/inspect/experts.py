@@ -1,17 +1,22 @@
 """``tissu inspect experts``: which experts of a mixture are asked, and by what."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.commands.prompts import clean_argument
-from tissu_cli.flags import Given, Json, Model, measure_settings, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.flags import Given, Json, Model, measure_settings, with_settings
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
+from tissu_core.events.experts import ExpertsObserved
 from tissu_core.events.records import to_record
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
@@ -42,11 +47,9 @@ def experts(
     *,
     given: Given,
 ) -> None:
-    from tissu_cli.render.experts import experts_view
-    from tissu_cli.render.pictures import save_pictures
     from tissu_core.runs.inspect.experts import inspect_experts
 
-    run = measure_settings(text or (), given)
+    output, run = Output(given, is_json=json), measure_settings(text or (), given)
     events = inspect_experts(
         model,
         prompt=None if prompt is None else clean_argument(prompt),
@@ -54,12 +57,12 @@ def experts(
         machine=run.machine,
     )
     with StatusLine() as status:
-        (observed,) = narrated(events, status)
-    if json:
-        print_json(to_record(observed))
-        return
-    console = data()
-    console.print(experts_view(observed, layer, is_coloured=console.color_system is not None))
-    save_pictures(
-        resolve_settings(PicturesConfig, given), experts_view(observed, layer, is_coloured=True)
-    )
+        for event in narrated(events, status):
+            if isinstance(event, ExpertsObserved):
+                output.show(to_record(event), partial(_draw, event, layer))
+
+
+def _draw(event: ExpertsObserved, layer: int | None, sheet: Sheet) -> "RenderableType":
+    from tissu_cli.render.experts import experts_view
+
+    return experts_view(event, layer, is_coloured=sheet.is_coloured)

@@ -1,17 +1,22 @@
 """``tissu inspect explain``: which words of a prompt an answer came from."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.commands.prompts import clean_argument, read_prompt
 from tissu_cli.flags import Given, Json, Model, measure_settings, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.explanation import ExplainConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
+from tissu_core.events.attributions import PromptExplained
 from tissu_core.events.records import to_record
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
@@ -38,10 +43,9 @@ def explain(
     *,
     given: Given,
 ) -> None:
-    from tissu_cli.render.explain import explained_view
-    from tissu_cli.render.pictures import save_pictures
     from tissu_core.runs.inspect.explain import explain_prompt
 
+    output = Output(given, is_json=json)
     events = explain_prompt(
         model,
         read_prompt(prompt, "tissu inspect explain"),
@@ -50,12 +54,12 @@ def explain(
         machine=measure_settings((), given).machine,
     )
     with StatusLine() as status:
-        (explained,) = narrated(events, status)
-    if json:
-        print_json(to_record(explained))
-        return
-    console = data()
-    console.print(explained_view(explained, is_coloured=console.color_system is not None))
-    save_pictures(
-        resolve_settings(PicturesConfig, given), explained_view(explained, is_coloured=True)
-    )
+        for event in narrated(events, status):
+            if isinstance(event, PromptExplained):
+                output.show(to_record(event), partial(_draw, event))
+
+
+def _draw(event: PromptExplained, sheet: Sheet) -> "RenderableType":
+    from tissu_cli.render.explain import explained_view
+
+    return explained_view(event, is_coloured=sheet.is_coloured)

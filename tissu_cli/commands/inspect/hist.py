@@ -1,16 +1,20 @@
 """``tissu inspect hist``: how weights, gradients and activations changed over a run."""
 
-from typing import Annotated, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from tissu_cli.flags import Given, Json, OneLayer, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.flags import Given, Json, OneLayer, with_settings
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.errors import ConfigError
 from tissu_core.events.histograms import HistogramKind, HistogramsRead
 from tissu_core.events.records import to_record
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 _KINDS: dict[str, HistogramKind] = {kind: kind for kind in get_args(HistogramKind)}
@@ -45,17 +49,16 @@ def hist(
         )
     from tissu_core.runs.inspect.hist import inspect_histograms
 
+    output = Output(given, is_json=json)
     chosen = _KINDS[kind] if kind is not None else None
     events = inspect_histograms(run, layer=layer, kind=chosen, dead_for=dead_for)
     with StatusLine() as status:
-        found: list[HistogramsRead] = [*narrated(events, status)]
-    for read in found:
-        if json:
-            print_json(to_record(read))
-            continue
-        from tissu_cli.render.hist import histograms_view
-        from tissu_cli.render.pictures import WIDTH, save_pictures
+        for event in narrated(events, status):
+            if isinstance(event, HistogramsRead):
+                output.show(to_record(event), partial(_draw, event))
 
-        console = data()
-        console.print(histograms_view(read, console.width))
-        save_pictures(resolve_settings(PicturesConfig, given), histograms_view(read, WIDTH))
+
+def _draw(event: HistogramsRead, sheet: Sheet) -> "RenderableType":
+    from tissu_cli.render.hist import histograms_view
+
+    return histograms_view(event, sheet.width)

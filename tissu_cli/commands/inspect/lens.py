@@ -1,6 +1,7 @@
 """``tissu inspect lens``: what a model would say after each of its layers."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,12 +14,16 @@ from tissu_cli.flags import (
     resolve_settings,
     with_settings,
 )
-from tissu_cli.render.console import data, print_json
+from tissu_cli.output import Output, Sheet
+from tissu_cli.render.console import data
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.inspection import LensConfig, PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.events.records import to_record
 from tissu_core.events.views import LensSeen
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 _IN_JSON = 64
@@ -42,7 +47,7 @@ def lens(
 ) -> None:
     from tissu_core.runs.inspect.lens import inspect_lens
 
-    view = resolve_settings(LensConfig, given)
+    output, view = Output(given, is_json=json), resolve_settings(LensConfig, given)
     machine = measure_settings((), given).machine
     text = read_prompt(prompt, "tissu inspect lens")
     if json:
@@ -53,13 +58,12 @@ def lens(
         fitting = most_positions(data().width)
     events = inspect_lens(model, text, view, machine, fitting=fitting)
     with StatusLine() as status:
-        seen: LensSeen = next(narrated(events, status))
-    if json:
-        print_json(to_record(seen))
-        return
-    from tissu_cli.render.lens import lens_view
-    from tissu_cli.render.pictures import WIDTH, save_pictures
+        for event in narrated(events, status):
+            if isinstance(event, LensSeen):
+                output.show(to_record(event), partial(_draw, event))
 
-    console = data()
-    console.print(lens_view(seen, console.width))
-    save_pictures(resolve_settings(PicturesConfig, given), lens_view(seen, WIDTH))
+
+def _draw(seen: LensSeen, sheet: Sheet) -> "RenderableType":
+    from tissu_cli.render.lens import lens_view
+
+    return lens_view(seen, sheet.width)

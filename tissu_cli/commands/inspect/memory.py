@@ -1,17 +1,21 @@
 """``tissu inspect memory``: where a model's bytes go."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.runs import MeasureRun
 from tissu_core.events.model_memory import MemoryCounted
 from tissu_core.events.records import to_record
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
@@ -38,18 +42,16 @@ def memory(
 ) -> None:
     from tissu_core.runs.inspect.memory import inspect_memory
 
+    output = Output(given, is_json=json)
     machine = resolve_settings(MeasureRun, given).machine
     events = inspect_memory(model, context=context, batch=batch, machine=machine)
     with StatusLine() as status:
-        found: list[MemoryCounted] = [*narrated(events, status)]
-    for counted in found:
-        if json:
-            print_json(to_record(counted))
-            continue
-        from tissu_cli.render.model_memory import memory_view
-        from tissu_cli.render.pictures import WIDTH, save_pictures
+        for event in narrated(events, status):
+            if isinstance(event, MemoryCounted):
+                output.show(to_record(event), partial(_draw, event))
 
-        console = data()
-        console.print(memory_view(counted, console.width))
-        pictures = resolve_settings(PicturesConfig, given, is_told=False)
-        save_pictures(pictures, memory_view(counted, WIDTH))
+
+def _draw(event: MemoryCounted, sheet: Sheet) -> "RenderableType":
+    from tissu_cli.render.model_memory import memory_view
+
+    return memory_view(event, sheet.width)

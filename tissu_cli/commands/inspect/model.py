@@ -1,12 +1,20 @@
 """``tissu inspect model``: what a model is made of."""
 
 from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING
 
 import typer
 
-from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json, say_notice
+from tissu_cli.flags import Given, Json, Model, with_settings
+from tissu_cli.output import Output, Sheet
+from tissu_cli.render.console import say_notice
 from tissu_core.config.inspection import PicturesConfig
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tissu_core.runs.inspect.inspect import ModelReport
 
 app = typer.Typer()
 
@@ -16,15 +24,13 @@ app = typer.Typer()
 def model_(model: Model = None, json: Json = False, *, given: Given) -> None:
     from tissu_core.runs.inspect.inspect import inspect_model
 
-    report = inspect_model(model)
-    if json:
-        print_json(asdict(report))
-        return
+    output, report = Output(given, is_json=json), inspect_model(model)
     for notice in report.notices:
         say_notice(notice)
-    from tissu_cli.render.model_report import model_report
-    from tissu_cli.render.pictures import save_pictures
+    output.show(asdict(report), partial(_draw, report))
 
-    view = model_report(report)
-    data().print(view)
-    save_pictures(resolve_settings(PicturesConfig, given), view)
+
+def _draw(report: "ModelReport", _: Sheet) -> "RenderableType":
+    from tissu_cli.render.model_report import model_report
+
+    return model_report(report)

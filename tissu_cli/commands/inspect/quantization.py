@@ -1,17 +1,21 @@
 """``tissu inspect quantization``: what fewer bits would cost."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tissu_cli.flags import Given, Json, Model, measure_settings, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.flags import Given, Json, Model, measure_settings, with_settings
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.events.measures import LayerRounded
 from tissu_core.events.records import to_record
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
@@ -37,19 +41,18 @@ def quantization(
     *,
     given: Given,
 ) -> None:
-    from tissu_cli.render.pictures import save_pictures
-    from tissu_cli.render.rounding import rounding_table
     from tissu_core.runs.inspect.quantization import inspect_quantization
 
-    run = measure_settings(text or (), given)
+    output, run = Output(given, is_json=json), measure_settings(text or (), given)
     events = inspect_quantization(
         model, bits=bits or (), group=group, data=run.data, machine=run.machine
     )
     with StatusLine() as status:
         found: list[LayerRounded] = [*narrated(events, status)]
-    if json:
-        print_json({"layers": [to_record(each) for each in found]})
-    else:
-        view = rounding_table(found)
-        data().print(view)
-        save_pictures(resolve_settings(PicturesConfig, given), view)
+    output.show({"layers": [to_record(each) for each in found]}, partial(_draw, found))
+
+
+def _draw(found: list[LayerRounded], _: Sheet) -> "RenderableType":
+    from tissu_cli.render.rounding import rounding_table
+
+    return rounding_table(found)

@@ -1,17 +1,21 @@
 """``tissu inspect source``: what of a text is memory, and what invention."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.commands.prompts import clean_argument, read_prompt
-from tissu_cli.flags import Corpus, Given, Json, measure_settings, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.flags import Corpus, Given, Json, measure_settings, with_settings
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.events.records import to_record
 from tissu_core.events.sources import TextTraced
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
@@ -43,17 +47,15 @@ def source(
     asked = read_prompt(None, "") if text == "-" else clean_argument(text)
     from tissu_core.runs.inspect.source import trace_text
 
+    output = Output(given, is_json=json)
     looked_in = measure_settings(corpus or [], given).data
     with StatusLine() as status:
         for event in narrated(trace_text(asked, model, looked_in, min_words), status):
             if isinstance(event, TextTraced):
-                print_json(to_record(event)) if json else _show(event, given)
+                output.show(to_record(event), partial(_draw, event))
 
 
-def _show(event: TextTraced, given: Given) -> None:
-    from tissu_cli.render.pictures import save_pictures
+def _draw(event: TextTraced, _: Sheet) -> "RenderableType":
     from tissu_cli.render.source import traced_view
 
-    view = traced_view(event)
-    data().print(view)
-    save_pictures(resolve_settings(PicturesConfig, given), view)
+    return traced_view(event)

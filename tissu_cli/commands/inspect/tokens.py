@@ -1,18 +1,22 @@
 """``tissu inspect tokens``: which tokens a model writes, against those of its text."""
 
 from dataclasses import replace
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Given, Json, Model, measure_settings, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.use import UseRun
 from tissu_core.events.records import to_record
 from tissu_core.events.token_use import TokensMeasured
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 app = typer.Typer()
 
@@ -46,6 +50,7 @@ def tokens(
 ) -> None:
     from tissu_core.runs.inspect.tokens import inspect_tokens
 
+    output = Output(given, is_json=json)
     use = resolve_settings(UseRun, given)
     run = measure_settings(against or (), given)
     events = inspect_tokens(
@@ -58,15 +63,12 @@ def tokens(
         shown=top,
     )
     with StatusLine() as status:
-        found: list[TokensMeasured] = [*narrated(events, status)]
-    for measured in found:
-        if json:
-            print_json(to_record(measured))
-            continue
-        from tissu_cli.render.pictures import WIDTH, save_pictures
-        from tissu_cli.render.token_use import token_use_view
+        for event in narrated(events, status):
+            if isinstance(event, TokensMeasured):
+                output.show(to_record(event), partial(_draw, event))
 
-        console = data()
-        console.print(token_use_view(measured, console.width))
-        pictures = resolve_settings(PicturesConfig, given, is_told=False)
-        save_pictures(pictures, token_use_view(measured, WIDTH))
+
+def _draw(event: TokensMeasured, sheet: Sheet) -> "RenderableType":
+    from tissu_cli.render.token_use import token_use_view
+
+    return token_use_view(event, sheet.width)

@@ -1,13 +1,20 @@
 """``tissu inspect weights``: tensors in figures, histograms and spectra."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.output import Output, Sheet
+from tissu_cli.render.console import data
 from tissu_core.config.inspection import HistogramConfig, PicturesConfig
 from tissu_core.events.records import to_record
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tissu_core.events.tensors import TensorSummarized
 
 app = typer.Typer()
 _BINS, _WIDEST = 48, 96
@@ -45,22 +52,22 @@ def weights(
 ) -> None:
     from tissu_core.runs.inspect.weights import inspect_weights
 
-    histogram = resolve_settings(HistogramConfig, given)
-    console = data()
-    bins = min(histogram.bins or _WIDEST, max(1, console.width - 4))
-    tensors = inspect_weights(
-        path,
-        model,
-        histogram.bins or _BINS if json else bins,
-        against=against,
-        has_spectrum=spectrum,
-    )
-    if json:
-        print_json({"tensors": [to_record(tensor) for tensor in tensors]})
-        return
-    from tissu_cli.render.pictures import save_pictures
+    output, histogram = Output(given, is_json=json), resolve_settings(HistogramConfig, given)
+    bins = min(histogram.bins or _WIDEST, max(1, data().width - 4))
+    tensors = [
+        *inspect_weights(
+            path,
+            model,
+            histogram.bins or _BINS if json else bins,
+            against=against,
+            has_spectrum=spectrum,
+        )
+    ]
+    record = {"tensors": [to_record(tensor) for tensor in tensors]}
+    output.show(record, partial(_draw, tensors, histogram.rows))
+
+
+def _draw(tensors: "list[TensorSummarized]", rows: int, sheet: Sheet) -> "RenderableType":
     from tissu_cli.render.weights import tensors_view
 
-    view = tensors_view([*tensors], histogram.rows, console.width)
-    console.print(view)
-    save_pictures(resolve_settings(PicturesConfig, given), view)
+    return tensors_view(tensors, rows, sheet.width)

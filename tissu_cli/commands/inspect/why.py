@@ -1,13 +1,19 @@
 """``tissu inspect why``: what a step of a run read."""
 
 from dataclasses import asdict
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tissu_cli.flags import Given, Json, resolve_settings, with_settings
-from tissu_cli.render.console import data, print_json
+from tissu_cli.flags import Given, Json, with_settings
+from tissu_cli.output import Output, Sheet
 from tissu_core.config.inspection import PicturesConfig
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tissu_core.runs.inspect.why import StepExplained
 
 app = typer.Typer()
 
@@ -32,13 +38,11 @@ def why(
 ) -> None:
     from tissu_core.runs.inspect.why import explain_step
 
-    explained = explain_step(run, step)
-    if json:
-        print_json(asdict(explained))
-        return
-    from tissu_cli.render.pictures import save_pictures
+    output, explained = Output(given, is_json=json), explain_step(run, step)
+    output.show(asdict(explained), partial(_draw, explained))
+
+
+def _draw(explained: "StepExplained", sheet: Sheet) -> "RenderableType":
     from tissu_cli.render.why import why_report
 
-    console = data()
-    console.print(why_report(explained, is_coloured=console.color_system is not None))
-    save_pictures(resolve_settings(PicturesConfig, given), why_report(explained, is_coloured=True))
+    return why_report(explained, is_coloured=sheet.is_coloured)

@@ -10,7 +10,7 @@ from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.config.layers import to_settings
 from tissu_core.errors import InputError
 from tissu_core.events.shared import StageAdvanced
-from tissu_core.events.tensors import DiffEvent, ModelsCompared, TensorCompared
+from tissu_core.events.tensors import DiffEvent, TensorCompared, WeightsCompared
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.inspect.readers import open_reader, refuse_same
 from tissu_core.runs.run_directory import CHECKPOINTS, MODEL, find_run, run_of, step_of
@@ -63,7 +63,7 @@ def inspect_diff(one: str | None, other: str | None) -> Iterator[DiffEvent]:
             series.append(found)
         settings = _settings_changed(readers[before].model, readers[after].model)
     steps = [step_of(path) or 0 for path in places]
-    yield ModelsCompared(
+    yield WeightsCompared(
         before=str(before),
         after=str(after),
         settings=settings,

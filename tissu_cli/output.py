@@ -1,0 +1,63 @@
+"""What a command found: drawn on the terminal or told as JSON, and drawn into files."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tissu_cli.flags import Given, resolve_settings
+from tissu_cli.render.console import data, print_json
+from tissu_core.config.inspection import PicturesConfig
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What a view is drawn on."""
+
+    width: int
+    """In columns."""
+    is_coloured: bool
+
+
+Draw = Callable[[Sheet], "RenderableType"]
+
+
+class Output:
+    """Where the views of a command go; made before the work, that no work is lost for a name.
+
+    Raises:
+        InputError: If a file that is asked for could not be written, or PNG lacks its package.
+    """
+
+    def __init__(self, given: Given, *, is_json: bool) -> None:
+        self.is_json = is_json
+        self.pictures = resolve_settings(PicturesConfig, given, is_told=False)
+        if self.pictures.any:
+            from tissu_cli.render.pictures import check_pictures
+
+            check_pictures(self.pictures)
+
+    def show(
+        self, record: Mapping[str, Any], draw: Draw, page: Callable[[], str] | None = None
+    ) -> None:
+        """What was found, by itself."""
+        if self.is_json:
+            print_json(record)
+        self.draw(draw, page)
+
+    def draw(self, draw: Draw, page: Callable[[], str] | None = None) -> None:
+        """What was found, of which the JSON is printed already; ``page`` makes another --html.
+
+        Raises:
+            InputError: If a file cannot be written.
+        """
+        if not self.is_json:
+            console = data()
+            sheet = Sheet(console.width, is_coloured=console.color_system is not None)
+            console.print(draw(sheet))
+        if self.pictures.any:
+            from tissu_cli.render.pictures import WIDTH, save_pictures
+
+            save_pictures(self.pictures, draw(Sheet(WIDTH, is_coloured=True)), page)
