@@ -30,16 +30,17 @@ def test_what_is_measured_can_be_held_against_later(trained: Trained, tmp_path: 
         assert point["step_p50_seconds"] <= point["step_p99_seconds"]
     assert found["weight_bytes"] > 0 and found["peak_bytes"] > found["weight_bytes"]
 
-    def against(factor: float) -> int:
+    def against(factor: float) -> tuple[int, bool]:
         for point in found["points"]:
             point["decode_tokens_per_second"] *= factor
             point["prefill_tokens_per_second"] *= factor
         path = tmp_path / "before.json"
         path.write_text(json.dumps(found))
-        return trained.tissu("eval", "speed", "cloth", *asked, "--against", path).code
+        held = trained.tissu("eval", "speed", "cloth", *asked, "--against", path)
+        return held.code, "% less than" in held.err
 
-    assert against(1e-3) == 0
-    assert against(1e6) == 1
+    assert against(1e-3) == (0, False)
+    assert against(1e6) == (1, True)
 
 
 def test_what_cannot_be_measured(trained: Trained, tmp_path: Path) -> None:
@@ -49,6 +50,9 @@ def test_what_cannot_be_measured(trained: Trained, tmp_path: Path) -> None:
     path.write_text("{}")
     other = trained.tissu("eval", "speed", "cloth", "--against", path)
     assert (other.code, "no measurement" in other.err) == (3, True)
+    for path in (tmp_path / "none.json", tmp_path):
+        absent = trained.tissu("eval", "speed", "cloth", "--against", path)
+        assert (absent.code, "cannot read" in absent.err) == (3, True)
 
 
 def test_a_price_an_hour_is_a_price_of_a_million_tokens(trained: Trained) -> None:

@@ -25,7 +25,7 @@ def speed_view(event: SpeedMeasured) -> RenderableType:
             ("memory", f"{numbers.size(event.peak_bytes)} at most"),
             (
                 "reads",
-                f"{numbers.size(event.weight_bytes)} for each step, of "
+                f"{numbers.size(event.weight_bytes)} for each step of one text, of "
                 f"{numbers.size(round(bandwidth))} a second",
             ),
         ]

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.benchmark import Timer
 
 from tissu_core.config.model import ModelConfig
+from tissu_core.events.operations import OperationTimed
 from tissu_core.layers.eager_attention import eager_attention
 from tissu_core.layers.lookup import LookUp
 from tissu_core.layers.masks import attention_mask
@@ -33,19 +34,6 @@ class Way:
     """Whether tissu computes so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timed:
-    """A way, how long it takes, and how far its result is from the first one's."""
-
-    operation: str
-    shape: str
-    way: str
-    is_used: bool
-    median_seconds: float
-    iqr_seconds: float
-    largest_error: float
-
-
 def operations() -> tuple[str, ...]:
     """Names of all that can be timed."""
     return tuple(_MAKERS)
@@ -54,8 +42,9 @@ def operations() -> tuple[str, ...]:
 @torch.inference_mode()
 def iter_timed(
     config: ModelConfig, wanted: Sequence[str], lut_size: int, device: torch.device
-) -> Iterator[Timed]:
+) -> Iterator[OperationTimed]:
     """Each way of the wanted operations, on random numbers in fp32."""
+    threads = torch.get_num_threads()
     for operation in wanted:
         generator = torch.Generator(device).manual_seed(0)
         draw = partial(torch.randn, generator=generator, device=device)
@@ -63,10 +52,17 @@ def iter_timed(
         expected = ways[0].compute()
         for way in ways:
             error = float((way.compute().float() - expected).abs().max())
-            timer = Timer("compute()", globals={"compute": way.compute})
+            # Left to itself, it times one thread.
+            timer = Timer("compute()", globals={"compute": way.compute}, num_threads=threads)
             measured = timer.blocked_autorange(min_run_time=_SECONDS)
-            yield Timed(
-                operation, shape, way.name, way.is_used, measured.median, measured.iqr, error
+            yield OperationTimed(
+                operation=operation,
+                shape=shape,
+                way=way.name,
+                is_used=way.is_used,
+                median_seconds=measured.median,
+                iqr_seconds=measured.iqr,
+                largest_error=error,
             )
 
 

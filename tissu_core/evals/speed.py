@@ -12,6 +12,7 @@ import torch
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.decoding.batch import Batch
 from tissu_core.decoding.row import Row
+from tissu_core.layers.moe import MixtureOfExperts
 from tissu_core.models.decoder import Decoder
 from tissu_core.runtime.device import synchronize
 from tissu_core.runtime.energy import EnergyMeter
@@ -95,11 +96,18 @@ def _measure(model: Decoder, ids: list[list[int]], new_tokens: int, meter: Energ
     return _Round(times[0] - began, steps, used)
 
 
-def weight_bytes(model: Decoder) -> int:
-    """Bytes of weights that each token is computed with, so that all are read for it."""
-    tokens = model.model.embed_tokens
-    looked_up = 0 if model.config.tie_word_embeddings else _size(tokens)
-    return _size(model) - looked_up
+def weight_bytes(model: Decoder, batch: int = 1) -> int:
+    """Bytes of weights that a step of ``batch`` texts reads: all that it computes with.
+
+    Of a mixture's experts, as many as the texts can ask for at most.
+    """
+    config, tokens = model.config, model.model.embed_tokens
+    size = _size(model) - (0 if config.tie_word_embeddings else _size(tokens))
+    for module in model.modules():
+        if isinstance(module, MixtureOfExperts):
+            asked = min(len(module.experts), batch * module.chosen)
+            size -= _size(module.experts) * (len(module.experts) - asked) // len(module.experts)
+    return size
 
 
 def _size(module: torch.nn.Module) -> int:

@@ -36,7 +36,7 @@ class LookUp:
     def __call__(self, x: Tensor) -> Tensor:
         """The function of each number, in its dtype."""
         place = x.float().clamp(-REACH, REACH).add_(REACH).mul_(self._scale)
-        at = place.int()
+        at = place.nan_to_num(0.0).int()  # NaN stays one by what is added to the line's begin
         inside = torch.addcmul(self._begins[at], self._steps[at], place.sub_(at))
         beyond = x.clamp(min=0)
         return torch.where(x.abs() > REACH, beyond, inside.to(x.dtype))

@@ -1,5 +1,6 @@
 """What a device has used, where the machine tells."""
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,11 +18,16 @@ class EnergyMeter:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._device, self._total = device, 0.0
+        self._read = _driver_of(device) if device.type == "cuda" else _of_processors
+        self._total = 0.0
         self._last = self._read()
 
     def joules(self) -> float | None:
-        """None where nothing tells. Counters begin anew about every minute: ask more often."""
+        """None where nothing tells.
+
+        A processor's counter begins anew after 65 kJ or more, minutes of its full power; more than
+        one such turn between two calls would not be seen.
+        """
         now = self._read()
         if not now or not self._last or len(now) != len(self._last):
             return None
@@ -30,12 +36,12 @@ class EnergyMeter:
         self._last = now
         return self._total
 
-    def _read(self) -> list[tuple[float, float]]:
-        """Of each counter what it says, and where it begins anew."""
-        return _of_driver(self._device) if self._device.type == "cuda" else _of_processors()
+
+Reading = list[tuple[float, float]]
+"""Of each counter what it says, and where it begins anew."""
 
 
-def _of_processors() -> list[tuple[float, float]]:
+def _of_processors() -> Reading:
     found = []
     try:
         for zone in sorted(_POWERCAP.glob("intel-rapl:?")):
@@ -46,15 +52,24 @@ def _of_processors() -> list[tuple[float, float]]:
     return found
 
 
-def _of_driver(device: torch.device) -> list[tuple[float, float]]:
+def _driver_of(device: torch.device) -> Callable[[], Reading]:
+    """By its UUID: torch numbers only the devices that CUDA_VISIBLE_DEVICES leaves, NVML all."""
     if find_spec("pynvml") is None:
-        return []
+        return list
     import pynvml  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415
 
     try:
         pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(device.index or 0)
-        used = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+        uuid = torch.cuda.get_device_properties(device).uuid
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
     except pynvml.NVMLError:
-        return []
-    return [(float(used) * _MILLI, 0.0)]
+        return list
+
+    def read() -> Reading:
+        try:
+            used = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+        except pynvml.NVMLError:
+            return []
+        return [(float(used) * _MILLI, 0.0)]
+
+    return read

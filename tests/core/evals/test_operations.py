@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.samples import make_config
+from tissu_core.config.model import ModelConfig
 from tissu_core.evals import operations
 from tissu_core.evals.operations import iter_timed
 
@@ -23,6 +25,26 @@ def test_all_ways_agree(operation: str, norm: str, monkeypatch: pytest.MonkeyPat
     assert len(timed) > 2 and timed[0].largest_error == 0
     assert all(way.median_seconds > 0 for way in timed)
     assert max(way.largest_error for way in timed) < ROUGH.get(operation, 1e-3)
+
+
+def test_as_many_threads_are_timed_as_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "_SECONDS", 0.001)
+    seen = []
+
+    def made(config: ModelConfig, draw: operations.Draw, lut_size: int) -> operations.Made:
+        def compute() -> Tensor:
+            seen.append(torch.get_num_threads())
+            return torch.zeros(1)
+
+        return "1", [operations.Way("counted", compute)]
+
+    monkeypatch.setitem(operations._MAKERS, "norm", made)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert [*iter_timed(make_config(), ["norm"], 16, CPU)] and {*seen} == {2}
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_larger_table_is_closer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """Generated code does no harm: every way out is closed and named, by fences and by walls."""
 
+import os
 import platform
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -187,6 +189,19 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     run_code("import time\nopen('a', 'w').close()\ntime.sleep(1000)", "", limits=QUICK)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("tissu-code-")]
     assert children() <= before
+
+
+def test_one_that_left_its_group_is_not_waited_for(inside: Path) -> None:
+    name = inside.with_name("pid")
+    code = f"""
+import subprocess
+left = subprocess.Popen(["sleep", "600"], start_new_session=True)
+print(left.pid, file=open({str(name)!r}, "w"))
+"""
+    job = make_job(code, "", inside, QUICK)
+    outcome = run_job({**job, "has_walls": False, "has_fences": False}, QUICK)
+    os.kill(int(name.read_text()), signal.SIGKILL)
+    assert outcome.reason == "processes"
 
 
 def children() -> set[int]:

@@ -33,3 +33,8 @@ def test_shape_and_dtype_stay(dtype: torch.dtype) -> None:
     found = LookUp(F.gelu)(x)
     assert (found.shape, found.dtype) == (x.shape, dtype)
     torch.testing.assert_close(found, F.gelu(x))
+
+
+def test_nan_stays_nan() -> None:
+    found = LookUp(F.gelu)(torch.tensor([float("nan"), 0.0]))
+    assert found.isnan().tolist() == [True, False]

@@ -20,7 +20,7 @@ from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.speed import OperationsConfig, SpeedConfig
-from tissu_core.errors import ConfigError
+from tissu_core.errors import ConfigError, TissuError
 from tissu_core.events.measures import SpeedMeasured
 from tissu_core.events.operations import OperationsTimed
 from tissu_core.events.records import to_record
@@ -80,7 +80,7 @@ def speed(
     for line in slower:
         say(line)
     if slower:
-        raise typer.Exit(1)
+        raise typer.Exit(TissuError.code)
 
 
 def _draw(event: SpeedMeasured, _: Sheet) -> "RenderableType":

@@ -33,6 +33,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -42,6 +43,8 @@ from tissu_core.evals.sandbox.system_calls import build_filter
 
 _CHILD = Path(__file__).with_name("child.py")
 _POLL_SECONDS = 0.02
+_LEFT_SECONDS = 1.0
+"""To read what an ended process has said."""
 _MOST_FILES = 100
 
 
@@ -159,8 +162,9 @@ def run_job(job: Mapping[str, Any], limits: Limits) -> Outcome:
         broken = _watch(process, (said, printed), Path(job["directory"]), limits)
     finally:
         _end(process)
-        said.close()
-        printed.close()
+        are_closed = [pipe.close() for pipe in (said, printed)]
+    if not all(are_closed):
+        broken = "processes"
     return _judge(job["word"], process.returncode, said.text(), broken)
 
 
@@ -222,6 +226,7 @@ _TOO_MUCH = {
     "time": "it did not end in time",
     "output": "it printed too much",
     "files": "it wrote too much",
+    "processes": "it left a process behind",
 }
 _OUT_OF_TIME = [-getattr(signal, name) for name in ("SIGXCPU", "SIGKILL") if hasattr(signal, name)]
 """Of the processor, softly and, where that was not heard, hard."""
@@ -245,24 +250,31 @@ class _Pipe:
         self._thread.start()
 
     def _read(self) -> None:
-        while part := os.read(self._file.fileno(), 1 << 16):
-            if len(self._parts) + len(part) > self._limit:
-                self.is_full = True
-                return
-            self._parts += part
+        with suppress(OSError, ValueError):  # closed, though another holds the other end
+            while part := os.read(self._file.fileno(), 1 << 16):
+                if len(self._parts) + len(part) > self._limit:
+                    self.is_full = True
+                    return
+                self._parts += part
 
     def text(self) -> str:
         """All that was said."""
         return self._parts.decode(errors="replace")
 
-    def close(self) -> None:
-        """The process has ended: read what is left."""
-        self._thread.join()
-        self._file.close()
+    def close(self) -> bool:
+        """The process has ended: read what is left. False if another has its end of the pipe."""
+        self._thread.join(_LEFT_SECONDS)
+        is_closed = not self._thread.is_alive()
+        if is_closed:
+            self._file.close()
+        return is_closed
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill it with its group: without walls it may have started others."""
+    """Kill it with its group: without walls it may have started others.
+
+    One that has left the group lives on; its pipe, which it still holds, gives it away.
+    """
     if process.poll() is None or os.name == "posix":
         try:
             if os.name == "posix":

@@ -56,18 +56,7 @@ def time_operations(
     ways: list[OperationTimed] = []
     for number, name in enumerate(chosen):
         yield StageAdvanced(stage=f"timing {name}", done=number, total=len(chosen), unit="ops")
-        ways += (
-            OperationTimed(
-                operation=timed.operation,
-                shape=timed.shape,
-                way=timed.way,
-                is_used=timed.is_used,
-                median_seconds=timed.median_seconds,
-                iqr_seconds=timed.iqr_seconds,
-                largest_error=timed.largest_error,
-            )
-            for timed in iter_timed(shape, [name], config.lut_size, device)
-        )
+        ways += iter_timed(shape, [name], config.lut_size, device)
     table = None
     if data.corpus:
         table = yield from _measure_table(model, machine, config.lut_size, data)

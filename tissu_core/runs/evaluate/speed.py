@@ -50,12 +50,13 @@ def measure_speed(
     if not config.contexts and len(asked) < len(CONTEXTS):
         yield Noticed(level="info", text=f"longer contexts than {most:,} do not fit this model")
     device, threads = loaded.model.device, machine.threads or default_threads()
-    bandwidth, size = memory_bandwidth(device, threads), weight_bytes(loaded.model)
+    bandwidth = memory_bandwidth(device, threads)
     total = len({*asked}) * len({*config.batches})
     points: list[SpeedPoint] = []
     yield StageAdvanced(stage="measuring", done=0, total=total, unit="pairs")
     for speed in iter_grid(loaded.model, config.batches, asked, config.new_tokens):
-        points.append(_point(speed, size / bandwidth, config.price_per_hour))
+        least = weight_bytes(loaded.model, speed.batch) / bandwidth
+        points.append(_point(speed, least, config.price_per_hour))
         yield StageAdvanced(stage="measuring", done=len(points), total=total, unit="pairs")
     yield SpeedMeasured(
         model=str(loaded.path),
@@ -63,7 +64,7 @@ def measure_speed(
         precision=packing_of(loaded.model) or "fp32",
         num_parameters=num_parameters(loaded.model.config),
         load_seconds=seconds,
-        weight_bytes=size,
+        weight_bytes=weight_bytes(loaded.model),
         peak_bytes=peak_bytes(device),
         memory_bandwidth=bandwidth,
         points=tuple(points),
@@ -109,9 +110,14 @@ def read_speed(path: Path) -> SpeedMeasured:
     """What ``tissu eval speed --json`` wrote before.
 
     Raises:
-        InputError: If it is no such file.
+        InputError: If it is no such file, or cannot be read.
     """
-    record = read_json(path)
+    try:
+        record = read_json(path)
+    except OSError as error:
+        raise InputError(
+            f"cannot read {path}: {error.strerror}", hint="tissu eval speed --json > speed.json"
+        ) from error
     event = build_event(SpeedMeasured, record) if record.get("event") == "SpeedMeasured" else None
     if event is None:
         raise InputError(
