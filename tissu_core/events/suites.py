@@ -23,8 +23,9 @@ class SuiteListed:
 class ItemScored:
     """One item was asked. ``value`` is in [0, 1]: 1 is right.
 
-    ``likelihoods`` are of the ``choices`` behind the prompt, in nats, ``normalised`` are these
-    divided by the choices' UTF-8 bytes.
+    ``likelihoods`` are of the ``choices`` behind the prompt, in nats, without the tokens that all
+    choices begin with; ``normalised`` are these divided by the UTF-8 bytes of the tokens that count.
+    The likeliest of ``normalised`` is the model's answer.
     """
 
     suite: str

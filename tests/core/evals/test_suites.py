@@ -21,10 +21,16 @@ from tissu_core.events.shared import Noticed
 from tissu_core.events.suites import ItemScored, SuiteScored
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.loss import linear_nll
+from tissu_core.text.conversation import with_chat_template
 from tissu_core.text.tokenizer import Tokenizer
 
 NOWHERE = Path("/nowhere")
 NAMES = sorted(suite_paths(NOWHERE))
+
+
+def weighed(item: Item, values: Sequence[float], shots: int = 0) -> Asked:
+    sizes = tuple(len(choice.encode()) for choice in item.choices)
+    return Asked(item, shots, likelihoods=tuple(values), sizes=sizes)
 
 
 class Oracle:
@@ -33,7 +39,7 @@ class Oracle:
     def weigh(self, suite: Suite, items: Sequence[Item], *, is_chat: bool) -> Iterator[Asked]:
         for item in items:
             values = [-1.0 if c in item.answers else -900.0 for c in item.choices]
-            yield Asked(item, len(suite.shots), likelihoods=tuple(values))
+            yield weighed(item, values, len(suite.shots))
 
     def write(self, suite: Suite, items: Sequence[Item], *, is_chat: bool) -> Iterator[Asked]:
         for item in reversed(items):
@@ -47,7 +53,7 @@ class Guesser(Oracle):
         chooser = random.Random(7)
         for item in items:
             values = [-len(choice) * chooser.random() for choice in item.choices]
-            yield Asked(item, len(suite.shots), likelihoods=tuple(values))
+            yield weighed(item, values, len(suite.shots))
 
     def write(self, suite: Suite, items: Sequence[Item], *, is_chat: bool) -> Iterator[Asked]:
         chooser = random.Random(7)
@@ -104,7 +110,7 @@ def test_equal_likelihoods_are_no_choice() -> None:
     class Indifferent(Oracle):
         def weigh(self, suite: Suite, items: Sequence[Item], *, is_chat: bool) -> Iterator[Asked]:
             for item in items:
-                yield Asked(item, 0, likelihoods=(math.nan, *[-1.0] * (len(item.choices) - 1)))
+                yield weighed(item, [math.nan, *[-1.0] * (len(item.choices) - 1)])
 
     assert score_of(load_suite("sentiment", NOWHERE), Indifferent()).value == 0
 
@@ -170,7 +176,7 @@ def test_a_choice_is_behind_the_prompt_or_in_its_gap() -> None:
 def test_normalised_likelihoods_are_divided_by_bytes(tmp_path: Path) -> None:
     class Told(Oracle):
         def weigh(self, suite: Suite, items: Sequence[Item], *, is_chat: bool) -> Iterator[Asked]:
-            yield Asked(items[0], 0, likelihoods=(-8.0, -9.0))
+            yield weighed(items[0], [-8.0, -9.0])
 
     text = 'metric = "choice"\n[[items]]\nid = "a"\nprompt = "x"\n'
     suite = write_suite(tmp_path, text + 'choices = ["dé", "longer"]\nanswer = "longer"\n')
@@ -183,6 +189,39 @@ def test_normalised_likelihoods_are_divided_by_bytes(tmp_path: Path) -> None:
         "unnormalised": 0.0,
         "bits per byte of the answers": pytest.approx(1.5 / math.log(2)),
     }
+
+
+SHARED = """
+metric = "choice"
+[[items]]
+id = "behind"
+prompt = "The weaver counted"
+choices = ["the threads twice, once for the red", "the threads twice, once for the blue"]
+answer = "the threads twice, once for the red"
+[[items]]
+id = "gap"
+prompt = "The weaver counted ___ before the red sail came home with the evening tide."
+choices = ["threads", "sails"]
+answer = "threads"
+"""
+
+
+@pytest.mark.parametrize("is_chat", [False, True])
+def test_a_choice_is_divided_by_the_bytes_of_the_tokens_that_count(
+    tiny_tokenizer: Tokenizer, tmp_path: Path, is_chat: bool
+) -> None:
+    model = make_model(make_config(max_position_embeddings=256))
+    tokenizer = with_chat_template(tiny_tokenizer)
+    subject = ModelSubject(model=model, tokenizer=tokenizer, end_ids=frozenset())
+    suite = write_suite(tmp_path, SHARED)
+    for asked in subject.weigh(suite, suite.items, is_chat=is_chat):
+        item = asked.item
+        # In a conversation the choice alone is the reply: what stands behind a gap is not said.
+        texts = list(item.choices) if is_chat else [behind(item.prompt, c) for c in item.choices]
+        rows = [tokenizer.encode(text, is_start=not is_chat) for text in texts]
+        shared = next(n for n, pair in enumerate(zip(*rows, strict=False)) if len({*pair}) > 1)
+        prefix = tokenizer.decode(rows[0][:shared])
+        assert asked.sizes == tuple(len(text) - len(prefix) for text in texts)
 
 
 def test_what_does_not_fit_is_said_and_left_out(tiny_tokenizer: Tokenizer, tmp_path: Path) -> None:

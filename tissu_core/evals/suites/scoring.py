@@ -23,7 +23,6 @@ from tissu_core.evals.suites.metrics import (
     wilson,
 )
 from tissu_core.evals.suites.model import Asked, Subject
-from tissu_core.evals.suites.prompts import continuation
 from tissu_core.evals.suites.suite import Item, Suite
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.events.suites import ItemScored, KindScored, SuiteEvent, SuiteScored
@@ -147,8 +146,8 @@ def _score(suite: Suite, asked: Asked, *, is_code_allowed: bool) -> ItemScored:
 def _score_choice(asked: Asked, scored: ItemScored) -> ItemScored:
     """Right is what alone is likeliest: one that finds all alike has chosen none."""
     item = asked.item
-    sizes = [len(continuation(item.prompt, choice).encode()) for choice in item.choices]
-    normalised = [nats / size for nats, size in zip(asked.likelihoods, sizes, strict=True)]
+    pairs = zip(asked.likelihoods, asked.sizes, strict=True)
+    normalised = [nats / size for nats, size in pairs]
     chosen = _likeliest(normalised)
     given = "" if chosen is None else item.choices[chosen]
     return replace(
