@@ -73,6 +73,7 @@ def test_who_knows_all_answers_is_right_everywhere(name: str) -> None:
     suite = load_suite(name, NOWHERE)
     score = score_of(suite, Oracle())
     assert score.value == pytest.approx(1) and score.num_items == len(suite.items) >= 40
+    assert score.low is not None and score.high is not None
     assert score.low <= score.value <= score.high + 1e-9
     assert all(kind.value == pytest.approx(1) for kind in score.kinds)
 
