@@ -173,6 +173,30 @@ def test_suites_are_held_item_by_item(models: tuple[Tissu, Path, Path], tmp_path
     assert few["low"] is None and not few["is_beyond_chance"]
 
 
+def test_bleu_is_that_of_all_replies(models: tuple[Tissu, Path, Path], tmp_path: Path) -> None:
+    tissu, other, held = models
+    path = tmp_path / "crafts.toml"
+    items = [
+        f'[[items]]\nid = "{number}"\nprompt = "The weaver"\n'
+        f'answers = ["counted {number} threads.", "moved {number} sails."]\n'
+        for number in range(12, 24)
+    ]
+    path.write_text('metric = "bleu"\nmax_tokens = 16\n' + "".join(items), "utf-8")
+    options = ["eval", "compare", "cloth", other, "--data", held, *ONE, "--suite", path]
+    (suite,) = tissu(*options, "--json").json["suites"]
+    alone = [
+        tissu("eval", "suite", path, "-m", name, *ONE, "--json").json for name in ("cloth", other)
+    ]
+    first, second = suite["models"]
+    assert [first["value"], second["value"]] == [own["value"] for own in alone]
+    assert dict(alone[0]["figures"])["mean of single replies"] != alone[0]["value"] > 0
+    assert second["low"] <= second["difference"] <= second["high"]
+    assert alone[0]["low"] <= alone[0]["value"] <= alone[0]["high"]
+    few = tissu("eval", "suite", path, "-m", "cloth", *ONE, "--limit", "9", "--json").json
+    assert (few["low"], few["high"], few["standard_error"]) == (None, None, None)
+    assert "too few" in tissu("eval", "suite", path, "-m", "cloth", *ONE, "--limit", "9").out
+
+
 def test_two_suites_of_one_name_are_refused(
     models: tuple[Tissu, Path, Path], tmp_path: Path
 ) -> None:
