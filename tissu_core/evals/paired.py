@@ -2,8 +2,9 @@
 
 Passages (or items of a suite) are drawn again and again, as many as there are and each as often as
 it comes, the same ones for all models; how much a difference moves from draw to draw tells how far
-it would on other text of the kind. A score of one model is drawn so as well. Source: Efron 1979, "Bootstrap methods: another look at the jackknife"; paired as
-in Koehn 2004, "Statistical significance tests for machine translation evaluation".
+it would on other text of the kind. A score of one model is drawn so as well. Source: Efron
+1979, "Bootstrap methods: another look at the jackknife"; paired as in Koehn 2004, "Statistical
+significance tests for machine translation evaluation".
 """
 
 import math

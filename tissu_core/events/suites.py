@@ -24,8 +24,8 @@ class ItemScored:
     """One item was asked. ``value`` is in [0, 1]: 1 is right.
 
     ``likelihoods`` are of the ``choices`` behind the prompt, in nats, without the tokens that all
-    choices begin with; ``normalised`` are these divided by the UTF-8 bytes of the tokens that count.
-    The likeliest of ``normalised`` is the model's answer.
+    choices begin with; ``normalised`` are these divided by the UTF-8 bytes of the tokens that are
+    left. The likeliest of ``normalised`` is the model's answer.
     """
 
     suite: str
