@@ -70,7 +70,8 @@ class Costs:
 
 def ratio(sums: Numbers) -> Numbers:
     """A ``Score``: the second figure by the first, such as bits per byte, or a mean of values."""
-    return sums[1] / sums[0]
+    found: Numbers = sums[1] / sums[0]
+    return found
 
 
 def intervals_to_first(sizes: Numbers, costs: Sequence[Numbers], seed: int) -> list[Interval]:
@@ -100,7 +101,8 @@ def resampled(table: Numbers, score: Score, seed: int) -> Numbers:
     Shapes: table (R, U), R figures of each unit; returns (..., D), as ``score`` does.
     """
     if table.shape[1] < LEAST_UNITS:
-        return score(table.sum(axis=1, keepdims=True))[..., :0]
+        none: Numbers = score(table.sum(axis=1, keepdims=True))[..., :0]
+        return none
     every = -(-table.shape[1] // _MOST_UNITS)
     table = np.add.reduceat(table, np.arange(0, table.shape[1], every), axis=1)
     units, draw = table.shape[1], np.random.default_rng(seed)
