@@ -203,4 +203,4 @@ def test_harder_forms_are_scored_apart(trained_once: Trained, suite: Path) -> No
     wrong = trained_once.tissu("eval", "adversarial", suite, "-m", "cloth", "--kind", "typoes")
     assert (wrong.code, "typos" in wrong.error[2]) == (2, True)
     drawn = trained_once.tissu("eval", "adversarial", suite, "-m", "cloth").out
-    assert "negation" in drawn and "broken" in drawn
+    assert "negation" in drawn and "broken" in drawn and "too few pairs" in drawn

@@ -70,8 +70,8 @@ class Costs:
 
 def ratio(sums: Numbers) -> Numbers:
     """A ``Score``: the second figure by the first, such as bits per byte, or a mean of values."""
-    found: Numbers = sums[1] / sums[0]
-    return found
+    quotient: Numbers = sums[1] / sums[0]
+    return quotient
 
 
 def intervals_to_first(sizes: Numbers, costs: Sequence[Numbers], seed: int) -> list[Interval]:
@@ -90,7 +90,8 @@ def differences_to_first(tables: Sequence[Numbers], score: Score, seed: int) -> 
 
     def differ(sums: Numbers) -> Numbers:
         scores = np.stack([score(part) for part in np.split(sums, len(tables))])
-        return scores - scores[0]
+        differences: Numbers = scores - scores[0]
+        return differences
 
     return intervals(resampled(np.concatenate(tables), differ, seed))
 
