@@ -173,6 +173,56 @@ def test_suites_are_held_item_by_item(models: tuple[Tissu, Path, Path], tmp_path
     assert few["low"] is None and not few["is_beyond_chance"]
 
 
+def test_bleu_is_that_of_all_replies(models: tuple[Tissu, Path, Path], tmp_path: Path) -> None:
+    tissu, other, held = models
+    path = tmp_path / "crafts.toml"
+    items = [
+        f'[[items]]\nid = "{number}"\nprompt = "The weaver"\n'
+        f'answers = ["counted {number} threads.", "moved {number} sails."]\n'
+        for number in range(12, 24)
+    ]
+    path.write_text('metric = "bleu"\nmax_tokens = 16\n' + "".join(items), "utf-8")
+    options = ["eval", "compare", "cloth", other, "--data", held, *ONE, "--suite", path]
+    (suite,) = tissu(*options, "--json").json["suites"]
+    alone = [
+        tissu("eval", "suite", path, "-m", name, *ONE, "--json").json for name in ("cloth", other)
+    ]
+    first, second = suite["models"]
+    assert [first["value"], second["value"]] == [own["value"] for own in alone]
+    assert dict(alone[0]["figures"])["mean of single replies"] != alone[0]["value"] > 0
+    assert second["low"] <= second["difference"] <= second["high"]
+    assert alone[0]["low"] <= alone[0]["value"] <= alone[0]["high"]
+    few = tissu("eval", "suite", path, "-m", "cloth", *ONE, "--limit", "9", "--json").json
+    assert (few["low"], few["high"], few["standard_error"]) == (None, None, None)
+    assert "too few" in tissu("eval", "suite", path, "-m", "cloth", *ONE, "--limit", "9").out
+
+
+def test_two_suites_of_one_name_are_refused(
+    models: tuple[Tissu, Path, Path], tmp_path: Path
+) -> None:
+    tissu, _, held = models
+    paths = [tmp_path / folder / "same.toml" for folder in ("a", "b")]
+    for path, answer in zip(paths, ("threads.", "zqx#."), strict=True):
+        path.parent.mkdir()
+        path.write_text(
+            'metric = "choice"\n[[items]]\nid = "x"\nprompt = "The weaver counted 9 "\n'
+            f'choices = ["threads.", "zqx#."]\nanswer = "{answer}"\n',
+            "utf-8",
+        )
+    both = ["--suite", paths[0], "--suite", paths[1]]
+    for command in (
+        ["compare", "cloth", "cloth", "--data", held, *both],
+        ["suite", *paths, "-m", "cloth"],
+        ["adversarial", *paths, "-m", "cloth"],
+    ):
+        refused = tissu("eval", *command, *ONE)
+        assert refused.code == 2 and not refused.out
+        assert f"{paths[0]} and {paths[1]} are both called same" in refused.error[0]
+        assert 'name = "..."' in refused.error[2]
+    once = tissu("eval", "suite", paths[0], paths[0].parent / "." / ".." / "a" / "same.toml")
+    assert once.code == 0, once.err
+
+
 def test_a_suite_that_is_not_there_is_said_before_anything_is_read(
     models: tuple[Tissu, Path, Path],
 ) -> None:

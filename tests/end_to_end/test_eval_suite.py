@@ -70,7 +70,7 @@ def test_a_model_is_asked_and_scored(trained_once: Trained, files: Path) -> None
     item, score = records[0], records[2]
     assert item["choices"] == ["threads", "sails"] and len(item["likelihoods"]) == 2
     assert item["normalised"] == [
-        nats / len(choice)
+        nats / len(f" {choice}")
         for nats, choice in zip(item["likelihoods"], item["choices"], strict=True)
     ]
     assert score["suite"] == "mine" and score["chance"] == 0.5 and score["num_items"] == 2

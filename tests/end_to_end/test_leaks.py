@@ -2,12 +2,15 @@
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.end_to_end.conftest import Tissu, Trained
+from tissu_core.errors import ConfigError
+from tissu_core.evals.suites import scoring
 
 PLANTED = (3, 8, 21)
 
@@ -111,6 +114,63 @@ def test_a_suite_is_scored_with_and_without_what_leaked(
     assert counts["metric"] == "choice"
     parts = (2 * counts["score_clean"] + counts["score_leaked"]) / 3
     assert counts["score"] == pytest.approx(parts)
+
+
+def test_the_model_that_is_named_is_scored_or_missed(
+    trained_once: Trained, evaluation: Path, folder: Path
+) -> None:
+    tissu, where = trained_once.tissu, ["--corpus", folder]
+    typo = tissu("eval", "leaks", evaluation, *where, "-m", "clotth")
+    assert typo.code == 3 and "clotth" in typo.error[0] and "cloth" in typo.error[2]
+    step = leaks(tissu, evaluation, *where, "-m", "cloth:40")
+    assert step["model"].endswith("step-000040") and step["sources"][0]["score"] > 0
+
+
+def test_the_corpus_and_the_scores_are_of_one_run(
+    trained_copy: Callable[[], Trained], evaluation: Path
+) -> None:
+    trained = trained_copy()
+    begun = trained.run.with_name("begun")
+    begun.mkdir()
+    settings = (trained.run / "config.toml").read_text("utf-8")
+    other = evaluation.parent / "other"
+    other.mkdir()
+    (other / "a.txt").write_text("Another text, which the first run has never seen.\n", "utf-8")
+    (begun / "config.toml").write_text(settings.replace(str(trained.corpus), str(other)), "utf-8")
+    found = leaks(trained.tissu, evaluation)
+    assert "/cloth/" in found["model"] and found["corpus"] == [str(trained.corpus)]
+    assert leaks(trained.tissu, evaluation, "--no-scores")["corpus"] == [str(other)]
+
+
+CODE = """
+metric = "code"
+[[items]]
+id = "one"
+prompt = "def one():\\n"
+tests = "assert one() == 1"
+"""
+
+
+def test_what_cannot_be_scored_is_said_and_searched(
+    trained_once: Trained, evaluation: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short, code = evaluation.with_name("letter.txt"), evaluation.with_name("code.toml")
+    short.write_text("a", "utf-8")
+    code.write_text(CODE, "utf-8")
+
+    def no_walls(*, is_allowed: bool) -> None:
+        raise ConfigError("generated code is not run here: no walls", field="", hint="")
+
+    monkeypatch.setattr(scoring, "require_walls", no_walls)
+    names = [short, code, evaluation]
+    asked = ["eval", "leaks", *names, "--corpus", folder, "-m", "cloth", "--json"]
+    result = trained_once.tissu(*asked)
+    assert result.code == 0, result.err
+    found = result.json
+    assert [each["num_leaked"] for each in found["sources"]] == [0, 0, 3]
+    assert [each["score"] is None for each in found["sources"]] == [True, True, False]
+    assert f"{short} is not scored: the files hold 1 token of text" in result.err
+    assert f"{code} is not scored: generated code is not run here" in result.err
 
 
 def test_leaks_are_shown_in_the_room_there_is(tissu: Tissu, folder: Path, evaluation: Path) -> None:

@@ -1,12 +1,18 @@
 """``tissu eval report`` and ``tissu eval adversarial`` through the real command."""
 
 import json
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.end_to_end.conftest import Trained
+from tissu_core.runs.evaluate import report as making
 
 SUITE = """
 name = "cloth"
@@ -74,13 +80,66 @@ def test_a_report_has_what_was_asked_for_in_each_format(
 def test_the_same_seed_gives_the_same_report(
     trained_once: Trained, suite: Path, tmp_path: Path
 ) -> None:
-    texts = []
-    for name in ("a.md", "b.md"):
-        options = ["-o", tmp_path / name, "--suite", suite, "--seed", "3"]
+    found = []
+    for seed in ("3", "3", "5"):
+        out = tmp_path / "r.json"
+        options = ["-o", out, "--suite", suite, "--limit", "1", "--seed", seed]
         assert trained_once.tissu("eval", "report", "cloth", *options).code == 0
-        lines = (tmp_path / name).read_text().splitlines()
-        texts.append([line for line in lines if not line.startswith("Measured by")])
-    assert texts[0] == texts[1]
+        report = json.loads(out.read_text())
+        findings = [each for section in report["sections"] for each in section["findings"]]
+        found.append([{**each, "seconds": 0} for each in findings])
+    assert found[0] == found[1] != found[2]
+
+
+def test_all_sections_are_of_one_model_and_their_commands_measure_the_same(
+    trained_copy: Callable[[], Trained],
+    suite: Path,
+    text: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trained, measure = trained_copy(), making.measure_perplexity
+
+    def and_a_run_ends(*asked: Any) -> Iterator[Any]:
+        yield from measure(*asked)
+        later = trained.run.with_name("later")
+        shutil.copytree(trained.run, later)
+        os.utime(later / "events.jsonl", (2e9, 2e9))
+
+    monkeypatch.setattr(making, "measure_perplexity", and_a_run_ends)
+    apart = text.rename(tmp_path / "my text.txt")
+    out = tmp_path / "r.json"
+    asked = ["--data", apart, "--suite", suite, "--errors", "2", "--leaks", trained.corpus]
+    made = trained.tissu("eval", "report", "-o", out, *asked)
+    assert made.code == 0, made.err
+    report = json.loads(out.read_text())
+    assert report["path"] == str(trained.run / "model")
+    for section in report["sections"]:
+        (found,) = section["findings"]
+        assert found["model"] == report["path"]
+        alone = trained.tissu(*shlex.split(section["command"])[1:], "--json")
+        assert alone.code == 0, alone.err
+        if section["title"] != "Worst passages":
+            assert {**alone.json, **_TIMES} == {**found, **_TIMES}
+
+
+_TIMES = {"seconds": 0, "prefill_tokens_per_second": 0}
+
+
+def test_memory_that_does_not_suffice_ends_its_section_alone(
+    trained_once: Trained, suite: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(*_: Any, **__: Any) -> Iterator[Any]:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(making, "measure_perplexity", too_large)
+    out = tmp_path / "r.md"
+    made = trained_once.tissu(
+        "eval", "report", "cloth", "-o", out, "--data", text, "--suite", suite
+    )
+    assert made.code == 1 and "Traceback" not in made.err
+    assert "Failed: there is not enough memory" in out.read_text()
+    assert "cloth (choice)" in out.read_text()
 
 
 def test_what_fails_is_a_section_that_says_so(
@@ -118,6 +177,9 @@ def test_a_report_that_could_not_be_written_is_refused_first(
     assert refused("--suite", suite)[0] == 2
     assert refused("-o", tmp_path / "r.pdf", "--suite", suite)[0] == 2
     assert refused("-o", tmp_path / "r.md")[0] == 2
+    for option, value in (("--errors", "3"), ("--leaks", str(trained_once.corpus))):
+        code, error = refused("-o", tmp_path / "r.md", option, value, "--speed")
+        assert code == 2 and f"{option} {value} --data DATA" in error
     assert refused("-o", tmp_path / "no" / "r.md", "--suite", suite)[0] == 3
     plain = tmp_path / "PLAIN.md"
     plain.write_text("no markers")
@@ -141,4 +203,4 @@ def test_harder_forms_are_scored_apart(trained_once: Trained, suite: Path) -> No
     wrong = trained_once.tissu("eval", "adversarial", suite, "-m", "cloth", "--kind", "typoes")
     assert (wrong.code, "typos" in wrong.error[2]) == (2, True)
     drawn = trained_once.tissu("eval", "adversarial", suite, "-m", "cloth").out
-    assert "negation" in drawn and "broken" in drawn
+    assert "negation" in drawn and "broken" in drawn and "too few pairs" in drawn

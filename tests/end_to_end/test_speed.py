@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import Trained
+from tissu_core.evals import speed
+from tissu_core.models.decoder import Decoder
 
 Copy = Callable[[], Trained]
 
@@ -53,6 +55,27 @@ def test_what_cannot_be_measured(trained: Trained, tmp_path: Path) -> None:
     for path in (tmp_path / "none.json", tmp_path):
         absent = trained.tissu("eval", "speed", "cloth", "--against", path)
         assert (absent.code, "cannot read" in absent.err) == (3, True)
+
+
+def test_what_was_measured_stays_where_memory_does_not_suffice(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = speed.measure_speed
+
+    def limited(model: Decoder, batch: int, context: int, new_tokens: int) -> speed.Speed:
+        if batch * context > 30:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        return measure(model, batch, context, new_tokens)
+
+    monkeypatch.setattr(speed, "measure_speed", limited)
+    asked = ["eval", "speed", "cloth", "--batch", "1", "--batch", "9", "--context", "20"]
+    found = trained.tissu(*asked, "--tokens", "4", "--json")
+    assert [(p["batch"], p["context"]) for p in found.json["points"]] == [(1, 20)]
+    assert "not enough memory for 9 x 20 tokens: 1 of 2 pairs are not measured" in found.err
+    only = [*asked[:3], "--batch", "9", "--context", "20", "--tokens", "4"]
+    none = trained.tissu(*only)
+    assert (none.code, "not enough memory" in none.error[0]) == (4, True)
+    assert "--batch" in none.error[2]
 
 
 def test_a_price_an_hour_is_a_price_of_a_million_tokens(trained: Trained) -> None:

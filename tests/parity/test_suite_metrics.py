@@ -7,7 +7,14 @@ from statistics import fmean
 import pytest
 
 from tissu_core.errors import InputError
-from tissu_core.evals.suites.metrics import bleu, require_packages, rouge, sentence_bleu, wilson
+from tissu_core.evals.suites.metrics import (
+    bleu,
+    bleu_counts,
+    require_packages,
+    rouge,
+    sentence_bleu,
+    wilson,
+)
 
 REPLIES = ["the cat sat on a mat", "ethay ogday unsray", "", "one two three four five"]
 REFERENCES = [
@@ -22,11 +29,19 @@ def test_bleu_is_sacrebleus() -> None:
     sacrebleu = pytest.importorskip("sacrebleu")
     first = [references[0] for references in REFERENCES]
     wanted = sacrebleu.corpus_bleu(REPLIES, [first]).score
-    assert bleu(REPLIES, [[one] for one in first]) == wanted > 0
     second = ["a cat was on the mat", None, None, None]
-    assert bleu(REPLIES, REFERENCES) == sacrebleu.corpus_bleu(REPLIES, [first, second]).score
+    several = sacrebleu.corpus_bleu(REPLIES, [first, second]).score
+    none = sacrebleu.corpus_bleu([""], [["nothing"]]).score
+    for replies, references, wanted in (
+        (REPLIES, [[one] for one in first], sacrebleu.corpus_bleu(REPLIES, [first]).score),
+        (REPLIES, REFERENCES, several),
+        ([""], [["nothing"]], none),
+    ):
+        sums = bleu_counts(replies, references).sum(axis=1, keepdims=True)
+        assert bleu(sums)[0] == wanted / 100
+    assert several > 0 == none
     wanted = sacrebleu.sentence_bleu(REPLIES[0], REFERENCES[0]).score
-    assert sentence_bleu(REPLIES[0], REFERENCES[0]) == wanted
+    assert sentence_bleu(REPLIES[0], REFERENCES[0]) == wanted / 100
 
 
 def test_rouge_is_rouge_scores() -> None:

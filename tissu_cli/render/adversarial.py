@@ -20,14 +20,20 @@ def adversarial_report(found: HardScored) -> RenderableType:
             f"{kind.num_pairs:,}",
             f"{kind.plain:.1%}",
             f"{kind.hard:.1%}",
-            Text(f"{kind.gap:+.1%}", "bold" if kind.low > 0 else ""),
-            f"{kind.low:+.1%} to {kind.high:+.1%}",
+            Text(f"{kind.gap:+.1%}", "bold" if kind.is_beyond_chance else ""),
+            _interval(kind),
             f"{kind.num_broken:,}",
             f"{kind.num_mended:,}",
         )
     table.caption = "a gap in bold is beyond chance"
     table.caption_justify = "left"
     return Group(table, *(_example(kind) for kind in found.kinds if kind.example))
+
+
+def _interval(kind: HardKindScored) -> str:
+    if kind.low is None or kind.high is None:
+        return "too few pairs"
+    return f"{kind.low:+.1%} to {kind.high:+.1%}"
 
 
 def _example(kind: HardKindScored) -> Text:

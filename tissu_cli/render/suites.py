@@ -43,8 +43,14 @@ def suites_table(suites: Sequence[SuiteListed]) -> Table:
 
 def short_score(score: SuiteScored) -> str:
     """A score with its interval, in a few letters."""
-    value, low, high = (100 * share for share in (score.value, score.low, score.high))
-    return f"{score.suite} {value:.1f} {_NOUNS[score.metric]} ({low:.0f}-{high:.0f})"
+    return f"{score.suite} {100 * score.value:.1f} {_NOUNS[score.metric]} ({interval(score)})"
+
+
+def interval(score: SuiteScored | KindScored) -> str:
+    """In percent."""
+    if score.low is None or score.high is None:
+        return "too few"
+    return f"{100 * score.low:.0f}-{100 * score.high:.0f}"
 
 
 def scores_view(scores: Sequence[SuiteScored]) -> RenderableType:
@@ -61,7 +67,7 @@ def scores_view(scores: Sequence[SuiteScored]) -> RenderableType:
             Text(sanitize_line(score.suite), style="bold"),
             Text(f"{100 * score.value:.1f}", style="bold"),
             Text(_NOUNS[score.metric], style="dim"),
-            f"{100 * score.low:.0f}-{100 * score.high:.0f}",
+            interval(score),
             _plot(score, score.chance, "cyan"),
             f"{score.num_items:,}",
         )
@@ -70,7 +76,7 @@ def scores_view(scores: Sequence[SuiteScored]) -> RenderableType:
                 Text(f"  {sanitize_line(kind.kind)}", style="dim"),
                 Text(f"{100 * kind.value:.1f}", style="dim"),
                 "",
-                Text(f"{100 * kind.low:.0f}-{100 * kind.high:.0f}", style="dim"),
+                Text(interval(kind), style="dim"),
                 _plot(kind, score.chance, "dim"),
                 Text(f"{kind.num_items:,}", style="dim"),
             )
@@ -84,7 +90,10 @@ def _scale() -> Text:
 
 def _plot(score: SuiteScored | KindScored, chance: float, style: str) -> Text:
     """The interval as a line, the score as a block on it, and chance as an upright stroke."""
-    low, at, high = (_cell(value) for value in (score.low, score.value, score.high))
+    low, at, high = (
+        _cell(score.value if bound is None else bound)
+        for bound in (score.low, score.value, score.high)
+    )
     plot = Text()
     for cell in range(_PLOT):
         if cell == at:

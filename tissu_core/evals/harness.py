@@ -19,6 +19,7 @@ from tissu_core.checkpoint.model_directory import LoadedModel
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.decoding.generate import generate_all
 from tissu_core.decoding.reply import Reply
+from tissu_core.errors import InputError
 from tissu_core.events.replies import GenerationFinished
 from tissu_core.text.chat_template import Message
 from tissu_core.text.conversation import chat_pieces
@@ -40,7 +41,9 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]  # the package has no type
         self._loaded, self._model = loaded, loaded.model
         backend = loaded.tokenizer.backend
         self._backend = type(backend).from_str(backend.to_str())  # finds control tokens in text
-        self._batch_size, self._tell = batch_size, tell
+        # Where a text's length says how all of it is rotated, padding would change a row.
+        self._batch_size = 1 if self._model.rotates_by_length else batch_size
+        self._tell = tell
         self._context = loaded.model.config.max_position_embeddings
 
     @property
@@ -132,7 +135,17 @@ class HarnessModel(TemplateLM):  # type: ignore[misc]  # the package has no type
     def _score(
         self, pairs: Sequence[Pair], tell: Callable[[int, int], None] = lambda done, of: None
     ) -> list[tuple[float, bool]]:
-        """Log-likelihoods, and whether each id is the likeliest; texts of like length together."""
+        """Log-likelihoods, and whether each id is the likeliest; texts of like length together.
+
+        Raises:
+            InputError: If the ids to score are more than the model reads.
+        """
+        most = max((len(scored) for _, _, scored in pairs), default=0)
+        if most > self._context:
+            raise InputError(
+                f"a continuation has {most:,} tokens, and the model reads {self._context:,}",
+                hint="a model with a longer context, or another task",
+            )
         found: list[tuple[float, bool]] = [(0.0, False)] * len(pairs)
         order = sorted(range(len(pairs)), key=lambda at: -len(pairs[at][1]) - len(pairs[at][2]))
         for begin in range(0, len(order), self._batch_size):

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -129,10 +129,6 @@ def memory_bandwidth(device: torch.device, threads: int) -> float:
     return numbers.nbytes / best
 
 
-def iter_grid(
-    model: Decoder, batches: tuple[int, ...], contexts: tuple[int, ...], new_tokens: int
-) -> Iterator[Speed]:
-    """``measure_speed`` of each pair, the smaller ones first."""
-    for context in sorted({*contexts}):
-        for batch in sorted({*batches}):
-            yield measure_speed(model, batch, context, new_tokens)
+def grid(batches: Iterable[int], contexts: Iterable[int]) -> list[tuple[int, int]]:
+    """Each batch with each context, the smaller ones first."""
+    return [(batch, context) for context in sorted({*contexts}) for batch in sorted({*batches})]

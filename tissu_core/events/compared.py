@@ -49,7 +49,7 @@ class SuiteOfModel:
     """What a model made of a suite's items. All in [-1, 1]; more is better."""
 
     value: float
-    """The mean over items: of "choice", "exact", "contains" and "code" the share that is right."""
+    """As ``SuiteScored`` has it: a mean over items, or of "bleu" the BLEU of all replies."""
     difference: float
     """To the first model."""
     low: float | None

@@ -23,8 +23,9 @@ class SuiteListed:
 class ItemScored:
     """One item was asked. ``value`` is in [0, 1]: 1 is right.
 
-    ``likelihoods`` are of the ``choices`` behind the prompt, in nats, ``normalised`` are these
-    divided by the choices' UTF-8 bytes.
+    ``likelihoods`` are of the ``choices`` behind the prompt, in nats, without the tokens that all
+    choices begin with; ``normalised`` are these divided by the UTF-8 bytes of the tokens that are
+    left. The likeliest of ``normalised`` is the model's answer.
     """
 
     suite: str
@@ -45,13 +46,13 @@ class ItemScored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KindScored:
-    """The items of one kind; ``low`` to ``high`` is the 95 % interval."""
+    """The items of one kind; ``low`` to ``high`` is the 95 % interval, None of too few items."""
 
     kind: str
     num_items: int
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +61,16 @@ class SuiteScored:
 
     Of "choice", "exact", "contains" and "code" the value is the share that is right and the
     interval Wilson's (1927); of "rouge" it is the mean ROUGE-L and of "bleu" the BLEU of all
-    replies over 100, with an interval of resampled items (Efron 1979).
+    replies over 100, with an interval of resampled items (Efron 1979), None where they are too few.
     """
 
     suite: str
     metric: str
     model: str
     value: float
-    standard_error: float
-    low: float
-    high: float
+    standard_error: float | None
+    low: float | None
+    high: float | None
     chance: float
     """What guessing comes to; 0 where nothing is to choose from."""
     num_items: int
@@ -92,7 +93,7 @@ class HardKindScored:
     """Harder forms of one kind beside the plain items they are forms of, in [0, 1].
 
     ``gap`` is the plain items' mean over that of the forms, ``low`` to ``high`` its 95 % interval
-    over resampled pairs.
+    over resampled pairs, None where they are too few.
     """
 
     kind: str
@@ -100,8 +101,9 @@ class HardKindScored:
     plain: float
     hard: float
     gap: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+    is_beyond_chance: bool
     num_broken: int
     """Pairs of which the plain item alone is right."""
     num_mended: int

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from tissu_core.evals.paired import LEAST_UNITS
 from tissu_core.evals.suites.harder import compare_forms, distract, harden, misspell
 from tissu_core.evals.suites.suite import Item, Suite
 from tissu_core.events.suites import ItemScored
@@ -80,9 +81,19 @@ def test_a_model_that_stumbles_over_typos_has_a_gap_there_alone() -> None:
     found = {kind.kind: kind for kind in compare_forms(made, scored(made, wrong), 0)}
     typos, others = found["typos"], found["distractor"]
     assert (typos.num_broken, typos.num_mended, typos.num_pairs) == (18, 0, 20)
-    assert typos.gap == pytest.approx(0.9) and typos.low > 0.7
+    assert typos.gap == pytest.approx(0.9)
+    assert typos.low is not None and typos.low > 0.7 and typos.is_beyond_chance
     assert typos.example is not None and typos.example.kind == "typos"
     assert (others.num_broken, others.num_mended) == (0, 1) and others.gap < 0
+
+
+def test_a_few_pairs_are_never_beyond_chance() -> None:
+    for number in range(1, LEAST_UNITS):
+        made = harden(suite(*(item(f"i{n}") for n in range(number))), ["typos"], 0)
+        wrong = {each.id for each in made.items if each.of}
+        (typos,) = compare_forms(made, scored(made, wrong), 0)
+        assert (typos.gap, typos.low, typos.high) == (1.0, None, None)
+        assert not typos.is_beyond_chance
 
 
 def test_a_pair_with_an_unanswered_half_is_left_out() -> None:

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tests.samples import make_config, make_model
 from tissu_core.errors import InputError
 from tissu_core.evals.suites.files import BUNDLED, load_suite, read_suite, suite_paths
-from tissu_core.evals.suites.metrics import contains, is_exact, program, wilson
+from tissu_core.evals.suites.metrics import wilson
 from tissu_core.evals.suites.model import Asked, ModelSubject, Subject
 from tissu_core.evals.suites.prompts import behind, chat_prompt, plain_context
 from tissu_core.evals.suites.scoring import ask_suite, choose_items
@@ -21,10 +21,16 @@ from tissu_core.events.shared import Noticed
 from tissu_core.events.suites import ItemScored, SuiteScored
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.loss import linear_nll
+from tissu_core.text.conversation import with_chat_template
 from tissu_core.text.tokenizer import Tokenizer
 
 NOWHERE = Path("/nowhere")
 NAMES = sorted(suite_paths(NOWHERE))
+
+
+def weighed(item: Item, values: Sequence[float], shots: int = 0) -> Asked:
+    sizes = tuple(len(choice.encode()) for choice in item.choices)
+    return Asked(item, shots, likelihoods=tuple(values), sizes=sizes)
 
 
 class Oracle:
@@ -33,7 +39,7 @@ class Oracle:
     def weigh(self, suite: Suite, items: Sequence[Item], *, is_chat: bool) -> Iterator[Asked]:
         for item in items:
             values = [-1.0 if c in item.answers else -900.0 for c in item.choices]
-            yield Asked(item, len(suite.shots), likelihoods=tuple(values))
+            yield weighed(item, values, len(suite.shots))
 
     def write(self, suite: Suite, items: Sequence[Item], *, is_chat: bool) -> Iterator[Asked]:
         for item in reversed(items):
@@ -47,7 +53,7 @@ class Guesser(Oracle):
         chooser = random.Random(7)
         for item in items:
             values = [-len(choice) * chooser.random() for choice in item.choices]
-            yield Asked(item, len(suite.shots), likelihoods=tuple(values))
+            yield weighed(item, values, len(suite.shots))
 
     def write(self, suite: Suite, items: Sequence[Item], *, is_chat: bool) -> Iterator[Asked]:
         chooser = random.Random(7)
@@ -67,6 +73,7 @@ def test_who_knows_all_answers_is_right_everywhere(name: str) -> None:
     suite = load_suite(name, NOWHERE)
     score = score_of(suite, Oracle())
     assert score.value == pytest.approx(1) and score.num_items == len(suite.items) >= 40
+    assert score.low is not None and score.high is not None
     assert score.low <= score.value <= score.high + 1e-9
     assert all(kind.value == pytest.approx(1) for kind in score.kinds)
 
@@ -104,7 +111,7 @@ def test_equal_likelihoods_are_no_choice() -> None:
     class Indifferent(Oracle):
         def weigh(self, suite: Suite, items: Sequence[Item], *, is_chat: bool) -> Iterator[Asked]:
             for item in items:
-                yield Asked(item, 0, likelihoods=(math.nan, *[-1.0] * (len(item.choices) - 1)))
+                yield weighed(item, [math.nan, *[-1.0] * (len(item.choices) - 1)])
 
     assert score_of(load_suite("sentiment", NOWHERE), Indifferent()).value == 0
 
@@ -170,7 +177,7 @@ def test_a_choice_is_behind_the_prompt_or_in_its_gap() -> None:
 def test_normalised_likelihoods_are_divided_by_bytes(tmp_path: Path) -> None:
     class Told(Oracle):
         def weigh(self, suite: Suite, items: Sequence[Item], *, is_chat: bool) -> Iterator[Asked]:
-            yield Asked(items[0], 0, likelihoods=(-8.0, -9.0))
+            yield weighed(items[0], [-8.0, -9.0])
 
     text = 'metric = "choice"\n[[items]]\nid = "a"\nprompt = "x"\n'
     suite = write_suite(tmp_path, text + 'choices = ["dé", "longer"]\nanswer = "longer"\n')
@@ -183,6 +190,39 @@ def test_normalised_likelihoods_are_divided_by_bytes(tmp_path: Path) -> None:
         "unnormalised": 0.0,
         "bits per byte of the answers": pytest.approx(1.5 / math.log(2)),
     }
+
+
+SHARED = """
+metric = "choice"
+[[items]]
+id = "behind"
+prompt = "The weaver counted"
+choices = ["the threads twice, once for the red", "the threads twice, once for the blue"]
+answer = "the threads twice, once for the red"
+[[items]]
+id = "gap"
+prompt = "The weaver counted ___ before the red sail came home with the evening tide."
+choices = ["threads", "sails"]
+answer = "threads"
+"""
+
+
+@pytest.mark.parametrize("is_chat", [False, True])
+def test_a_choice_is_divided_by_the_bytes_of_the_tokens_that_count(
+    tiny_tokenizer: Tokenizer, tmp_path: Path, is_chat: bool
+) -> None:
+    model = make_model(make_config(max_position_embeddings=256))
+    tokenizer = with_chat_template(tiny_tokenizer)
+    subject = ModelSubject(model=model, tokenizer=tokenizer, end_ids=frozenset())
+    suite = write_suite(tmp_path, SHARED)
+    for asked in subject.weigh(suite, suite.items, is_chat=is_chat):
+        item = asked.item
+        # In a conversation the choice alone is the reply: what stands behind a gap is not said.
+        texts = list(item.choices) if is_chat else [behind(item.prompt, c) for c in item.choices]
+        rows = [tokenizer.encode(text, is_start=not is_chat) for text in texts]
+        shared = next(n for n, pair in enumerate(zip(*rows, strict=False)) if len({*pair}) > 1)
+        prefix = tokenizer.decode(rows[0][:shared])
+        assert asked.sizes == tuple(len(text) - len(prefix) for text in texts)
 
 
 def test_what_does_not_fit_is_said_and_left_out(tiny_tokenizer: Tokenizer, tmp_path: Path) -> None:
@@ -243,37 +283,6 @@ def test_turns_hold_instruction_examples_and_item(tmp_path: Path) -> None:
     assert [turn.role for turn in turns] == ["user", "assistant", "user"]
     assert turns[0].content == "Say which.\n\nThe loom is made of"
     assert turns[2].content == "The weaver set the"
-
-
-@pytest.mark.parametrize(
-    ("reply", "answer", "is_right"),
-    [
-        ("It is 7.", "7", True),
-        ("17", "7", False),
-        ("-7", "7", False),
-        ("7.5", "7", False),
-        ("New  York, surely", "new york", True),
-        ("Yorkshire", "York", False),
-    ],
-)
-def test_contained_is_as_whole_words(reply: str, answer: str, is_right: bool) -> None:
-    assert contains(reply, [answer]) is is_right
-
-
-def test_exact_passes_over_case_space_and_a_full_stop() -> None:
-    assert is_exact("  Seven. ", ["eight", "seven"]) and not is_exact("seventy", ["seven"])
-
-
-def test_code_is_what_a_fence_holds_or_the_end_of_the_prompt() -> None:
-    item = Item(id="f", prompt="def f(x):\n", answers=(), tests="assert f(1)")
-    assert program(item, "    return x\n") == "def f(x):\n    return x\n"
-    whole = "Sure:\n```python\ndef f(x):\n    return x\n```\nDone."
-    assert program(item, whole) == "def f(x):\n    return x\n"
-    assert program(item, "```\n    return x\n```") == "def f(x):\n    return x\n"
-    bare = "Here it is:\nimport math\n\ndef f(x):\n    return x\n\nIt returns x."
-    half = "def f(x):\n    return x\n\nprint(f(1))\n```\n\nThis function returns x."
-    assert program(item, half) == "def f(x):\n    return x\n\n"
-    assert program(item, bare) == "import math\n\ndef f(x):\n    return x\n\n"
 
 
 def test_every_bundled_file_is_listed() -> None:

@@ -9,7 +9,7 @@ from tissu_cli.render.leaks import leaks_view
 from tissu_cli.render.passages import passages_view
 from tissu_cli.render.perplexity import perplexity_view
 from tissu_cli.render.speed import speed_view
-from tissu_cli.render.suites import scores_view
+from tissu_cli.render.suites import interval, scores_view
 from tissu_core.events.compared import WorstFound
 from tissu_core.events.measures import PerplexityMeasured, SpeedMeasured
 from tissu_core.events.report import Finding, ReportMade, SectionMade
@@ -53,8 +53,7 @@ def _lines(found: Finding) -> Iterator[tuple[str, str]]:
             yield "bits per byte", f"{found.bits_per_byte:.4f}"
             yield "perplexity per token", f"{found.perplexity:.3f}"
         case SuiteScored():
-            interval = f"{100 * found.low:.0f}-{100 * found.high:.0f}"
-            yield f"{found.suite} ({found.metric})", f"{100 * found.value:.1f} ({interval})"
+            yield f"{found.suite} ({found.metric})", f"{100 * found.value:.1f} ({interval(found)})"
         case HardScored():
             for kind in found.kinds:
                 yield (

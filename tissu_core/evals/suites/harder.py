@@ -5,10 +5,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from statistics import fmean
 
-from tissu_core.evals.suites.metrics import resampled
+import numpy as np
+
+from tissu_core.evals.paired import intervals_to_first
 from tissu_core.evals.suites.suite import Item, Suite
 from tissu_core.events.suites import HardKindScored, ItemScored
 
@@ -92,22 +92,19 @@ def compare_forms(
         if item.of and item.id in scored and item.of in scored:
             pairs[item.kind].append((scored[item.of], scored[item.id]))
     for kind, both in pairs.items():
-        gaps = [plain.value - hard.value for plain, hard in both]
-        _, low, high = resampled(len(gaps), partial(_mean_of, gaps), seed)
-        broken = [hard for plain, hard in both if plain.value > hard.value]
+        plain, hard = (np.array([each.value for each in half]) for half in zip(*both, strict=True))
+        interval = intervals_to_first(np.ones(len(both)), [hard, plain], seed)[1]
+        broken = [harder for easier, harder in both if easier.value > harder.value]
         yield HardKindScored(
             kind=kind,
             num_pairs=len(both),
-            plain=fmean(plain.value for plain, _ in both),
-            hard=fmean(hard.value for _, hard in both),
-            gap=fmean(gaps),
-            low=low,
-            high=high,
+            plain=float(plain.mean()),
+            hard=float(hard.mean()),
+            gap=float((plain - hard).mean()),
+            low=interval.low,
+            high=interval.high,
+            is_beyond_chance=interval.is_beyond_chance,
             num_broken=len(broken),
-            num_mended=sum(gap < 0 for gap in gaps),
+            num_mended=int((plain < hard).sum()),
             example=broken[0] if broken else None,
         )
-
-
-def _mean_of(values: Sequence[float], drawn: Sequence[int]) -> float:
-    return fmean(values[number] for number in drawn)

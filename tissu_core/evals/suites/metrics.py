@@ -1,22 +1,24 @@
 """What a reply is worth, and how sure a score is. Imports no torch."""
 
 import math
-import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import dropwhile, takewhile
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from tissu_core.errors import missing_package
 from tissu_core.evals.suites.suite import Item, Metric
 
 _Z = 1.959963984540054
 """Of the normal distribution, 95 % lie within so many deviations of the mean."""
-_RESAMPLES = 200
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _DEFINED = re.compile(r"^(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
 _OF_CODE = re.compile(r"(?:async def|def|class|import|from) \S|@\w")
 _WITHIN_CODE = re.compile(rf"\s|[)\]}}]|{_OF_CODE.pattern}")
+_BLEU_ORDER = 4
 _ROUGE = ("rouge1", "rouge2", "rougeL")
 
 
@@ -69,21 +71,45 @@ def _without_prose(reply: str) -> str:
     return "\n".join(kept) + "\n"
 
 
-def bleu(replies: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Corpus BLEU of sacrebleu as it comes, in [0, 100] (Papineni et al. 2002; Post 2018).
+def bleu(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Corpus BLEU of sacrebleu as it comes, in [0, 1] (Papineni et al. 2002; Post 2018).
+
+    Shapes: sums (10, D) of ``bleu_counts`` over replies, for D lists of them; returns (D,).
 
     Raises:
         InputError: If sacrebleu is not there.
     """
-    most = max(map(len, references))
-    columns = [[own[n] if n < len(own) else None for own in references] for n in range(most)]
-    return float(_sacrebleu().corpus_bleu(list(replies), columns).score)
+    of_counts, order = _sacrebleu().BLEU.compute_bleu, _BLEU_ORDER
+    scores = [
+        of_counts(own[:order], own[order:-2], *own[-2:], smooth_method="exp").score
+        for own in sums.T.astype(int).tolist()
+    ]
+    return np.array(scores) / 100
+
+
+def bleu_counts(
+    replies: Sequence[str], references: Sequence[Sequence[str]]
+) -> npt.NDArray[np.float64]:
+    """What corpus BLEU sums over replies: n-grams that match, n-grams, and both lengths.
+
+    Shapes: returns (10, U) of U replies.
+
+    Raises:
+        InputError: If sacrebleu is not there.
+    """
+    found = map(_sentence_bleu, replies, references)
+    return np.array(
+        [[*own.counts, *own.totals, own.sys_len, own.ref_len] for own in found], float
+    ).T
 
 
 def sentence_bleu(reply: str, references: Sequence[str]) -> float:
-    """Of one reply, with the n-grams that it is long enough for, in [0, 100]."""
-    scorer = _sacrebleu().BLEU(effective_order=True)
-    return float(scorer.sentence_score(reply, list(references)).score)
+    """Of one reply, with the n-grams that it is long enough for, in [0, 1]."""
+    return float(_sentence_bleu(reply, references).score) / 100
+
+
+def _sentence_bleu(reply: str, references: Sequence[str]) -> Any:
+    return _sacrebleu().BLEU(effective_order=True).sentence_score(reply, list(references))
 
 
 def rouge(reply: str, references: Sequence[str]) -> dict[str, float]:
@@ -137,16 +163,6 @@ def standard_error(values: Sequence[float]) -> float:
     return math.sqrt(spread / len(values))
 
 
-def resampled(
-    number: int, score: Callable[[Sequence[int]], float], seed: int
-) -> tuple[float, float, float]:
-    """Standard error and 95 % interval of a score, by drawing items again (Efron 1979)."""
-    chooser = random.Random(seed)
-    found = sorted(score(chooser.choices(range(number), k=number)) for _ in range(_RESAMPLES))
-    deviation = standard_error(found) * math.sqrt(len(found))
-    return deviation, found[round(0.025 * _RESAMPLES)], found[round(0.975 * _RESAMPLES) - 1]
-
-
 def check_answer(metric: Metric, item: Item, reply: str) -> float:
     """The value of one reply in [0, 1]; of all metrics but "choice" and "code".
 
@@ -158,5 +174,5 @@ def check_answer(metric: Metric, item: Item, reply: str) -> float:
     if metric == "contains":
         return float(contains(reply, item.answers))
     if metric == "bleu":
-        return sentence_bleu(reply, item.answers) / 100
+        return sentence_bleu(reply, item.answers)
     return rouge(reply, item.answers)["rougeL"]

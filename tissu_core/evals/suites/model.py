@@ -1,7 +1,7 @@
 """A model that is asked the items of a suite."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Protocol
 
@@ -27,13 +27,14 @@ _READ_TOKENS = 2048
 class Asked:
     """What came of one item, with so many of the suite's examples before it.
 
-    ``likelihoods`` are those of its choices in nats, or ``reply`` is what was written; with
-    neither, the item does not fit the model's context.
+    ``likelihoods`` are those of its choices in nats, each of so many UTF-8 bytes as ``sizes`` has,
+    or ``reply`` is what was written; with neither, the item does not fit the model's context.
     """
 
     item: Item
     shots: int
     likelihoods: tuple[float, ...] = ()
+    sizes: tuple[int, ...] = ()
     reply: str | None = None
 
     @property
@@ -70,20 +71,25 @@ class ModelSubject:
 
     def weigh(self, suite: Suite, items: Sequence[Item], *, is_chat: bool) -> Iterator[Asked]:
         """Each choice is read behind the prompt; what all choices begin with is not counted."""
-        waiting: list[tuple[Item, int, list[torch.Tensor]]] = []
+        waiting: list[tuple[Asked, list[torch.Tensor]]] = []
         for item in items:
             shots, rows = self._fit_choices(suite, item, is_chat=is_chat)
             if not rows:
                 yield Asked(item, shots)
                 continue
-            waiting.append((item, shots, [_window(*row) for row in rows]))
-            if sum(len(row) for _, _, rows in waiting for row in rows) >= _READ_TOKENS:
+            sizes = tuple(self._num_bytes(ids[first:]) for ids, first in rows)
+            waiting.append((Asked(item, shots, sizes=sizes), [_window(*row) for row in rows]))
+            if sum(len(row) for _, rows in waiting for row in rows) >= _READ_TOKENS:
                 yield from self._weigh(waiting)
                 waiting = []
         yield from self._weigh(waiting)
 
-    def _weigh(self, waiting: Sequence[tuple[Item, int, list[torch.Tensor]]]) -> Iterator[Asked]:
-        windows = [window for _, _, rows in waiting for window in rows]
+    def _num_bytes(self, ids: Sequence[int]) -> int:
+        """Of the text they stand for; one at the least, for an unknown token may stand for none."""
+        return max(1, sum(len(self.tokenizer.piece(id)) for id in ids))
+
+    def _weigh(self, waiting: Sequence[tuple[Asked, list[torch.Tensor]]]) -> Iterator[Asked]:
+        windows = [window for _, rows in waiting for window in rows]
         found: list[float] = []
         while len(found) < len(windows):
             rows = self._next_rows(windows[len(found) :])
@@ -91,8 +97,8 @@ class ModelSubject:
             batch = pad_sequence(rows, batch_first=True, padding_value=~0)
             found += sequence_nll(self.model, batch.to(self.model.device)).tolist()
         values = iter(found)
-        for item, shots, own in waiting:
-            yield Asked(item, shots, likelihoods=tuple(-next(values) for _ in own))
+        for asked, own in waiting:
+            yield replace(asked, likelihoods=tuple(-next(values) for _ in own))
 
     def _next_rows(self, windows: list[torch.Tensor]) -> list[torch.Tensor]:
         """As many as are read at once, one at least."""

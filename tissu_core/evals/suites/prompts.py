@@ -41,11 +41,6 @@ def behind(prompt: str, answer: str) -> str:
     return prompt + ("" if is_apart else " ") + answer
 
 
-def continuation(prompt: str, answer: str) -> str:
-    """What of ``behind`` is not the prompt's: the answer, and the text behind its gap."""
-    return answer + prompt.partition(GAP)[2]
-
-
 def stops(suite: Suite, *, is_chat: bool) -> tuple[str, ...]:
     """The texts that end a reply; a turn of a conversation has an end of its own."""
     if suite.stop or is_chat:

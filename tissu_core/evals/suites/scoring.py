@@ -10,23 +10,27 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
+import numpy as np
+
 from tissu_core.errors import InputError
+from tissu_core.evals.paired import Numbers, intervals, intervals_to_first, resampled
 from tissu_core.evals.sandbox.sandbox import require_walls, run_code
 from tissu_core.evals.suites.metrics import (
     bleu,
+    bleu_counts,
     check_answer,
     program,
     require_packages,
-    resampled,
     rouge,
     standard_error,
     wilson,
 )
 from tissu_core.evals.suites.model import Asked, Subject
-from tissu_core.evals.suites.prompts import continuation
 from tissu_core.evals.suites.suite import Item, Suite
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.events.suites import ItemScored, KindScored, SuiteEvent, SuiteScored
+
+_Figures = tuple[float, float | None, float | None, float | None]
 
 
 def require_suite(suite: Suite, *, is_code_allowed: bool = False) -> None:
@@ -92,9 +96,9 @@ def ask_suite(
             metric=suite.metric,
             model=model,
             value=0.0,
-            standard_error=0.0,
-            low=0.0,
-            high=1.0,
+            standard_error=None,
+            low=None,
+            high=None,
             chance=fmean(1 / max(1, len(each.item.choices)) for each in answered)
             if suite.metric == "choice"
             else 0.0,
@@ -147,8 +151,8 @@ def _score(suite: Suite, asked: Asked, *, is_code_allowed: bool) -> ItemScored:
 def _score_choice(asked: Asked, scored: ItemScored) -> ItemScored:
     """Right is what alone is likeliest: one that finds all alike has chosen none."""
     item = asked.item
-    sizes = [len(continuation(item.prompt, choice).encode()) for choice in item.choices]
-    normalised = [nats / size for nats, size in zip(asked.likelihoods, sizes, strict=True)]
+    pairs = zip(asked.likelihoods, asked.sizes, strict=True)
+    normalised = [nats / size for nats, size in pairs]
     chosen = _likeliest(normalised)
     given = "" if chosen is None else item.choices[chosen]
     return replace(
@@ -198,25 +202,24 @@ def _total(
 
 def _figures_of(
     suite: Suite, answered: Sequence[Asked], scored: Sequence[ItemScored], seed: int
-) -> tuple[float, float, float, float]:
+) -> _Figures:
     """Value, standard error and interval."""
     values = [each.value for each in scored]
     if suite.metric == "bleu":
-        return _bleu_of(answered, seed)
+        replies = [each.reply or "" for each in answered]
+        return _bleu_of(bleu_counts(replies, [each.item.answers for each in answered]), seed)
     if suite.metric == "rouge":
-        mean = fmean(values)
-        return mean, *resampled(len(values), lambda drawn: fmean(values[n] for n in drawn), seed)
+        none, found = np.zeros(len(values)), np.array(values)
+        interval = intervals_to_first(np.ones(len(values)), [none, found], seed)[1]
+        return fmean(values), standard_error(values), *interval
     return fmean(values), standard_error(values), *wilson(sum(values), len(values))
 
 
-def _bleu_of(answered: Sequence[Asked], seed: int) -> tuple[float, float, float, float]:
-    replies = [each.reply or "" for each in answered]
-    references = [each.item.answers for each in answered]
-
-    def score(drawn: Sequence[int]) -> float:
-        return bleu([replies[n] for n in drawn], [references[n] for n in drawn]) / 100
-
-    return score(range(len(replies))), *resampled(len(replies), score, seed)
+def _bleu_of(counts: Numbers, seed: int) -> _Figures:
+    drawn = resampled(counts, bleu, seed)
+    (interval,) = intervals(drawn[None])
+    error = float(drawn.std(ddof=1)) if drawn.size else None
+    return float(bleu(counts.sum(axis=1, keepdims=True))[0]), error, *interval
 
 
 def _further(

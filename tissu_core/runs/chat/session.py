@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.config.decoding import DecodingConfig
 from tissu_core.config.machine import DeviceConfig
-from tissu_core.errors import InputError, OutOfMemoryError
+from tissu_core.errors import InputError
 from tissu_core.events.replies import (
     ChatEvent,
     ContextMeasured,
@@ -23,6 +24,7 @@ from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.models.count import num_parameters
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.chat.prompts import Prompts
+from tissu_core.runs.enough_memory import enough_memory
 from tissu_core.runs.models.store import name_of
 from tissu_core.runs.run_directory import run_of, step_of
 from tissu_core.text.chat_template import Message, Piece
@@ -32,6 +34,8 @@ __all__ = ["ChatSession", "Message", "Piece", "open_chat"]
 if TYPE_CHECKING:
     from tissu_core.checkpoint.model_directory import LoadedModel
     from tissu_core.decoding.reply import Reply
+
+_enough_memory = partial(enough_memory, safe="the conversation")
 
 
 class ChatSession:
@@ -100,7 +104,9 @@ class ChatSession:
         yield StageAdvanced(stage="importing torch", done=0, total=0, unit="")
         from tissu_core.runs.loading import iter_load, made_to_decode
 
-        with _enough_memory("to load the model", "a smaller model, or tissu quantize makes it so"):
+        with _enough_memory(
+            "to load the model", hint="a smaller model, or tissu quantize makes it so"
+        ):
             loaded = yield from iter_load(self.model, self.machine, self._leases)
             loaded = made_to_decode(loaded)
         prompts = Prompts(loaded.tokenizer, loaded.model.config.max_position_embeddings)
@@ -219,7 +225,7 @@ class ChatSession:
         model = self._loaded.model
         smaller = max(1, context_of(model, settings) // 2)
         hint = f"--context {smaller}; in a conversation: /set context_tokens {smaller}"
-        with _enough_memory("for this reply", hint):
+        with _enough_memory("for this reply", hint=hint):
             yield from generate_reply(model, reply, should_stop=stop.is_set)
 
     def complete_all(
@@ -261,25 +267,6 @@ class ChatSession:
         """Let the model go."""
         self._now = self._facts = None
         self._leases.close()
-
-
-@contextmanager
-def _enough_memory(purpose: str, hint: str) -> Iterator[None]:
-    """Say that memory did not suffice where torch or the system does.
-
-    Raises:
-        OutOfMemoryError: If it did not.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        from tissu_core.runtime.memory import is_out_of_memory
-
-        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
-            raise
-        raise OutOfMemoryError(
-            f"there is not enough memory {purpose}", safe="the conversation", hint=hint
-        ) from error
 
 
 def open_chat(model: str | None, machine: DeviceConfig, template: str | None = None) -> ChatSession:

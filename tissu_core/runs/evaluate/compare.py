@@ -16,6 +16,7 @@ from tissu_core.models.count import num_parameters
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.evaluate.scoring import score_files, set_windows
 from tissu_core.runs.evaluate.settings import KnownSettings, differing, known_settings
+from tissu_core.runs.evaluate.suites import open_suites
 from tissu_core.runs.home import cache_directory
 
 if TYPE_CHECKING:
@@ -77,17 +78,17 @@ def compare_models(
             model for model, path in zip(models, paths, strict=True) if paths.count(path) > 1
         )
         yield Noticed(level="info", text=f"{twice} is named more than once")
-    if suites is not None:
-        from tissu_core.runs.evaluate.compare_suites import compare_suites, require_suites
-
-        require_suites(suites)
+    suites = suites or SuitesConfig()
+    opened = open_suites(suites.names, is_code_allowed=suites.is_code_allowed)
     files = yield from read_corpus(data, cache_directory())
     measured = []
     for model in models:
         measured.append((yield from _measure(model, files, machine, context, stride)))
     result = _compared(models, measured, seed)
-    if suites is not None:
-        asked = yield from compare_suites(suites, models, machine, seed)
+    if opened:
+        from tissu_core.runs.evaluate.compare_suites import compare_suites
+
+        asked = yield from compare_suites(opened, suites, models, machine, seed)
         result = replace(result, suites=asked)
     yield result
 

@@ -1,7 +1,7 @@
 """Suites put to several models, item by item against the first."""
 
 from collections.abc import Generator, Mapping, Sequence
-from statistics import fmean
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,35 +11,35 @@ from tissu_core.errors import InputError
 from tissu_core.events.compared import SuiteCompared, SuiteOfModel
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.events.suites import ItemScored, SuiteScored
-from tissu_core.runs.evaluate.suites import measure_suites, open_suites
+from tissu_core.runs.evaluate.suites import ask_suites
 
+if TYPE_CHECKING:
+    from tissu_core.evals.paired import Numbers
+    from tissu_core.evals.suites.suite import Suite
 
-def require_suites(asked: SuitesConfig) -> None:
-    """Refuse before a model is read what could not be scored here.
-
-    Raises:
-        TissuError: As ``open_suites``.
-    """
-    if asked.names:
-        open_suites(asked.names, is_code_allowed=asked.is_code_allowed)
+Answers = Mapping[str, ItemScored]
+"""What one model answered to a suite, by the id of the item."""
 
 
 def compare_suites(
-    asked: SuitesConfig, models: Sequence[str], machine: DeviceConfig, seed: int
+    suites: "Sequence[Suite]",
+    asked: SuitesConfig,
+    models: Sequence[str],
+    machine: DeviceConfig,
+    seed: int,
 ) -> Generator[StageAdvanced | Noticed, None, tuple[SuiteCompared, ...]]:
     """Ask each model, one after the other.
 
     Raises:
-        TissuError: As ``measure_suites``.
+        TissuError: As ``ask_suites``.
     """
-    if not asked.names:
-        return ()
-    values: list[dict[str, dict[str, float]]] = []
+    answers: dict[str, list[dict[str, ItemScored]]] = {
+        suite.name: [{} for _ in models] for suite in suites
+    }
     scores: dict[str, SuiteScored] = {}
-    for model in models:
-        values.append({})
-        for event in measure_suites(
-            asked.names,
+    for number, model in enumerate(models):
+        for event in ask_suites(
+            suites,
             model,
             machine,
             is_chat=asked.is_chat,
@@ -49,41 +49,55 @@ def compare_suites(
         ):
             match event:
                 case ItemScored():
-                    values[-1].setdefault(event.suite, {})[event.id] = event.value
+                    answers[event.suite][number][event.id] = event
                 case SuiteScored():
                     scores[event.suite] = event
                 case _:
                     yield event
-    return tuple(_held(scores[name], [own[name] for own in values], seed) for name in scores)
+    return tuple(_held(suite, scores[suite.name], answers[suite.name], seed) for suite in suites)
 
 
-def _held(score: SuiteScored, values: Sequence[Mapping[str, float]], seed: int) -> SuiteCompared:
+def _held(
+    suite: "Suite", score: SuiteScored, answers: Sequence[Answers], seed: int
+) -> SuiteCompared:
     """Of the items that every model's context holds."""
-    from tissu_core.evals.paired import intervals_to_first
+    from tissu_core.evals.paired import differences_to_first, ratio
+    from tissu_core.evals.suites.metrics import bleu
 
-    shared = [id for id in values[0] if all(id in own for own in values)]
+    shared = [id for id in answers[0] if all(id in own for own in answers)]
     if not shared:
         raise InputError(
-            f"no item of {score.suite} fits the context of every model",
+            f"no item of {suite.name} fits the context of every model",
             hint="name models with longer contexts, or another suite",
         )
-    columns = [np.array([own[id] for id in shared]) for own in values]
-    means = [fmean(column.tolist()) for column in columns]
-    intervals = intervals_to_first(np.ones(len(shared)), columns, seed)
+    tables = [_figures(suite, [own[id] for id in shared]) for own in answers]
+    total = bleu if suite.metric == "bleu" else ratio
+    values = [float(total(table.sum(axis=1, keepdims=True))[0]) for table in tables]
+    intervals = differences_to_first(tables, total, seed)
     return SuiteCompared(
-        suite=score.suite,
-        metric=score.metric,
+        suite=suite.name,
+        metric=suite.metric,
         sha256=score.sha256,
         num_items=len(shared),
         chance=score.chance,
         models=tuple(
             SuiteOfModel(
-                value=mean,
-                difference=mean - means[0],
+                value=value,
+                difference=value - values[0],
                 low=interval.low,
                 high=interval.high,
                 is_beyond_chance=interval.is_beyond_chance,
             )
-            for mean, interval in zip(means, intervals, strict=True)
+            for value, interval in zip(values, intervals, strict=True)
         ),
     )
+
+
+def _figures(suite: "Suite", answered: Sequence[ItemScored]) -> "Numbers":
+    """What is summed over items to score a suite; shape (R, U)."""
+    if suite.metric != "bleu":
+        return np.array([[1.0, each.value] for each in answered]).T
+    from tissu_core.evals.suites.metrics import bleu_counts
+
+    references = {item.id: item.answers for item in suite.items}
+    return bleu_counts([each.given for each in answered], [references[a.id] for a in answered])

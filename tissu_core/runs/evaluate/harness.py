@@ -57,10 +57,7 @@ def run_harness(
         # Resampling forks a pool of processes from one that has threads, and takes a minute for
         # the few figures (perplexities, BLEU) whose error no formula gives.
         "bootstrap_iters": 0,
-        **dict.fromkeys(
-            ("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed"),
-            config.seed,
-        ),
+        **dict.fromkeys(_SEEDS, config.seed),
     }
     found = yield from _evaluate(loaded, config.batch_size, asked)
     import lm_eval
@@ -112,15 +109,16 @@ def _evaluate(
         try:
             model = HarnessModel(loaded, batch_size, lambda *progress: told.put(progress))
             ended.append(lm_eval.simple_evaluate(model=model, **asked))
-        except Exception as error:  # noqa: BLE001  told by the thread that waits for it
+        except BaseException as error:  # noqa: BLE001  told by the thread that waits for it
             ended.append(error)
-        told.put(None)
+        finally:
+            told.put(None)
 
     threading.Thread(target=work, daemon=True).start()
     while (progress := told.get()) is not None:
         yield StageAdvanced(stage="answering", done=progress[0], total=progress[1], unit="items")
     found = ended[0]
-    if isinstance(found, Exception):
+    if isinstance(found, BaseException):
         if isinstance(found, TissuError):
             raise found
         raise InputError(

@@ -2,17 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from tissu_core.checkpoint.leases import lease
 from tissu_core.config.data import DataConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.data.corpus import PrepareEvent, iter_corpus, read_corpus
 from tissu_core.data.fingerprint import TextFile
 from tissu_core.data.ngrams import Leak, NGrams, iter_leaks, plain_words
 from tissu_core.data.prepare import num_bytes_of
+from tissu_core.errors import TissuError
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.events.sources import (
     BITS_PER_BYTE,
@@ -23,10 +26,11 @@ from tissu_core.events.sources import (
 )
 from tissu_core.events.suites import ItemScored
 from tissu_core.runs.catalog import find_model
+from tissu_core.runs.enough_memory import enough_memory
 from tissu_core.runs.evaluate.scoring import score_files, set_windows
 from tissu_core.runs.evaluate.suites import measure_suites
 from tissu_core.runs.home import cache_directory, seems_there, suites_directory
-from tissu_core.runs.trained_text import find_trained_text, read_trained_text
+from tissu_core.runs.trained_text import TrainedText, find_trained_text, read_trained_text
 
 if TYPE_CHECKING:
     from tissu_core.evals.suites.suite import Suite
@@ -61,7 +65,7 @@ class _Texts:
             yield text
 
     def iter_scores(
-        self, is_leaked: Sequence[bool], model: str | None, machine: DeviceConfig
+        self, is_leaked: Sequence[bool], model: str, machine: DeviceConfig
     ) -> Generator[StageAdvanced | Noticed, None, _Scores]:
         """Bits per byte."""
         from tissu_core.evals.perplexity import ScoredText, TextScorer
@@ -97,7 +101,7 @@ class _Questions:
             yield behind(item.prompt, item.answers[0] if item.answers else "")
 
     def iter_scores(
-        self, is_leaked: Sequence[bool], model: str | None, machine: DeviceConfig
+        self, is_leaked: Sequence[bool], model: str, machine: DeviceConfig
     ) -> Generator[StageAdvanced | Noticed, None, _Scores]:
         """The mean of the items that the model's context holds."""
         kinds = dict(zip(self.items, is_leaked, strict=True))
@@ -125,16 +129,31 @@ def find_leaks(
 
     The corpus is ``corpus``, or what the run ``model`` has learned. The last event is the result,
     with the scores of the model for all items and for those that are not in the corpus, if
-    ``is_scored`` and a model is there.
+    ``is_scored`` and a model is named or there. What cannot be scored is said, and searched.
 
     Raises:
         TissuError: If a suite, the text, the corpus or the model cannot be read.
     """
-    is_scored = is_scored and seems_there(model)
-    if is_scored:
-        find_model(model)
-    trained = find_trained_text(model, corpus)
-    sources = yield from _open(names, data)
+    with ExitStack() as leases:
+        scored: str | None = None
+        if is_scored and (model is not None or seems_there(None)):
+            path = find_model(model)
+            leases.enter_context(lease(path))
+            model = scored = str(path)  # the newest and the best may be others meanwhile
+        trained = find_trained_text(model, corpus)
+        sources = yield from _open(names, data)
+        yield from _find(sources, trained, scored, machine, ngram)
+
+
+def _find(
+    sources: Sequence[_Texts | _Questions],
+    trained: TrainedText,
+    model: str | None,
+    machine: DeviceConfig,
+    ngram: int,
+) -> Iterator[LeakEvent]:
+    """Search for each source's items, then score them with ``model`` if there is one."""
+    scorable = (yield from _scorable(sources)) if model is not None else []
     files = yield from read_trained_text(trained)
     texts = (text for source in sources for text in source.iter_items())
     ngrams = NGrams(map(plain_words, texts), ngram)
@@ -149,13 +168,18 @@ def find_leaks(
     for source, items in _with_numbers(sources):
         leaked += [_leaked(source, n - items[0], ngrams, found[n]) for n in items if n in found]
         scores = _NO_SCORES
-        if is_scored:
-            scores = yield from source.iter_scores([n in found for n in items], model, machine)
+        if model is not None and source.name in scorable:
+            is_leaked = [n in found for n in items]
+            try:
+                with enough_memory("to score it", hint="--no-scores"):
+                    scores = yield from source.iter_scores(is_leaked, model, machine)
+            except TissuError as error:
+                yield _not_scored(source, error)
         judged.append(_judged(source, ngrams, items, found, scores))
     yield LeaksFound(
         corpus=trained.data.corpus,
         corpus_bytes=num_bytes_of(files),
-        model=str(find_model(model)) if is_scored else "",
+        model=model or "",
         ngram=ngram,
         sources=tuple(judged),
         leaked=tuple(leaked),
@@ -173,6 +197,28 @@ class _Found:
         self.count += 1
         if leak.position < self.first.position:
             self.first = leak
+
+
+def _scorable(
+    sources: Sequence[_Texts | _Questions],
+) -> Generator[Noticed, None, list[str]]:
+    """Names of those that this machine can score; the others are said before the search."""
+    from tissu_core.evals.suites.scoring import require_suite
+
+    names = []
+    for source in sources:
+        try:
+            if isinstance(source, _Questions):
+                require_suite(source.suite)
+        except TissuError as error:
+            yield _not_scored(source, error)
+        else:
+            names.append(source.name)
+    return names
+
+
+def _not_scored(source: _Texts | _Questions, error: TissuError) -> Noticed:
+    return Noticed(level="warning", text=f"{source.name} is not scored: {error.message}")
 
 
 def _with_numbers(

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any, get_args
 import torch
 
 from tissu_core import __version__
+from tissu_core.checkpoint.leases import lease
 from tissu_core.config.data import DataConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.report import ReportConfig
@@ -18,6 +20,7 @@ from tissu_core.errors import ConfigError, TissuError
 from tissu_core.events.report import Finding, ReportEvent, ReportMade, SectionMade
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 from tissu_core.runs.catalog import find_model
+from tissu_core.runs.enough_memory import enough_memory
 from tissu_core.runs.evaluate.adversarial import measure_adversarial
 from tissu_core.runs.evaluate.errors import find_worst
 from tissu_core.runs.evaluate.leaks import find_leaks
@@ -26,6 +29,7 @@ from tissu_core.runs.evaluate.speed import measure_speed
 from tissu_core.runs.evaluate.suites import measure_suites
 from tissu_core.runs.loading import read_model_config
 from tissu_core.runs.models.show import show_model
+from tissu_core.runs.models.store import name_of
 from tissu_core.runtime.device import default_threads, describe_device, resolve_device
 
 _PASSAGE_TOKENS, _NGRAM = 64, 13
@@ -49,22 +53,17 @@ def make_report(
 
     Raises:
         InputError: If there is no such model.
-        ConfigError: If nothing is asked for.
+        ConfigError: If nothing is asked for, or what is asked for lacks its text.
     """
+    _require(config)
     path = find_model(model)
-    sections = [*_sections(model, reading, machine, config)]
-    if not sections:
-        raise ConfigError(
-            "nothing is asked for",
-            field="data",
-            hint="tissu eval report -o report.md --data DATA --suite cloze --speed",
-        )
-    facts, shape = show_model(model), read_model_config(path)
-    made = []
-    for section in sections:
-        made.append((yield from _measure(section)))
+    with lease(path):  # a run that goes on has another best or last one meanwhile
+        facts, shape = show_model(str(path)), read_model_config(path)
+        made = []
+        for section in _sections(str(path), reading, machine, config):
+            made.append((yield from _measure(section)))
     yield ReportMade(
-        model=facts.name,
+        model=model or name_of(path),
         path=str(path),
         architecture=facts.architecture,
         num_parameters=facts.num_parameters,
@@ -79,37 +78,63 @@ def make_report(
     )
 
 
+def _require(config: ReportConfig) -> None:
+    """Refuse what would measure nothing.
+
+    Raises:
+        ConfigError: If nothing is asked for, or what is asked for lacks its text.
+    """
+    if config.num_worst and not config.data:
+        raise ConfigError(
+            "--errors finds passages of --data, and none is named",
+            field="num_worst",
+            hint=f"--errors {config.num_worst} --data DATA",
+        )
+    if config.corpus and not (config.suites or config.data):
+        raise ConfigError(
+            "--leaks looks for --suite and --data in a corpus, and neither is named",
+            field="corpus",
+            hint=shlex.join(["--leaks", config.corpus[0]]) + " --data DATA",
+        )
+    if config == ReportConfig(limit=config.limit, seed=config.seed):
+        raise ConfigError(
+            "nothing is asked for",
+            field="data",
+            hint="tissu eval report -o report.md --data DATA --suite cloze --speed",
+        )
+
+
 def _measure(section: _Section) -> Generator[Progress, None, SectionMade]:
     findings: list[Finding] = []
     made = SectionMade(title=section.title, command=section.command)
     try:
-        for event in section.measure():
-            if isinstance(event, get_args(Finding)):
-                findings.append(event)
-            elif isinstance(event, Progress):
-                yield event
+        with enough_memory("to measure it", hint="a smaller model, or a machine with more"):
+            for event in section.measure():
+                if isinstance(event, get_args(Finding)):
+                    findings.append(event)
+                elif isinstance(event, Progress):
+                    yield event
     except TissuError as error:
         return replace(made, error=error.message, hint=error.hint or "")
     return replace(made, findings=tuple(findings))
 
 
 def _sections(
-    model: str | None, reading: DataConfig, machine: DeviceConfig, config: ReportConfig
+    model: str, reading: DataConfig, machine: DeviceConfig, config: ReportConfig
 ) -> Iterator[_Section]:
     """What is asked for, in the order of the report."""
-    data = replace(reading, corpus=config.data)
-    texts, own = " ".join(config.data), f" -m {model}" if model else ""
+    data, own, seed = replace(reading, corpus=config.data), ["-m", model], f"--seed={config.seed}"
     if config.data:
         yield _Section(
             "Perplexity",
-            f"tissu eval ppl {texts}{own}",
+            _command("ppl", *config.data, *own),
             lambda: measure_perplexity(data, model, machine),
         )
     for suite in config.suites:
+        limit = [f"--limit={config.limit}"] if config.limit else []
         yield _Section(
             f"Suite {suite}",
-            f"tissu eval suite {suite}{own} --seed {config.seed}"
-            + (f" --limit {config.limit}" if config.limit else ""),
+            _command("suite", suite, *own, seed, *limit),
             lambda suite=suite: measure_suites(  # type: ignore[misc]
                 [suite], model, machine, limit=config.limit, seed=config.seed
             ),
@@ -117,23 +142,22 @@ def _sections(
     if config.is_adversarial:
         yield _Section(
             "Harder forms",
-            f"tissu eval adversarial{own} --seed {config.seed}",
+            _command("adversarial", *own, seed),
             lambda: measure_adversarial((), model, machine, seed=config.seed),
         )
     if config.num_worst:
         yield _Section(
             "Worst passages",
-            f"tissu eval errors {texts}{own} --top {config.num_worst}",
+            _command("errors", *config.data, *own, f"--top={config.num_worst}"),
             lambda: find_worst(
                 data, model, machine, top=config.num_worst, passage_tokens=_PASSAGE_TOKENS
             ),
         )
     if config.corpus:
         names = (*config.suites, *config.data)
-        corpus = "".join(f" --corpus {each}" for each in config.corpus)
         yield _Section(
             "Leaks",
-            f"tissu eval leaks {' '.join(names)}{own}{corpus}",
+            _command("leaks", *names, *own, *(f"--corpus={each}" for each in config.corpus)),
             lambda: find_leaks(
                 names,
                 model,
@@ -147,9 +171,13 @@ def _sections(
     if config.is_timed:
         yield _Section(
             "Speed",
-            f"tissu eval speed {model or ''}",
+            _command("speed", model),
             lambda: measure_speed(model, machine, SpeedConfig()),
         )
+
+
+def _command(*words: str) -> str:
+    return shlex.join(["tissu", "eval", *words])
 
 
 def _machine(machine: DeviceConfig) -> Sequence[tuple[str, str]]:

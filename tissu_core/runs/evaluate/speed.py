@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.speed import SpeedConfig
-from tissu_core.errors import ConfigError, InputError
+from tissu_core.errors import ConfigError, InputError, OutOfMemoryError
 from tissu_core.events.measures import SpeedEvent, SpeedMeasured, SpeedPoint
 from tissu_core.events.records import build_event
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.models.count import num_parameters
 from tissu_core.runs.catalog import find_model
+from tissu_core.runs.enough_memory import enough_memory
 from tissu_core.storage import read_json
 
 if TYPE_CHECKING:
     from tissu_core.evals.speed import Speed
+    from tissu_core.models.decoder import Decoder
 
 CONTEXTS = (64, 512, 2000)
 TOLERANCE = 0.1
@@ -30,12 +32,15 @@ def measure_speed(
 ) -> Iterator[SpeedEvent]:
     """Measure each batch behind each context; the last event is the result.
 
+    What takes more memory than there is ends the measuring; what was measured before it stays.
+
     Raises:
         ConfigError: If the model cannot read as much as is asked for.
         InputError: If it cannot be read.
+        OutOfMemoryError: If there is not enough memory for the first of them.
     """
     find_model(model)
-    from tissu_core.evals.speed import iter_grid, memory_bandwidth, weight_bytes
+    from tissu_core.evals.speed import memory_bandwidth, weight_bytes
     from tissu_core.models.packed import packing_of
     from tissu_core.runs.loading import load_to_decode
     from tissu_core.runtime.device import default_threads, describe_device
@@ -51,13 +56,13 @@ def measure_speed(
         yield Noticed(level="info", text=f"longer contexts than {most:,} do not fit this model")
     device, threads = loaded.model.device, machine.threads or default_threads()
     bandwidth = memory_bandwidth(device, threads)
-    total = len({*asked}) * len({*config.batches})
     points: list[SpeedPoint] = []
-    yield StageAdvanced(stage="measuring", done=0, total=total, unit="pairs")
-    for speed in iter_grid(loaded.model, config.batches, asked, config.new_tokens):
-        least = weight_bytes(loaded.model, speed.batch) / bandwidth
-        points.append(_point(speed, least, config.price_per_hour))
-        yield StageAdvanced(stage="measuring", done=len(points), total=total, unit="pairs")
+    for found in _measure(loaded.model, asked, config):
+        if isinstance(found, StageAdvanced | Noticed):
+            yield found
+        else:
+            least = weight_bytes(loaded.model, found.batch) / bandwidth
+            points.append(_point(found, least, config.price_per_hour))
     yield SpeedMeasured(
         model=str(loaded.path),
         device=describe_device(device),
@@ -69,6 +74,28 @@ def measure_speed(
         memory_bandwidth=bandwidth,
         points=tuple(points),
     )
+
+
+def _measure(
+    model: "Decoder", contexts: Sequence[int], config: SpeedConfig
+) -> "Iterator[Speed | StageAdvanced | Noticed]":
+    from tissu_core.evals import speed
+
+    pairs = speed.grid(config.batches, contexts)
+    for done, (batch, context) in enumerate(pairs):
+        yield StageAdvanced(stage="measuring", done=done, total=len(pairs), unit="pairs")
+        try:
+            with enough_memory(
+                f"for {batch:,} x {context:,} tokens", hint="a smaller --batch or --context"
+            ):
+                found = speed.measure_speed(model, batch, context, config.new_tokens)
+        except OutOfMemoryError as error:
+            if not done:
+                raise
+            text = f"{error.message}: {len(pairs) - done} of {len(pairs)} pairs are not measured"
+            yield Noticed(level="warning", text=text)
+            return
+        yield found
 
 
 def _point(speed: "Speed", seconds_per_step: float, price_per_hour: float | None) -> SpeedPoint:

@@ -45,16 +45,26 @@ def open_suites(names: Sequence[str], *, is_code_allowed: bool = False) -> "list
 
     Raises:
         TissuError: If one is not there, is wrong, lacks its package or cannot be contained.
+        ConfigError: If two files have one name, under which their scores would be one.
     """
     if not names:
         return []
     from tissu_core.evals.suites.files import load_suite
     from tissu_core.evals.suites.scoring import require_suite
 
-    suites = [load_suite(name, suites_directory()) for name in dict.fromkeys(names)]
-    for suite in suites:
+    found: dict[str, Suite] = {}
+    for name in dict.fromkeys(names):
+        suite = load_suite(name, suites_directory())
+        other = found.setdefault(suite.name, suite)
+        if Path(other.path).resolve() != Path(suite.path).resolve():
+            raise ConfigError(
+                f"{other.path} and {suite.path} are both called {suite.name}",
+                field="suites",
+                hint='name = "..." in one of them',
+            )
+    for suite in found.values():
         require_suite(suite, is_code_allowed=is_code_allowed)
-    return suites
+    return [*found.values()]
 
 
 def settle_suites(names: Sequence[str]) -> tuple[str, ...]:
