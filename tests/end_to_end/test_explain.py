@@ -8,7 +8,7 @@ import torch
 
 from tests.core.interpret.planted import routed_model
 from tests.end_to_end.conftest import Copy, Tissu, Trained
-from tests.samples import STORY, make_config, make_model
+from tests.samples import STORY, VOCAB_SIZE, make_config, make_model
 from tissu_core.checkpoint.model_directory import write_model_files
 from tissu_core.checkpoint.weights import load_tensors, save_tensors
 from tissu_core.models.decoder import Decoder
@@ -153,6 +153,22 @@ def write(folder: Path, model: Decoder, tokenizer: Tokenizer) -> Path:
     folder.mkdir()
     write_model_files(folder, model, tokenizer)
     return folder
+
+
+def test_no_row_behind_the_vocabulary_is_the_answer(
+    tissu: Tissu, tiny_tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    model = make_model(make_config(vocab_size=VOCAB_SIZE + 24, tie_word_embeddings=False))
+    with torch.no_grad():
+        model.lm_head.weight[VOCAB_SIZE] *= 100
+        model.lm_head.weight[VOCAB_SIZE + 1] = -model.lm_head.weight[VOCAB_SIZE]
+    folder = write(tmp_path / "padded", model, tiny_tokenizer)
+    lens = tissu("inspect", "lens", folder, *PROMPT, "--json").json
+    assert lens["answers"][-1]["token"] in (f"<{VOCAB_SIZE}>", f"<{VOCAB_SIZE + 1}>")
+    found = tissu("inspect", "explain", folder, *PROMPT, "--json").json
+    assert found["target_tokens"] == [found["likeliest"]] and found["likeliest_log_prob"] < 0
+    spelled = [piece.decode("utf-8", "backslashreplace") for piece in tiny_tokenizer.pieces]
+    assert found["likeliest"] in spelled
 
 
 def test_experts_are_those_that_were_planted(
