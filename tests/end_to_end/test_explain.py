@@ -211,8 +211,19 @@ def test_many_experts_are_bars_and_pairs_are_told(
     picked = tissu(*options, "--layer", "1").out
     assert "layer 1, expert" in picked and "layer 0, expert" not in picked
     assert "16 of 24" not in picked
-    beyond = tissu(*options, "--layer", "2")
-    assert beyond.code == 2 and "--layer 1" in beyond.error[2]
+    (alone,) = tissu(*options, "--layer", "1", "--json").json["layers"]
+    assert alone == tissu(*options, "--json").json["layers"][1]
+
+
+@pytest.mark.parametrize("how", [[], ["--json"]])
+def test_a_layer_that_is_not_there_is_refused_before_anything_is_read(
+    tissu: Tissu, tiny_tokenizer: Tokenizer, tmp_path: Path, how: list[str]
+) -> None:
+    folder = write(tmp_path / "planted", routed_model(), tiny_tokenizer)
+    for layer in ("2", "-1"):
+        refused = tissu("inspect", "experts", folder, "--text", "nowhere", "--layer", layer, *how)
+        assert refused.code == 2 and f"no layer {layer}: there are 2" in refused.err
+        assert "--layer 1" in refused.err and not refused.out
 
 
 def test_what_has_no_experts_or_no_text_is_refused(

@@ -17,6 +17,7 @@ from tissu_core.events.experts import (
 )
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 from tissu_core.runs.catalog import find_model
+from tissu_core.runs.inspect.layers import require_layer
 from tissu_core.runs.inspect.prompt import read_prompt
 from tissu_core.runs.models.calibration import read_windows
 from tissu_core.runs.tokenize.figures import written_id
@@ -35,13 +36,20 @@ _TOKENS, _PAIRS = 8, 6
 
 
 def inspect_experts(
-    model: str | None, *, prompt: str | None, data: DataConfig, machine: DeviceConfig
+    model: str | None,
+    *,
+    prompt: str | None,
+    layer: int | None,
+    data: DataConfig,
+    machine: DeviceConfig,
 ) -> Iterator[ExpertsEvent]:
     """Where the routers send the tokens of a prompt or a corpus; the last event is the result.
 
+    With ``layer``, that one's alone.
+
     Raises:
         InputError: If the model has no experts, or it or the text cannot be read.
-        ConfigError: If there is no text, or a prompt and a corpus.
+        ConfigError: If there is no text, or a prompt and a corpus, or no such layer.
     """
     if (prompt is None) == (not data.corpus):
         raise ConfigError(
@@ -49,7 +57,7 @@ def inspect_experts(
             field="text",
             hint='--text DATA, or -p "The sky is"',
         )
-    _require_experts(find_model(model))
+    require_layer(layer, _layers_with_experts(find_model(model)), "the model")
     from tissu_core.interpret.experts import iter_routes, joined
     from tissu_core.models.finite import find_not_finite
     from tissu_core.runs.loading import load_for_use
@@ -74,20 +82,23 @@ def inspect_experts(
         num_experts=routes.num_experts,
         experts_per_token=routes.experts.shape[-1],
         layers=tuple(
-            _layer(routes, layer, loaded.tokenizer) for layer in range(len(routes.experts))
+            _layer(routes, number, loaded.tokenizer)
+            for number in (range(len(routes.experts)) if layer is None else [layer])
         ),
     )
 
 
-def _require_experts(path: Path) -> None:
-    """Refuse a model of one feed-forward a layer before its weights are read."""
+def _layers_with_experts(path: Path) -> int:
+    """How many there are; a model without experts is refused before its weights are read."""
     from tissu_core.runs.loading import read_model_config
 
-    if not read_model_config(path).num_local_experts:
+    config = read_model_config(path)
+    if not config.num_local_experts:
         raise InputError(
             f"{path} has no experts: each layer has one feed-forward, which every token asks",
             hint="a mixture of experts, such as Mixtral; tissu inspect model shows its layers",
         )
+    return config.num_hidden_layers
 
 
 def _read(
