@@ -1,12 +1,12 @@
 """The verb inspect experts: which experts of a mixture are asked, and by what."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.config.data import DataConfig
 from tissu_core.config.machine import DeviceConfig
-from tissu_core.errors import ConfigError, InputError
+from tissu_core.errors import InputError
 from tissu_core.events.experts import (
     ExpertsEvent,
     ExpertsObserved,
@@ -15,22 +15,18 @@ from tissu_core.events.experts import (
     PairChosen,
     TokenRouted,
 )
-from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.inspect.layers import require_layer
-from tissu_core.runs.inspect.prompt import read_prompt
-from tissu_core.runs.models.calibration import read_windows
+from tissu_core.runs.inspect.prompt import read_rows, require_text
 from tissu_core.runs.tokenize.figures import written_id
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from tissu_core.checkpoint.model_directory import LoadedModel
     from tissu_core.interpret.experts import Routes
     from tissu_core.text.tokenizer import Tokenizer
 
-WINDOW, WINDOWS = 256, 128
-"""Tokens and rows that are read of a text: 32,768 tokens tell 8 experts' shares to 0.2 %."""
+_WINDOWS = 128
+"""Read of a text: 32,768 tokens tell 8 experts' shares to 0.2 %."""
 _TOKENS, _PAIRS = 8, 6
 """The most that are told of each expert, and of each layer."""
 
@@ -51,12 +47,7 @@ def inspect_experts(
         InputError: If the model has no experts, or it or the text cannot be read.
         ConfigError: If there is no text, or a prompt and a corpus, or no such layer.
     """
-    if (prompt is None) == (not data.corpus):
-        raise ConfigError(
-            "there is no text to read" if prompt is None else "-p and --text are two texts",
-            field="text",
-            hint='--text DATA, or -p "The sky is"',
-        )
+    require_text(prompt, data)
     require_layer(layer, _layers_with_experts(find_model(model)), "the model")
     from tissu_core.interpret.experts import iter_routes, joined
     from tissu_core.models.finite import find_not_finite
@@ -64,7 +55,7 @@ def inspect_experts(
 
     loaded, _ = load_for_use(model, machine)
     yield from loaded.notices
-    rows = yield from _read(loaded, prompt, data)
+    rows = yield from read_rows(loaded, prompt, data, _WINDOWS)
     found: list[Routes] = []
     for each in iter_routes(loaded.model, rows):
         found.append(each)
@@ -99,21 +90,6 @@ def _layers_with_experts(path: Path) -> int:
             hint="a mixture of experts, such as Mixtral; tissu inspect model shows its layers",
         )
     return config.num_hidden_layers
-
-
-def _read(
-    loaded: "LoadedModel", prompt: str | None, data: DataConfig
-) -> Generator[StageAdvanced | Noticed | FileSkipped, None, list["Tensor"]]:
-    """Rows of ids (1, T) of a prompt or spread over a corpus."""
-    import torch
-
-    if prompt is not None:
-        return [torch.tensor([read_prompt(loaded, prompt).ids], device=loaded.model.device)]
-    window = min(WINDOW, loaded.model.config.max_position_embeddings)
-    rows, _ = yield from read_windows(loaded, data, window, WINDOWS, fewest=2)
-    if not rows:
-        raise InputError("the files hold no letter of text", hint="name other text")
-    return rows
 
 
 def _layer(routes: "Routes", layer: int, tokenizer: "Tokenizer") -> LayerRouted:
