@@ -13,7 +13,6 @@ from tissu_core.data.places import Place, Places
 from tissu_core.data.shards import TokenShards
 from tissu_core.errors import InputError
 from tissu_core.runs.follow import read_events
-from tissu_core.runs.home import cache_directory
 from tissu_core.runs.inspect.spikes import (
     StepReport,
     batch_offset,
@@ -25,7 +24,7 @@ from tissu_core.runs.run_directory import CHECKPOINTS, find_run
 from tissu_core.runs.tokenize.figures import written_id
 from tissu_core.runs.train.data_order import data_order
 from tissu_core.runs.train.stored_run import DataSeam, StoredRun, read_run
-from tissu_core.storage import is_sealed
+from tissu_core.runs.train.stored_tokens import open_tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,7 +89,8 @@ def explain_step(given: str, step: int | None) -> StepExplained:
     report = worst_spike(events, directory) if step is None else report_of(events, step)
     candidates = _steps_of(report) if step is None and report else [step or 1]
     _refuse_older(directory, stored.seam, min(candidates))
-    shards = _find_tokens(directory, stored)
+    again = f"tissu train --resume {directory.name}   (makes them again, of the same text)"
+    shards = open_tokens(stored, directory.name, again)
     store = CheckpointStore(directory / CHECKPOINTS)
     checkpoint = _nearest_checkpoint(directory, store, candidates)
     with lease(store.path_of(checkpoint)):
@@ -211,16 +211,6 @@ def _refuse_older(directory: Path, seam: DataSeam, step: int) -> None:
             f"was another one up to step {seam.step}",
             hint=f"tissu inspect why {directory.name} --step {seam.step + 1}",
         )
-
-
-def _find_tokens(directory: Path, stored: StoredRun) -> TokenShards:
-    cached = cache_directory() / "tokens" / stored.tokens_key
-    if not is_sealed(cached):
-        raise InputError(
-            f"the tokens that {directory.name} read are gone from {cached}",
-            hint=f"tissu train --resume {directory.name}   (makes them again, of the same text)",
-        )
-    return TokenShards(cached)
 
 
 def _nearest_checkpoint(directory: Path, store: CheckpointStore, tried: Sequence[int]) -> int:
