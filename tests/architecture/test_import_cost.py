@@ -39,7 +39,9 @@ def test_torch_free_modules_leave_torch_alone() -> None:
     assert loaded_after(statement, "torch", "safetensors", "tokenizers", "jinja2") == []
 
 
-@pytest.mark.parametrize("name", ["tissu_core", "tissu_core.runs.train.train"])
+@pytest.mark.parametrize(
+    "name", ["tissu_core", "tissu_core.runs.train.train", "tissu_core.runs.inspect.why"]
+)
 def test_importing_a_verb_does_not_import_torch(name: str) -> None:
     assert loaded_after(f"import {name}", "torch") == []
 

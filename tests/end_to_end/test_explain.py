@@ -8,7 +8,7 @@ import torch
 
 from tests.core.interpret.planted import routed_model
 from tests.end_to_end.conftest import Copy, Tissu, Trained
-from tests.samples import STORY, make_config, make_model
+from tests.samples import STORY, VOCAB_SIZE, make_config, make_model
 from tissu_core.checkpoint.model_directory import write_model_files
 from tissu_core.checkpoint.weights import load_tensors, save_tensors
 from tissu_core.models.decoder import Decoder
@@ -155,6 +155,22 @@ def write(folder: Path, model: Decoder, tokenizer: Tokenizer) -> Path:
     return folder
 
 
+def test_no_row_behind_the_vocabulary_is_the_answer(
+    tissu: Tissu, tiny_tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    model = make_model(make_config(vocab_size=VOCAB_SIZE + 24, tie_word_embeddings=False))
+    with torch.no_grad():
+        model.lm_head.weight[VOCAB_SIZE] *= 100
+        model.lm_head.weight[VOCAB_SIZE + 1] = -model.lm_head.weight[VOCAB_SIZE]
+    folder = write(tmp_path / "padded", model, tiny_tokenizer)
+    lens = tissu("inspect", "lens", folder, *PROMPT, "--json").json
+    assert lens["answers"][-1]["token"] in (f"<{VOCAB_SIZE}>", f"<{VOCAB_SIZE + 1}>")
+    found = tissu("inspect", "explain", folder, *PROMPT, "--json").json
+    assert found["target_tokens"] == [found["likeliest"]] and found["likeliest_log_prob"] < 0
+    spelled = [piece.decode("utf-8", "backslashreplace") for piece in tiny_tokenizer.pieces]
+    assert found["likeliest"] in spelled
+
+
 def test_experts_are_those_that_were_planted(
     tissu: Tissu, tiny_tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
@@ -195,8 +211,19 @@ def test_many_experts_are_bars_and_pairs_are_told(
     picked = tissu(*options, "--layer", "1").out
     assert "layer 1, expert" in picked and "layer 0, expert" not in picked
     assert "16 of 24" not in picked
-    beyond = tissu(*options, "--layer", "2")
-    assert beyond.code == 2 and "--layer 1" in beyond.error[2]
+    (alone,) = tissu(*options, "--layer", "1", "--json").json["layers"]
+    assert alone == tissu(*options, "--json").json["layers"][1]
+
+
+@pytest.mark.parametrize("how", [[], ["--json"]])
+def test_a_layer_that_is_not_there_is_refused_before_anything_is_read(
+    tissu: Tissu, tiny_tokenizer: Tokenizer, tmp_path: Path, how: list[str]
+) -> None:
+    folder = write(tmp_path / "planted", routed_model(), tiny_tokenizer)
+    for layer in ("2", "-1"):
+        refused = tissu("inspect", "experts", folder, "--text", "nowhere", "--layer", layer, *how)
+        assert refused.code == 2 and f"no layer {layer}: there are 2" in refused.err
+        assert "--layer 1" in refused.err and not refused.out
 
 
 def test_what_has_no_experts_or_no_text_is_refused(

@@ -41,6 +41,11 @@ def test_a_text_is_read_and_each_block_is_told(trained_once: Trained, tmp_path: 
     assert "0 attention" in layer
 
 
+def test_bytes_that_are_no_text_are_read_as_such(trained_once: Trained) -> None:
+    found = trained_once.tissu(*READ, "cloth", "-p", b"caf\xe9".decode("utf-8", "surrogateescape"))
+    assert found.code == 0, found.err
+
+
 def test_what_was_planted_is_named(trained_copy: Callable[[], Trained]) -> None:
     copy = trained_copy()
 

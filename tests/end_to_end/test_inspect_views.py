@@ -109,7 +109,7 @@ def test_a_pipe_is_a_prompt_of_the_lens(trained_once: Trained) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--layer", "1"], 2, "layers 0 to 0"),
+        (["--layer", "1"], 2, "no layer 1: there are 1, from 0"),
         (["--layer", "0", "--head", "2"], 2, "heads 0 to 1"),
         (["--head", "1"], 2, "of no layer"),
         (["--layer", "-1"], 2, "0 or more"),

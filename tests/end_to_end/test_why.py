@@ -11,6 +11,7 @@ import pytest
 
 from tests.end_to_end.conftest import FAST, Tissu, Trained, log_of, write_corpus
 from tests.end_to_end.test_optimisation import bad_batches
+from tissu_core.runs.inspect.spikes import report_of
 
 OPTIONS = ["--name", "r", "--seed", "1", "--precision", "fp32", *FAST]
 EVERY_STEP = ["--save-every", "1", "--keep", "40", "--set", "training.log_every=1"]
@@ -86,6 +87,30 @@ def test_the_worst_spike_is_found_and_its_text_named(tissu: Tissu, tmp_path: Pat
     assert "the worst spike of the run, the hardest of 2 batches" in drawn.out
     assert f"{corpus / 'noise.txt'}:" in drawn.out.replace("\n", "").replace(" ", "")
     assert "[" in drawn.out.split("sequence")[-1], "costly tokens are marked without colour, too"
+
+
+def test_no_step_of_a_spike_is_of_another_text_or_learned_by_what_reads_it(
+    tissu: Tissu, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every_step = [*EVERY_STEP[:-1], "training.log_every=4", "--eval-every", "40"]
+    assert tissu("train", corpus, "--steps", "10", *every_step, *OPTIONS).code == 0
+    more = ["--override", "--steps", "16", "--batch-tokens", "128", *every_step]
+    assert tissu("train", "--resume", "r", *more).code == 0
+    # As if the process had died behind the checkpoint of step 10, before it said more.
+    log = tissu.home / "runs" / "r" / "events.jsonl"
+    lines = [line for line in log.open("rb") if json.loads(line).get("step") != 10]
+    log.write_bytes(b"".join(lines))
+    worst = {"r": 16}
+    monkeypatch.setattr(
+        "tissu_core.runs.inspect.why.worst_spike",
+        lambda events, run: report_of(events, worst[run.name]),
+    )
+    found = why(tissu, "r")
+    assert found["num_tried"] == 4 and found["checkpoint_step"] == 12
+    worst["r"] = 12
+    refused = tissu("inspect", "why", "r")
+    assert refused.code == 3 and "what step 9 of r read is no longer known" in refused.error[0]
+    assert refused.error[2] == "try: tissu inspect why r --step 11"
 
 
 def test_what_is_not_there_is_said(trained_copy: Callable[[], Trained]) -> None:

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from tissu_cli.render.diverging import bar_of, diverging
 from tissu_cli.render.tables import facts_table
-from tissu_core.errors import ConfigError
 from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:
@@ -22,25 +21,15 @@ _ALL = 16
 _TOKENS = 6
 
 
-def experts_view(
-    observed: "ExpertsObserved", layer: int | None, *, is_coloured: bool
-) -> RenderableType:
-    """Shares of layers x experts, then the tokens and pairs of a layer, or of all few.
+def experts_view(observed: "ExpertsObserved", *, is_coloured: bool) -> RenderableType:
+    """Shares of layers x experts, then the tokens and pairs of the least even layer, or of all few.
 
-    Raises:
-        ConfigError: If there is no such layer.
+    Of one layer alone they are those of all its experts.
     """
     layers = observed.layers
-    if layer is not None and layer >= len(layers):
-        raise ConfigError(
-            f"--layer is {layer}, and the model's last is {len(layers) - 1}",
-            field="layer",
-            hint=f"--layer {len(layers) - 1}",
-        )
-    uneven = min(layers, key=lambda each: each.balance)
     are_few = len(layers) * observed.num_experts <= _ALL
-    shown = layers if layer is None and are_few else [uneven if layer is None else layers[layer]]
-    even, most = 1 / observed.num_experts, _ALL if layer is None else None
+    shown = layers if are_few else [min(layers, key=lambda each: each.balance)]
+    even, most = 1 / observed.num_experts, _ALL if len(layers) > 1 else None
     facts = [
         ("model", observed.model),
         ("experts", f"{observed.num_experts} in each layer, {observed.experts_per_token} a token"),

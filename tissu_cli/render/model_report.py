@@ -12,7 +12,7 @@ from tissu_cli.render.tables import facts_table
 from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:
-    from tissu_core.runs.inspect.inspect import ModelReport
+    from tissu_core.runs.inspect.model import ModelReport
 
 _COUNTS = {  # shown as rows of their own
     "vocab_size",

@@ -10,7 +10,7 @@ from tissu_cli.render.braille import line_chart
 from tissu_core.config.optimizer import OptimizerConfig
 
 if TYPE_CHECKING:
-    from tissu_core.runs.inspect.inspect import ScheduledStep
+    from tissu_core.runs.inspect.schedule import ScheduledStep
 
 _ROWS = 8
 _AXIS = 10

@@ -1,6 +1,7 @@
 """What the tokens of documents cost a model, read in overlapping windows."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -32,6 +33,8 @@ class ScoredText:
     text: str
     file: int
     """The number of its file."""
+    number: int
+    """Its own in that file, from 1."""
     ids: npt.NDArray[np.int64]
     is_scored: npt.NDArray[np.bool_]
     """The first and control tokens are read and not scored."""
@@ -114,14 +117,24 @@ class TextScorer:
         Raises:
             InputError: If what the model predicts is no number; names the weight that is none.
         """
+        tokenizer, numbers = self._loaded.tokenizer, Counter[int]()
         pool: list[ScoredText] = []
         size = 0
         for text, file in documents:
-            tokenizer = self._loaded.tokenizer
+            numbers[file] += 1
             ids = np.array([tokenizer.start_id, *tokenizer.encode(text)], dtype=np.int64)
             is_scored, nll = self._token_bytes[ids] > 0, np.zeros(len(ids), dtype=np.float32)
             is_scored[0] = False
-            pool.append(ScoredText(text=text, file=file, ids=ids, is_scored=is_scored, nll=nll))
+            pool.append(
+                ScoredText(
+                    text=text,
+                    file=file,
+                    number=numbers[file],
+                    ids=ids,
+                    is_scored=is_scored,
+                    nll=nll,
+                )
+            )
             size += len(ids)
             if size >= _POOL_TOKENS:
                 yield from self._score(pool)

@@ -118,7 +118,7 @@ class LayerRounded:
     """Of a block its name; "all" of all together."""
     bits: int
     sqnr_db: float
-    """Decibels of the weights' power over that of what rounding changes."""
+    """Decibels of the weights' power over that of what rounding changes; infinite of no change."""
     bits_per_byte: float | None
     """Of the whole model with this layer rounded alone; None where no text is read."""
 

@@ -2,30 +2,18 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from tissu_core.compress.groups import choose_levels, restored, round_to
+from tissu_core.events.measures import LayerRounded
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.packed import share_tied
 from tissu_core.models.score import Score, score_windows
 
 WHOLE = "all"
 """What the model is called whose layers are all rounded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rounded:
-    """A layer, or all, rounded to so many bits."""
-
-    layer: str
-    bits: int
-    sqnr_db: float
-    """Decibels of the weights' power over that of what rounding changes; infinite of no change."""
-    bits_per_byte: float | None
-    """Of the whole model, with this layer rounded alone; None without text."""
 
 
 @torch.no_grad()
@@ -35,7 +23,7 @@ def iter_rounded(
     token_bytes: Tensor,
     bits: Sequence[int],
     group: int,
-) -> Iterator[Rounded]:
+) -> Iterator[LayerRounded]:
     """Each block, the embedding and head, then all of them, in each number of bits.
 
     Shapes: windows (1, T) of ids; token_bytes (V,).
@@ -58,7 +46,12 @@ def iter_rounded(
                     layer.weight = weight
                 share_tied(model)
             ratio = 10 * math.log10(signal / noise) if noise and signal else math.inf
-            yield Rounded(name, count, ratio, score.bits_per_byte if windows else None)
+            yield LayerRounded(
+                layer=name,
+                bits=count,
+                sqnr_db=ratio,
+                bits_per_byte=score.bits_per_byte if windows else None,
+            )
 
 
 def _parts(model: Decoder) -> dict[str, list[nn.Linear]]:

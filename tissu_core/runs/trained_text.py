@@ -15,7 +15,12 @@ from tissu_core.runs.catalog import find_model
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.run_directory import find_run, run_of
 from tissu_core.runs.train.stored_run import StoredRun, read_run
-from tissu_core.runs.train.stored_tokens import changed_files, shortened, without_gone_text
+from tissu_core.runs.train.stored_tokens import (
+    changed_files,
+    shortened,
+    tokens_directory,
+    without_gone_text,
+)
 from tissu_core.storage import (
     is_sealed,
     read_manifest,
@@ -64,8 +69,7 @@ def read_trained_text(text: TrainedText) -> Generator[PrepareEvent, None, list[T
     if text.run is None or text.stored is None:
         return (yield from reading)
     files = yield from _without_skips(reading)
-    cached = cache_directory() / "tokens" / text.stored.tokens_key
-    if changes := changed_files(cached, files):
+    if changes := changed_files(tokens_directory(text.stored), files):
         yield Noticed(
             level="warning",
             text=f"the text is no longer what {text.run.name} learned: {shortened(changes)}",

@@ -122,9 +122,11 @@ def test_documents_come_back_in_their_order_with_their_files(
     texts = ["The loom", "", STORY, "a", "one leg at a time", "a"]
     loaded = LoadedModel(tiny_model, tiny_tokenizer, Path("tiny"), frozenset())
     scorer = TextScorer(loaded, 64)
-    found = [*scorer.iter_scored((text, number) for number, text in enumerate(texts))]
+    files = [0, 0, 0, 2, 2, 3]
+    found = [*scorer.iter_scored(zip(texts, files, strict=True))]
     documents = [each for each in found if not isinstance(each, int)]
-    assert [(each.text, each.file) for each in documents] == list(zip(texts, range(6), strict=True))
+    assert [(each.text, each.file) for each in documents] == list(zip(texts, files, strict=True))
+    assert [each.number for each in documents] == [1, 2, 3, 1, 2, 1]
     assert sum(each for each in found if isinstance(each, int)) == len("".join(texts).encode())
     assert documents[3].score == documents[5].score
     assert scorer.num_read >= sum(each.score.num_tokens for each in documents)

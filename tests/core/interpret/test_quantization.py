@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tests.samples import make_config, make_model
-from tissu_core.interpret.quantization import WHOLE, Rounded, iter_rounded
+from tissu_core.events.measures import LayerRounded
+from tissu_core.interpret.quantization import WHOLE, iter_rounded
 from tissu_core.models.decoder import Decoder
 from tissu_core.models.score import score_windows
 
@@ -25,7 +26,7 @@ def planted() -> Decoder:
     return model
 
 
-def rounded(model: Decoder, windows: list[torch.Tensor]) -> dict[tuple[str, int], Rounded]:
+def rounded(model: Decoder, windows: list[torch.Tensor]) -> dict[tuple[str, int], LayerRounded]:
     token_bytes = torch.ones(model.config.vocab_size)
     found = iter_rounded(model, windows, token_bytes, BITS, GROUP)
     return {(each.layer, each.bits): each for each in found}

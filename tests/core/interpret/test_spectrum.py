@@ -30,7 +30,7 @@ def test_both_ways_give_torchs_singular_values(
 
 def test_parts_of_a_tall_matrix_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix = drawn(1000, 300)
-    monkeypatch.setattr("tissu_core.interpret.tensors.reading._PART", 300 * 37)
+    monkeypatch.setattr("tissu_core.interpret.tensors.reading.PART", 300 * 37)
     expected = torch.linalg.svdvals(matrix.double())
     torch.testing.assert_close(singular_values(matrix), expected, rtol=1e-9, atol=1e-9)
 

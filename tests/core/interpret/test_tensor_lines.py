@@ -93,7 +93,7 @@ def test_parts_of_a_large_matrix_add_up(monkeypatch: pytest.MonkeyPatch) -> None
     tensor[9] *= 10
     tensor[:, 5] = 0
     whole = examine_lines(tensor)
-    monkeypatch.setattr("tissu_core.interpret.tensors.reading._PART", 48 * 5)
+    monkeypatch.setattr("tissu_core.interpret.tensors.reading.PART", 48 * 5)
     for parts, at_once in zip(examine_lines(tensor), whole, strict=True):
         assert parts.median_norm == pytest.approx(at_once.median_norm)
         assert parts.dead == at_once.dead

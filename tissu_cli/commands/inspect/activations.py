@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tissu_cli.commands.prompts import clean_argument
 from tissu_cli.flags import (
     Given,
     Json,
@@ -51,7 +52,11 @@ def activations(
 
     output, run = Output(given, is_json=json), measure_settings(text or (), given)
     events = inspect_activations(
-        model, prompt=prompt, layer=layer, data=run.data, machine=run.machine
+        model,
+        prompt=None if prompt is None else clean_argument(prompt),
+        layer=layer,
+        data=run.data,
+        machine=run.machine,
     )
     with StatusLine() as status:
         for event in narrated(events, status):

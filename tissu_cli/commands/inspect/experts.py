@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tissu_cli.commands.prompts import clean_argument
-from tissu_cli.flags import Given, Json, Model, measure_settings, with_settings
+from tissu_cli.flags import Given, Json, Model, OneLayer, measure_settings, with_settings
 from tissu_cli.output import Output, Sheet
 from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
@@ -34,15 +34,7 @@ def experts(
     prompt: Annotated[
         str | None, typer.Option("-p", "--prompt", help="A short text in its place.")
     ] = None,
-    layer: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=0,
-            help="Whose experts' tokens are drawn; the least even one if left out.",
-            show_default=False,
-        ),
-    ] = None,
+    layer: OneLayer = None,
     json: Json = False,
     *,
     given: Given,
@@ -53,16 +45,17 @@ def experts(
     events = inspect_experts(
         model,
         prompt=None if prompt is None else clean_argument(prompt),
+        layer=layer,
         data=run.data,
         machine=run.machine,
     )
     with StatusLine() as status:
         for event in narrated(events, status):
             if isinstance(event, ExpertsObserved):
-                output.show(to_record(event), partial(_draw, event, layer))
+                output.show(to_record(event), partial(_draw, event))
 
 
-def _draw(event: ExpertsObserved, layer: int | None, sheet: Sheet) -> "RenderableType":
+def _draw(event: ExpertsObserved, sheet: Sheet) -> "RenderableType":
     from tissu_cli.render.experts import experts_view
 
-    return experts_view(event, layer, is_coloured=sheet.is_coloured)
+    return experts_view(event, is_coloured=sheet.is_coloured)

@@ -14,7 +14,7 @@ from tissu_core.config.inspection import PicturesConfig
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from tissu_core.runs.inspect.inspect import ModelReport
+    from tissu_core.runs.inspect.model import ModelReport
 
 app = typer.Typer()
 
@@ -22,7 +22,7 @@ app = typer.Typer()
 @app.command(name="model", help="Modules, parameters, bytes and operations of a model.")
 @with_settings(("", PicturesConfig))
 def model_(model: Model = None, json: Json = False, *, given: Given) -> None:
-    from tissu_core.runs.inspect.inspect import inspect_model
+    from tissu_core.runs.inspect.model import inspect_model
 
     output, report = Output(given, is_json=json), inspect_model(model)
     for notice in report.notices:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from tissu_core.runs.inspect.inspect import ScheduledStep
+    from tissu_core.runs.inspect.schedule import ScheduledStep
 
 app = typer.Typer()
 
@@ -30,7 +30,7 @@ def schedule(
     *,
     given: Given,
 ) -> None:
-    from tissu_core.runs.inspect.inspect import inspect_schedule
+    from tissu_core.runs.inspect.schedule import inspect_schedule
 
     output, config = Output(given, is_json=json), resolve_settings(TrainRun, given).optimizer
     found = inspect_schedule(config, steps)

@@ -6,18 +6,15 @@ import torch
 from torch import Tensor
 
 from tissu_core.events.tensors import RoundingMeasured, TensorCompared
-from tissu_core.interpret.tensors.reading import TensorReader, iter_finite
+from tissu_core.interpret.tensors.reading import PART, TensorReader, iter_finite
 from tissu_core.interpret.tensors.statistics import place_of
-
-_PART = 1 << 22
-"""Values worked on at once."""
 
 
 def compare_tensors(name: str, before: Tensor, after: Tensor) -> TensorCompared:
     """What became of one tensor in another of the same shape."""
     changed = squares = later = product = largest = 0.0
     place = left_out = 0
-    parts = (torch.split(tensor.flatten(), _PART) for tensor in (before, after))
+    parts = (torch.split(tensor.flatten(), PART) for tensor in (before, after))
     for number, (old, new) in enumerate(zip(*parts, strict=True)):
         is_finite = old.isfinite() & new.isfinite()
         left_out += old.numel() - int(is_finite.sum())
@@ -30,7 +27,7 @@ def compare_tensors(name: str, before: Tensor, after: Tensor) -> TensorCompared:
         if moved.numel():
             index = int(moved.abs().argmax())
             if abs(float(moved[index])) > abs(largest):
-                largest, place = float(moved[index]), number * _PART + index
+                largest, place = float(moved[index]), number * PART + index
     return TensorCompared(
         name=name,
         shape=tuple(before.shape),

@@ -14,7 +14,7 @@ from tissu_core.events.tensors import TensorListed
 from tissu_core.layers.packed import BESIDE, PackedEmbedding
 from tissu_core.models.build import build_empty
 
-_PART = 1 << 22
+PART = 1 << 22
 """Values worked on at once."""
 
 
@@ -112,12 +112,12 @@ def _is_gguf_packed(stored: TensorFacts) -> bool:
 
 def iter_finite(tensor: Tensor) -> Iterator[Tensor]:
     """The numbers among the values in fp64, some at a time: of an embedding's all are much."""
-    for part in torch.split(tensor.flatten(), _PART):
+    for part in torch.split(tensor.flatten(), PART):
         is_finite = part.isfinite()
         yield (part if bool(is_finite.all()) else part[is_finite]).double()
 
 
 def iter_rows(tensor: Tensor) -> Iterator[Tensor]:
     """The rows of a matrix in fp64, some at a time; what is no number is zero."""
-    for part in torch.split(tensor, max(1, _PART // max(1, tensor.shape[1]))):
+    for part in torch.split(tensor, max(1, PART // max(1, tensor.shape[1]))):
         yield part.double().nan_to_num(0.0, 0.0, 0.0)

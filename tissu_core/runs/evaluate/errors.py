@@ -85,15 +85,14 @@ class _WorstPassages:
 
         self._files, self._tokenizer, self._size = files, tokenizer, size
         self._worst = Worst[PassageScored](most)
-        self._file, self._number, self._lines = -1, 0, 0
+        self._lines = 0
         self.num_seen = 0
 
     def add(self, scored: "ScoredText") -> None:
         from tissu_core.evals.passages import iter_passages
 
-        if scored.file != self._file:
-            self._file, self._number, self._lines = scored.file, 0, 0
-        self._number += 1
+        if scored.number == 1:
+            self._lines = 0
         for passage in iter_passages(scored, self._tokenizer, self._size):
             self.num_seen += 1
             if passage.score.num_bytes:
@@ -102,14 +101,14 @@ class _WorstPassages:
         self._lines += scored.text.count("\n")
 
     def _described(self, scored: "ScoredText", passage: "Passage") -> PassageScored:
-        path, inside = self._files[self._file].source.path, slice(passage.first, passage.end)
+        path, inside = self._files[scored.file].source.path, slice(passage.first, passage.end)
         before = scored.text.encode()[: passage.byte].count(b"\n")
         score = passage.score
         return PassageScored(
             bits_per_byte=score.bits_per_byte,
             loss=score.loss,
             path=str(path),
-            document=self._number,
+            document=scored.number,
             line=self._lines + before + 1 if kind_of(path) == "text" else None,
             byte=passage.byte,
             num_tokens=score.num_tokens,

@@ -1,8 +1,6 @@
 """The verb eval ppl: how well a model predicts text."""
 
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.config.data import DataConfig
@@ -71,11 +69,9 @@ class _WorstDocuments:
 
         self._worst = Worst[DocumentScored](most)
         self._files = files
-        self._numbers: Counter[Path] = Counter()
 
     def add(self, scored: "ScoredText") -> None:
         path, score = self._files[scored.file].source.path, scored.score
-        self._numbers[path] += 1
         if not score.num_bytes:
             return
         self._worst.add(
@@ -85,7 +81,7 @@ class _WorstDocuments:
                 num_tokens=score.num_tokens,
                 num_bytes=score.num_bytes,
                 path=str(path),
-                number=self._numbers[path],
+                number=scored.number,
                 begins=" ".join(scored.text[:_BEGINNING].split()),
             ),
         )

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from tissu_core.config.data import DataConfig
 from tissu_core.config.machine import DeviceConfig
-from tissu_core.errors import ConfigError, InputError
 from tissu_core.events.activations import (
     ActivationsEvent,
     ActivationsMeasured,
@@ -14,8 +13,7 @@ from tissu_core.events.activations import (
 from tissu_core.events.shared import StageAdvanced
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.inspect.layers import require_layer
-from tissu_core.runs.inspect.prompt import read_prompt
-from tissu_core.runs.models.calibration import read_windows
+from tissu_core.runs.inspect.prompt import read_rows, require_text
 from tissu_core.runs.tokenize.figures import written_id
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from tissu_core.checkpoint.model_directory import LoadedModel
     from tissu_core.interpret.activations import Place
 
-WINDOW, WINDOWS = 256, 8
+_WINDOWS = 8
 """Read of ``--text``: enough for a unit that is of any use to be used."""
 
 
@@ -44,15 +42,8 @@ def inspect_activations(
         ConfigError: If there is nothing to read, or both, or no such layer.
         InputError: If the model or the text cannot be read.
     """
-    if (prompt is None) == (not data.corpus):
-        raise ConfigError(
-            "there is nothing to read" if prompt is None else "-p and --text are both there",
-            field="prompt",
-            hint='-p "The sky is", or --text DATA',
-        )
+    require_text(prompt, data)
     find_model(model)
-    import torch
-
     from tissu_core.interpret.activations import (
         bad_weights,
         first_not_finite,
@@ -62,17 +53,10 @@ def inspect_activations(
     )
     from tissu_core.runs.loading import load_for_use
 
-    loaded, device = load_for_use(model, machine)
+    loaded, _ = load_for_use(model, machine)
     yield from loaded.notices
-    config = loaded.model.config
-    require_layer(layer, config.num_hidden_layers, "the model")
-    if prompt is not None:
-        rows = [torch.tensor([read_prompt(loaded, prompt).ids], device=device)]
-    else:
-        window = min(WINDOW, config.max_position_embeddings)
-        rows, _ = yield from read_windows(loaded, data, window, WINDOWS, fewest=2)
-        if not rows:
-            raise InputError("the text has no two tokens in a row", hint="--text with more of it")
+    require_layer(layer, loaded.model.config.num_hidden_layers, "the model")
+    rows = yield from read_rows(loaded, prompt, data, _WINDOWS)
     places = places_of(loaded.model)
     for done in watch_rows(loaded.model, rows, places):
         yield StageAdvanced(stage="reading", done=done, total=len(rows), unit="windows")

@@ -10,6 +10,7 @@ from tissu_core.errors import ResourceError
 from tissu_core.events.shared import Noticed
 from tissu_core.events.views import AttentionEvent, AttentionSeen
 from tissu_core.runs.catalog import find_model
+from tissu_core.runs.inspect.layers import require_layer
 from tissu_core.runs.inspect.prompt import ReadPrompt, find_span, out_of_range, read_prompt
 from tissu_core.runs.tokenize.figures import written_id
 
@@ -90,9 +91,7 @@ def inspect_attention(
 def _heads(config: "ModelConfig", view: HeadConfig) -> "list[Head]":
     """All heads, those of a layer, or one."""
     layers, heads = config.num_hidden_layers, config.num_attention_heads
-    if view.layer is not None and view.layer >= layers:
-        there_are = f"the model has layers 0 to {layers - 1}"
-        raise out_of_range("--layer", view.layer, there_are, layers - 1)
+    require_layer(view.layer, layers, "the model")
     if view.head is not None and view.head >= heads:
         there_are = f"each layer has heads 0 to {heads - 1}"
         raise out_of_range("--head", view.head, there_are, heads - 1)

@@ -1,12 +1,12 @@
 """The verb inspect experts: which experts of a mixture are asked, and by what."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tissu_core.config.data import DataConfig
 from tissu_core.config.machine import DeviceConfig
-from tissu_core.errors import ConfigError, InputError
+from tissu_core.errors import InputError
 from tissu_core.events.experts import (
     ExpertsEvent,
     ExpertsObserved,
@@ -15,48 +15,47 @@ from tissu_core.events.experts import (
     PairChosen,
     TokenRouted,
 )
-from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
+from tissu_core.events.shared import StageAdvanced
 from tissu_core.runs.catalog import find_model
-from tissu_core.runs.inspect.prompt import read_prompt
-from tissu_core.runs.models.calibration import read_windows
+from tissu_core.runs.inspect.layers import require_layer
+from tissu_core.runs.inspect.prompt import read_rows, require_text
 from tissu_core.runs.tokenize.figures import written_id
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from tissu_core.checkpoint.model_directory import LoadedModel
     from tissu_core.interpret.experts import Routes
     from tissu_core.text.tokenizer import Tokenizer
 
-WINDOW, WINDOWS = 256, 128
-"""Tokens and rows that are read of a text: 32,768 tokens tell 8 experts' shares to 0.2 %."""
+_WINDOWS = 128
+"""Read of a text: 32,768 tokens tell 8 experts' shares to 0.2 %."""
 _TOKENS, _PAIRS = 8, 6
 """The most that are told of each expert, and of each layer."""
 
 
 def inspect_experts(
-    model: str | None, *, prompt: str | None, data: DataConfig, machine: DeviceConfig
+    model: str | None,
+    *,
+    prompt: str | None,
+    layer: int | None,
+    data: DataConfig,
+    machine: DeviceConfig,
 ) -> Iterator[ExpertsEvent]:
     """Where the routers send the tokens of a prompt or a corpus; the last event is the result.
 
+    With ``layer``, that one's alone.
+
     Raises:
         InputError: If the model has no experts, or it or the text cannot be read.
-        ConfigError: If there is no text, or a prompt and a corpus.
+        ConfigError: If there is no text, or a prompt and a corpus, or no such layer.
     """
-    if (prompt is None) == (not data.corpus):
-        raise ConfigError(
-            "there is no text to read" if prompt is None else "-p and --text are two texts",
-            field="text",
-            hint='--text DATA, or -p "The sky is"',
-        )
-    _require_experts(find_model(model))
+    require_text(prompt, data)
+    require_layer(layer, _layers_with_experts(find_model(model)), "the model")
     from tissu_core.interpret.experts import iter_routes, joined
     from tissu_core.models.finite import find_not_finite
     from tissu_core.runs.loading import load_for_use
 
     loaded, _ = load_for_use(model, machine)
     yield from loaded.notices
-    rows = yield from _read(loaded, prompt, data)
+    rows = yield from read_rows(loaded, prompt, data, _WINDOWS)
     found: list[Routes] = []
     for each in iter_routes(loaded.model, rows):
         found.append(each)
@@ -74,35 +73,23 @@ def inspect_experts(
         num_experts=routes.num_experts,
         experts_per_token=routes.experts.shape[-1],
         layers=tuple(
-            _layer(routes, layer, loaded.tokenizer) for layer in range(len(routes.experts))
+            _layer(routes, number, loaded.tokenizer)
+            for number in (range(len(routes.experts)) if layer is None else [layer])
         ),
     )
 
 
-def _require_experts(path: Path) -> None:
-    """Refuse a model of one feed-forward a layer before its weights are read."""
+def _layers_with_experts(path: Path) -> int:
+    """How many there are; a model without experts is refused before its weights are read."""
     from tissu_core.runs.loading import read_model_config
 
-    if not read_model_config(path).num_local_experts:
+    config = read_model_config(path)
+    if not config.num_local_experts:
         raise InputError(
             f"{path} has no experts: each layer has one feed-forward, which every token asks",
             hint="a mixture of experts, such as Mixtral; tissu inspect model shows its layers",
         )
-
-
-def _read(
-    loaded: "LoadedModel", prompt: str | None, data: DataConfig
-) -> Generator[StageAdvanced | Noticed | FileSkipped, None, list["Tensor"]]:
-    """Rows of ids (1, T) of a prompt or spread over a corpus."""
-    import torch
-
-    if prompt is not None:
-        return [torch.tensor([read_prompt(loaded, prompt).ids], device=loaded.model.device)]
-    window = min(WINDOW, loaded.model.config.max_position_embeddings)
-    rows, _ = yield from read_windows(loaded, data, window, WINDOWS, fewest=2)
-    if not rows:
-        raise InputError("the files hold no letter of text", hint="name other text")
-    return rows
+    return config.num_hidden_layers
 
 
 def _layer(routes: "Routes", layer: int, tokenizer: "Tokenizer") -> LayerRouted:

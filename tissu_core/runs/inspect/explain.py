@@ -133,7 +133,9 @@ def _unpacked(loaded: "LoadedModel", method: str) -> "Generator[Noticed, None, L
 
 
 def _likeliest(loaded: "LoadedModel", ids: list[int]) -> tuple[int, float]:
-    """The model's own next token and its log-probability.
+    """The likeliest next token of the vocabulary, and its log-probability.
+
+    Of a head that is padded to more rows no token is the answer.
 
     Raises:
         InputError: If there is none, as weights are no numbers.
@@ -151,7 +153,7 @@ def _likeliest(loaded: "LoadedModel", ids: list[int]) -> tuple[int, float]:
             f"{found}: there is no probability to explain",
             hint="tissu inspect weights shows where; use another checkpoint",
         )
-    best = int(log_probs.argmax())
+    best = int(log_probs[: loaded.tokenizer.vocab_size].argmax())
     return best, float(log_probs[best])
 
 

@@ -2,10 +2,10 @@
 
 import json
 import re
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
 
 from tissu_core.errors import InputError
 from tissu_core.events.histograms import (
@@ -88,7 +88,8 @@ def read_histograms(directory: Path) -> tuple[list[HistogramsTaken], list[int]]:
                 record = json.loads(line)
                 if record["event"] == "RunResumed":
                     last = int(record["from_step"])
-                    found = [each for each in found if each.step <= last]
+                    while found and found[-1].step > last:
+                        found.pop()
                     continue
                 taken = taken_from(record)
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -96,7 +97,8 @@ def read_histograms(directory: Path) -> tuple[list[HistogramsTaken], list[int]]:
             if taken is None or (found and taken.edges != found[-1].edges):
                 bad.append(number)
                 continue
-            found = [each for each in found if each.step < taken.step]
+            while found and found[-1].step >= taken.step:
+                found.pop()
             found.append(taken)
     return found, bad
 
@@ -168,14 +170,16 @@ def _exploding(history: TensorHistory) -> Exploding | None:
     The usual is the median of the norms before it that are not zero: what begins at zero grows.
     """
     worst: tuple[float, int, float] | None = None
+    before: list[float] = []
     for index, norm in enumerate(history.norms):
-        before = [each for each in history.norms[:index] if each > 0]
-        usual = median(before) if before else 0.0
+        usual = _middle(before)
         if history.not_finite[index]:
             worst = (0.0, index, usual)
             break
         if len(before) >= _FEWEST and norm > _GROWN[history.kind] * usual:
             worst = max(worst or (0.0, 0, 0.0), (norm / usual, index, usual))
+        if norm > 0:
+            insort(before, norm)
     if worst is None:
         return None
     _, index, usual = worst
@@ -187,3 +191,9 @@ def _exploding(history: TensorHistory) -> Exploding | None:
         usual=usual,
         not_finite=history.not_finite[index],
     )
+
+
+def _middle(ordered: Sequence[float]) -> float:
+    """The median of what is in order already; sorting it anew at each record would take long."""
+    count = len(ordered)
+    return (ordered[(count - 1) // 2] + ordered[count // 2]) / 2 if count else 0.0

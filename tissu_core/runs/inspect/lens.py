@@ -1,6 +1,7 @@
 """The verb inspect lens: what a model would say after each of its layers."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from tissu_core.config.inspection import LensConfig
 from tissu_core.config.machine import DeviceConfig
@@ -31,7 +32,6 @@ def inspect_lens(
 
     loaded, device = load_for_use(model, machine)
     yield from loaded.notices
-    tokenizer = loaded.tokenizer
     read = read_prompt(loaded, prompt)
     first, last = find_span(view, len(read.ids))
     is_one = view.position is not None or view.top is not None
@@ -42,11 +42,8 @@ def inspect_lens(
         text = f"the tokens from {first} on are shown; --from and --to show others"
         yield Noticed(level="info", text=text)
 
-    def spell(id: int) -> str:
-        # Matrices are often padded to more rows than there are tokens.
-        return written_id(tokenizer, id) if id < tokenizer.vocab_size else f"<{id}>"
-
     ids, span = torch.tensor([read.ids], device=device), range(first, last + 1)
+    spell = partial(written_id, loaded.tokenizer)
     top = view.top or (_TOP if is_one else 1)
     layers, answers = read_lens(loaded.model, ids, span, top, spell)
     yield LensSeen(

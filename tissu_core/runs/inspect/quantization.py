@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tissu_core.config.data import DataConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.errors import InputError
-from tissu_core.events.measures import LayerRounded, RoundingEvent
+from tissu_core.events.measures import RoundingEvent
 from tissu_core.events.shared import Noticed, StageAdvanced
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.models.calibration import read_windows
@@ -56,10 +56,5 @@ def inspect_quantization(
     total = len(chosen) * (loaded.model.config.num_hidden_layers + 2)
     found = iter_rounded(loaded.model, windows, token_bytes, chosen, group)
     for done, rounded in enumerate(found, 1):
-        yield LayerRounded(
-            layer=rounded.layer,
-            bits=rounded.bits,
-            sqnr_db=rounded.sqnr_db,
-            bits_per_byte=rounded.bits_per_byte,
-        )
+        yield rounded
         yield StageAdvanced(stage="rounding", done=done, total=total, unit="layers")

@@ -22,7 +22,7 @@ from tissu_core.runs.home import cache_directory
 from tissu_core.runs.run_directory import run_of
 from tissu_core.runs.tokenize.figures import written_id
 from tissu_core.runs.train.stored_run import read_run
-from tissu_core.storage import is_sealed
+from tissu_core.runs.train.stored_tokens import open_tokens
 
 if TYPE_CHECKING:
     from tissu_core.interpret.token_use import Samples
@@ -132,10 +132,7 @@ def _own_tokens(model: Path) -> TokenShards:
     hint = "name the text to compare with: --against CORPUS"
     if run is None:
         raise InputError(f"{model} is not of a run here, so its text is not known", hint=hint)
-    directory = cache_directory() / "tokens" / read_run(run).tokens_key
-    if not is_sealed(directory):
-        raise InputError(f"the tokens that {run.name} read are gone from {directory}", hint=hint)
-    return TokenShards(directory)
+    return open_tokens(read_run(run), run.name, hint)
 
 
 def _write(

@@ -4,21 +4,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from tissu_core.checkpoint.leases import lease
-from tissu_core.checkpoint.model_directory import load_model
 from tissu_core.checkpoint.store import CheckpointStore
 from tissu_core.data.batches import Part
 from tissu_core.data.places import Place, Places
 from tissu_core.data.shards import TokenShards
 from tissu_core.errors import InputError
-from tissu_core.interpret.token_losses import token_losses
-from tissu_core.models.targets import read_ids
 from tissu_core.runs.follow import read_events
-from tissu_core.runs.home import cache_directory
 from tissu_core.runs.inspect.spikes import (
     StepReport,
     batch_offset,
@@ -30,8 +24,10 @@ from tissu_core.runs.run_directory import CHECKPOINTS, find_run
 from tissu_core.runs.tokenize.figures import written_id
 from tissu_core.runs.train.data_order import data_order
 from tissu_core.runs.train.stored_run import DataSeam, StoredRun, read_run
-from tissu_core.runtime.device import default_threads, resolve_device
-from tissu_core.storage import is_sealed
+from tissu_core.runs.train.stored_tokens import open_tokens
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MOST_TRIED = 32
 """Steps of one report whose batches are tried to find the one that made it a spike."""
@@ -74,7 +70,7 @@ class StepExplained:
     num_tried: int
     """Of a spike's report of several steps, how many batches were tried to find the step."""
     checkpoint_step: int
-    """Of the model that reads: the last before the step, else the first that learned from it."""
+    """Of the model that reads: the last before the steps that are tried, else the first behind."""
     loss: float | None
     report: StepReport | None
     """None of a step that the log does not reach."""
@@ -92,10 +88,11 @@ def explain_step(given: str, step: int | None) -> StepExplained:
     _refuse_unknown(directory, step, last_step(events))
     report = worst_spike(events, directory) if step is None else report_of(events, step)
     candidates = _steps_of(report) if step is None and report else [step or 1]
-    _refuse_older(directory, stored.seam, candidates[0])
-    shards = _find_tokens(directory, stored)
+    _refuse_older(directory, stored.seam, min(candidates))
+    again = f"tissu train --resume {directory.name}   (makes them again, of the same text)"
+    shards = open_tokens(stored, directory.name, again)
     store = CheckpointStore(directory / CHECKPOINTS)
-    checkpoint = _nearest_checkpoint(directory, store, candidates[0])
+    checkpoint = _nearest_checkpoint(directory, store, candidates)
     with lease(store.path_of(checkpoint)):
         reader = _Reader(stored, shards, store.path_of(checkpoint))
     tried = {
@@ -120,8 +117,8 @@ class _Batch:
     """A batch by its number, with its windows (B, T+1) and what their tokens cost (B, T)."""
 
     number: int
-    windows: Tensor
-    losses: Tensor
+    windows: "Tensor"
+    losses: "Tensor"
 
     @property
     def loss(self) -> float | None:
@@ -132,6 +129,11 @@ class _Reader:
     """Reads batches of a run with the model of a checkpoint."""
 
     def __init__(self, stored: StoredRun, shards: TokenShards, checkpoint: Path) -> None:
+        import torch
+
+        from tissu_core.checkpoint.model_directory import load_model
+        from tissu_core.runtime.device import default_threads, resolve_device
+
         torch.set_num_threads(default_threads())
         run, loaded = stored.run, load_model(checkpoint, resolve_device("auto"))
         self._model, self._tokenizer = loaded.model, loaded.tokenizer
@@ -143,10 +145,16 @@ class _Reader:
         self._places = Places(shards, self._tokenizer.pieces)
 
     def read(self, number: int) -> _Batch:
+        import torch
+
+        from tissu_core.interpret.token_losses import token_losses
+
         windows = torch.from_numpy(self._order.batch(number))
         return _Batch(number, windows, token_losses(self._model, windows, self._at_once))
 
     def sequences(self, batch: _Batch) -> Iterator[SequenceRead]:
+        from tissu_core.models.targets import read_ids
+
         parts_of_rows = self._order.parts(batch.number)
         places = self._places.find([part for parts in parts_of_rows for part in parts])
         ids_of_rows = read_ids(batch.windows).tolist()
@@ -174,7 +182,7 @@ def _documents(parts: Sequence[Part], places: Mapping[Part, Place]) -> Iterator[
         first += part.num_tokens
 
 
-def _mean(losses: Tensor) -> float | None:
+def _mean(losses: "Tensor") -> float | None:
     """The mean of those that are numbers; None where none is."""
     mean = float(losses.double().nanmean())
     return None if math.isnan(mean) else mean
@@ -205,22 +213,17 @@ def _refuse_older(directory: Path, seam: DataSeam, step: int) -> None:
         )
 
 
-def _find_tokens(directory: Path, stored: StoredRun) -> TokenShards:
-    cached = cache_directory() / "tokens" / stored.tokens_key
-    if not is_sealed(cached):
-        raise InputError(
-            f"the tokens that {directory.name} read are gone from {cached}",
-            hint=f"tissu train --resume {directory.name}   (makes them again, of the same text)",
-        )
-    return TokenShards(cached)
+def _nearest_checkpoint(directory: Path, store: CheckpointStore, tried: Sequence[int]) -> int:
+    """The last one from before all steps; else the first that has learned from all.
 
-
-def _nearest_checkpoint(directory: Path, store: CheckpointStore, step: int) -> int:
-    """The last one from before the step; else the first that has learned from it."""
+    One that has learned from some of them would find these easier than the others.
+    """
     steps = store.steps()
     if not steps:
         raise InputError(
-            f"{directory.name} has no checkpoint that could read step {step}",
+            f"{directory.name} has no checkpoint that could read step {min(tried)}",
             hint=f"tissu train --resume {directory.name}",
         )
-    return max((saved for saved in steps if saved < step), default=steps[0])
+    before = [saved for saved in steps if saved < min(tried)]
+    behind = [saved for saved in steps if saved >= max(tried)]
+    return before[-1] if before else [*behind, steps[-1]][0]

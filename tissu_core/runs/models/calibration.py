@@ -69,7 +69,7 @@ def read_windows(
     """Up to ``count`` whole windows of ids (1, T), spread over a corpus, and its tokens in such.
 
     With ``fewest`` tokens, shorter ends of documents count too, and up to ``count * window`` tokens
-    are read.
+    are given.
 
     Raises:
         InputError: If it cannot be read.
@@ -77,19 +77,49 @@ def read_windows(
     import torch
 
     files = yield from read_corpus(data, cache_directory())
-    rows: list[Tensor] = []
+    spread, least = Spread(count * window), fewest or window
     bad_lines, num_documents = BadLines(), 0
     tokenizer = loaded.tokenizer
     for text, _ in iter_corpus(files, bad_lines):
         num_documents += 1
-        ids = torch.tensor([tokenizer.start_id, *tokenizer.encode(text)])
-        least = fewest or window
-        rows += [part[None] for part in torch.split(ids, window) if len(part) >= least]
+        ids = [tokenizer.start_id, *tokenizer.encode(text)]
+        for begin in range(0, len(ids) - least + 1, window):
+            spread.add(ids[begin : begin + window])
     yield from bad_lines.judge(num_documents)
-    num_found = sum(row.shape[1] for row in rows)
-    count = count * window * len(rows) // max(1, num_found)
-    chosen = rows[:: max(1, len(rows) // max(1, count))][:count]
-    return [row.to(loaded.model.device) for row in chosen], num_found
+    device = loaded.model.device
+    return [torch.tensor([row], device=device) for row in spread.chosen()], spread.num_found
+
+
+class Spread:
+    """Windows spread evenly over a text of any length, of which few are held at a time.
+
+    They are every n-th of all; whenever those held are more than twice what is wanted, every other
+    one is let go, and ``n`` doubles.
+    """
+
+    def __init__(self, num_tokens: int) -> None:
+        """``num_tokens`` are wanted."""
+        self._wanted, self._every, self._num_seen = num_tokens, 1, 0
+        self._held, self._num_held = list[list[int]](), 0
+        self.num_found = 0
+        """Tokens of all windows."""
+
+    def add(self, ids: list[int]) -> None:
+        """The next window of the text."""
+        self.num_found += len(ids)
+        if self._num_seen % self._every == 0:
+            self._held.append(ids)
+            self._num_held += len(ids)
+        self._num_seen += 1
+        if self._num_held > 2 * self._wanted:
+            self._held, self._every = self._held[::2], 2 * self._every
+            self._num_held = sum(map(len, self._held))
+
+    def chosen(self) -> list[list[int]]:
+        """As many, in their order, as have about the tokens that are wanted."""
+        held = len(self._held)
+        count = min(held, self._wanted * held // max(1, self._num_held))
+        return [self._held[number * held // count] for number in range(count)]
 
 
 def tell_of_strange_text(

@@ -11,6 +11,7 @@ from tissu_core.runs.evaluate.scoring import score_files
 from tissu_core.runs.home import cache_directory
 from tissu_core.runs.run_directory import run_of
 from tissu_core.runs.train.stored_run import read_run
+from tissu_core.runs.train.stored_tokens import tokens_directory
 from tissu_core.storage import is_sealed
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def measure(
     if run is None:
         return None
     stored = read_run(run)
-    tokens = cache_directory() / "tokens" / stored.tokens_key
+    tokens = tokens_directory(stored)
     if not is_sealed(tokens):
         return None
     from tissu_core.evals.validation import iter_score, validation_windows

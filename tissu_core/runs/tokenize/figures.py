@@ -78,6 +78,8 @@ def written(piece: bytes) -> str:
 
 
 def written_id(tokenizer: Tokenizer, id: int) -> str:
-    """The text of a token; a control token as it is spelled."""
+    """The text of a token; a control token as it is spelled, and ``<7>`` where there is none."""
+    if id >= tokenizer.vocab_size:  # a model's matrices are often padded to more rows
+        return f"<{id}>"
     piece = tokenizer.pieces[id]
     return written(piece) if piece else tokenizer.spelling(id)

@@ -1,4 +1,4 @@
-"""The tokens a run goes on with: those it began with, unless a change of its text is accepted."""
+"""The tokens a run read, and those it goes on with: the same, unless a change is accepted."""
 
 from collections.abc import Generator
 from dataclasses import replace
@@ -10,7 +10,7 @@ from tissu_core.data.fingerprint import TextFile, compare_files
 from tissu_core.data.prepare import prepare, shards_directory
 from tissu_core.data.shards import SOURCES_FILE, TokenShards
 from tissu_core.data.vocabulary import Vocabulary, given_vocabulary
-from tissu_core.errors import ConfigError, IntegrityError
+from tissu_core.errors import ConfigError, InputError, IntegrityError
 from tissu_core.events.shared import Noticed
 from tissu_core.events.training import TrainEvent
 from tissu_core.runs.home import cache_directory
@@ -19,6 +19,23 @@ from tissu_core.runs.train.stored_run import StoredRun
 from tissu_core.storage import is_sealed, read_json, read_manifest
 
 _SHOWN_CHANGES = 5
+
+
+def tokens_directory(stored: StoredRun) -> Path:
+    """Where the tokens of a run lie, until somebody clears the cache."""
+    return cache_directory() / "tokens" / stored.tokens_key
+
+
+def open_tokens(stored: StoredRun, name: str, hint: str) -> TokenShards:
+    """The tokens that the run of this name read.
+
+    Raises:
+        InputError: If they are gone; with this hint.
+    """
+    directory = tokens_directory(stored)
+    if not is_sealed(directory):
+        raise InputError(f"the tokens that {name} read are gone from {directory}", hint=hint)
+    return TokenShards(directory)
 
 
 def find_tokens(
@@ -36,8 +53,7 @@ def find_tokens(
     Raises:
         IntegrityError: If the text is not what it was; names the files.
     """
-    data, cache = stored.run.data, cache_directory()
-    cached = cache / "tokens" / stored.tokens_key
+    data, cache, cached = stored.run.data, cache_directory(), tokens_directory(stored)
     has_tokenizer = Path(data.tokenizer).exists()  # "" is the working directory: none was given
     read = [*data.corpus, *([data.tokenizer] if learned is None and data.tokenizer else [])]
     gone = [path for path in read if not Path(path).exists()]

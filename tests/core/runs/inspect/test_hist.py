@@ -1,7 +1,10 @@
 """What a run's histograms say: which count, what is dead, what explodes."""
 
 import json
+import random
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import pytest
 
@@ -132,6 +135,39 @@ def test_what_grows_far_above_the_usual_explodes(
     write(directory, *(taken(i, weight(norm, kind=kind)) for i, norm in enumerate(norms, 1)))
     found = [each.step for each in read(directory)[0].exploding]
     assert found == ([] if step is None else [step])
+
+
+def test_the_usual_is_the_median_of_all_norms_before(directory: Path) -> None:
+    draw = random.Random(0)
+    norms = [0.0, *(draw.uniform(1, 9) for _ in range(100))]
+    for number in (99, 100):
+        grown = [*norms[:number], 1000.0]
+        write(directory, *(taken(i, weight(norm)) for i, norm in enumerate(grown)))
+        (found,) = read(directory)[0].exploding
+        assert (found.step, found.usual) == (number, median(norms[1:number]))
+
+
+def test_the_records_of_a_long_run_are_not_copied_for_each_other(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = 0
+
+    class Step(int):
+        def __lt__(self, other: int) -> bool:
+            nonlocal compared
+            compared += 1
+            return int(self) < other
+
+        def __ge__(self, other: int) -> bool:
+            return not self < other
+
+    def read_record(record: dict[str, Any]) -> HistogramsTaken:
+        return taken(Step(record["step"]))
+
+    monkeypatch.setattr("tissu_core.runs.inspect.hist.taken_from", read_record)
+    write(directory, *(taken(step) for step in range(300)))
+    found, bad = read_histograms(directory)
+    assert len(found) == 300 and not bad and compared < 1000
 
 
 def test_the_first_record_that_is_not_finite_is_named(directory: Path) -> None:
