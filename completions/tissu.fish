@@ -705,7 +705,7 @@ complete -c tissu -n '__tissu_at \'tissu inspect experts\'' -F -a '(command tiss
 complete -c tissu -n '__tissu_at \'tissu inspect experts\'' -l text -r -F -d 'Text whose tokens are sent'
 complete -c tissu -n '__tissu_at \'tissu inspect experts\'' -s p -r -f -d 'A short text in its place'
 complete -c tissu -n '__tissu_at \'tissu inspect experts\'' -l prompt -r -f -d 'A short text in its place'
-complete -c tissu -n '__tissu_at \'tissu inspect experts\'' -l layer -r -f -d 'Whose experts\' tokens are drawn; the least even one if left out'
+complete -c tissu -n '__tissu_at \'tissu inspect experts\'' -l layer -r -f -d 'This block alone, from 0'
 complete -c tissu -n '__tissu_at \'tissu inspect experts\'' -l json -d 'Print one JSON object'
 complete -c tissu -n '__tissu_at \'tissu inspect experts\'' -l device -r -f -a 'auto cpu cuda mps' -d 'Where to compute'
 complete -c tissu -n '__tissu_at \'tissu inspect experts\'' -l threads -r -f -d 'Processor threads'

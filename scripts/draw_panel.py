@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tissu_cli.render.train_panel import TrainPanel
+from tissu_cli.render.train.panel import TrainPanel
 from tissu_core.events.training import StepFinished
 from tissu_core.runs.follow import iter_log
 

@@ -16,8 +16,8 @@ from tissu_cli.main import run
 
 IMPORTED = (
     "torch._dynamo",  # what the first optimizer imports, and by far the most of it
-    "tissu_cli.render.farewell",
-    "tissu_cli.render.train_views",
+    "tissu_cli.render.train.farewell",
+    "tissu_cli.render.train.views",
     "tissu_core.runs.train.assemble",
     "tissu_core.runs.train.resume",
     "tissu_core.runs.train.train",

@@ -57,7 +57,7 @@ def train_alone(arguments: Sequence[str], *, is_drawn: bool) -> int:
             "--view dashboard needs a terminal", field="view", hint="--view log, or --detach"
         )
     # Before there is a process to end: Python leaves an import that Ctrl-C met with SIGINT's code.
-    importlib.import_module("tissu_cli.render.farewell")
+    importlib.import_module("tissu_cli.render.train.farewell")
     with tempfile.TemporaryFile() as errors:
         process = _start(arguments, errors)
         try:

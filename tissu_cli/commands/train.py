@@ -173,7 +173,7 @@ class Watching:
     """Draws a run to its end, and outlives the terminal it began on."""
 
     def __init__(self, view: str, signals: Signals) -> None:
-        from tissu_cli.render.train_views import JsonView, LogView, PanelView, TrainView
+        from tissu_cli.render.train.views import JsonView, LogView, PanelView, TrainView
 
         self._signals = signals
         self._directory: Path | None = None
@@ -236,7 +236,7 @@ class Watching:
 
     def _detach(self) -> None:
         """Draw no more: a closed terminal ends no run."""
-        from tissu_cli.render.train_views import Silence
+        from tissu_cli.render.train.views import Silence
 
         self._is_detached = True
         discard(self._stream)
@@ -244,7 +244,7 @@ class Watching:
 
     def _move_to_log(self) -> None:
         """Go on in a file of the run's, once there is a run."""
-        from tissu_cli.render.train_views import LogView, Silence
+        from tissu_cli.render.train.views import LogView, Silence
 
         if isinstance(self._view, Silence) and self._directory is not None:
             path = self._directory / "train.log"
@@ -254,11 +254,11 @@ class Watching:
             self._view = LogView(file)
 
     def _say_farewell(self, last: TrainEvent | None) -> None:
-        from tissu_cli.render.farewell import say_finished, say_plan, say_skipped
+        from tissu_cli.render.train.farewell import say_finished, say_plan, say_skipped
 
         say_skipped(self._skipped)
         if self._profile is not None:
-            from tissu_cli.render.profile import profile_report
+            from tissu_cli.render.train.profile import profile_report
 
             narration().print(profile_report(self._profile))
             say(f"the trace is {self._profile.trace}; ui.perfetto.dev opens it")

@@ -20,7 +20,7 @@ from tissu_core.runs.watch import LogTail, presence_of
 from tissu_core.sanitize import sanitize_line
 
 if TYPE_CHECKING:
-    from tissu_cli.render.train_views import LogView
+    from tissu_cli.render.train.views import LogView
     from tissu_cli.tui.watch.history import RunHistory
     from tissu_cli.tui.watch.run import Watched
 
@@ -61,7 +61,7 @@ def watch(
 
 def watch_on_screen(directories: Sequence[Path]) -> "Watched":
     """Draw runs until the person leaves, and say what becomes of the last one looked at."""
-    from tissu_cli.render.farewell import say_finished
+    from tissu_cli.render.train.farewell import say_finished
     from tissu_cli.tui.watch.run import run_watch
 
     watched = run_watch(directories)
@@ -75,7 +75,7 @@ def watch_on_screen(directories: Sequence[Path]) -> "Watched":
 
 def _follow(directories: Sequence[Path]) -> None:
     """Print what is logged until all runs have ended."""
-    from tissu_cli.render.train_views import LogView
+    from tissu_cli.render.train.views import LogView
 
     open_ends = []
     for directory in directories:

@@ -45,7 +45,7 @@ def _tell_skipped(skipped: list[FileSkipped]) -> None:
     """Say which files were not read, and forget them; mostly there are none, and no import."""
     if not skipped:
         return
-    from tissu_cli.render.farewell import say_skipped  # noqa: PLC0415  90 ms
+    from tissu_cli.render.train.farewell import say_skipped  # noqa: PLC0415  90 ms
 
     say_skipped(skipped)
     skipped.clear()

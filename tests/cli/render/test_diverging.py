@@ -5,9 +5,9 @@ import io
 import pytest
 from rich.console import Console
 
-from tests.cli.render.explained import explained
+from tests.cli.render.inspect.explained import explained
 from tissu_cli.render.diverging import bar_of, diverging, level_of, marks
-from tissu_cli.render.explain import explained_view
+from tissu_cli.render.inspect.explain import explained_view
 
 
 def drawn(values: list[float], width: int = 60, *, is_coloured: bool = False) -> list[str]:

@@ -60,6 +60,6 @@ def adversarial(
 def _draw(found: list[HardScored], _: Sheet) -> "RenderableType":
     from rich.console import Group
 
-    from tissu_cli.render.adversarial import adversarial_report
+    from tissu_cli.render.evaluate.adversarial import adversarial_report
 
     return Group(*map(adversarial_report, found))

@@ -89,6 +89,6 @@ def compare(
 
 
 def _draw(event: ModelsCompared, _: Sheet) -> "RenderableType":
-    from tissu_cli.render.compared import compared_view
+    from tissu_cli.render.evaluate.compared import compared_view
 
     return compared_view(event)

@@ -85,6 +85,6 @@ def errors(
 
 
 def _draw(event: WorstFound, sheet: Sheet) -> "RenderableType":
-    from tissu_cli.render.passages import passages_view
+    from tissu_cli.render.evaluate.passages import passages_view
 
     return passages_view(event, is_coloured=sheet.is_coloured)

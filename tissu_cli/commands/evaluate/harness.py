@@ -51,6 +51,6 @@ def harness(
 
 
 def _draw(event: HarnessFinished, _: Sheet) -> "RenderableType":
-    from tissu_cli.render.harness import harness_table
+    from tissu_cli.render.evaluate.harness import harness_table
 
     return harness_table(event)

@@ -78,6 +78,6 @@ def leaks(
 
 
 def _draw(event: LeaksFound, _: Sheet) -> "RenderableType":
-    from tissu_cli.render.leaks import leaks_view
+    from tissu_cli.render.evaluate.leaks import leaks_view
 
     return leaks_view(event)

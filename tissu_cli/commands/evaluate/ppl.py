@@ -65,6 +65,6 @@ def perplexity(
 
 
 def _draw(event: PerplexityMeasured, _: Sheet) -> "RenderableType":
-    from tissu_cli.render.perplexity import perplexity_view
+    from tissu_cli.render.evaluate.perplexity import perplexity_view
 
     return perplexity_view(event)

@@ -63,7 +63,7 @@ def _check(targets: list[Path], readme: Path | None) -> None:
         ConfigError: If no file is named, or one of a kind that is not known.
         InputError: If the README lacks the markers.
     """
-    from tissu_cli.render.report.files import BEGIN, END, FORMATS
+    from tissu_cli.render.evaluate.report.files import BEGIN, END, FORMATS
 
     if not targets and readme is None:
         raise ConfigError("no file is named", field="out", hint="-o report.md")
@@ -90,9 +90,9 @@ def _read(path: Path) -> str:
 
 
 def _save(made: ReportMade, targets: list[Path], readme: Path | None) -> None:
+    from tissu_cli.render.evaluate.report.files import FORMATS, refresh
+    from tissu_cli.render.evaluate.report.findings import summary
     from tissu_cli.render.pictures import save_file
-    from tissu_cli.render.report.files import FORMATS, refresh
-    from tissu_cli.render.report.findings import summary
     from tissu_cli.render.tables import facts_table
 
     data().print(facts_table([*summary(made)]))

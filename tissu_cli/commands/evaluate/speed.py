@@ -84,7 +84,7 @@ def speed(
 
 
 def _draw(event: SpeedMeasured, _: Sheet) -> "RenderableType":
-    from tissu_cli.render.speed import speed_view
+    from tissu_cli.render.evaluate.speed import speed_view
 
     return speed_view(event)
 
@@ -102,6 +102,6 @@ def _time_operations(
 
 
 def _draw_operations(event: OperationsTimed, _: Sheet) -> "RenderableType":
-    from tissu_cli.render.speed import operations_view
+    from tissu_cli.render.evaluate.speed import operations_view
 
     return operations_view(event)

@@ -98,18 +98,18 @@ def _list(found: list[SuiteListed], *, is_json: bool) -> None:
     if is_json:
         print_json({"suites": [to_record(each) for each in found]})
         return
-    from tissu_cli.render.suites import suites_table
+    from tissu_cli.render.evaluate.suites import suites_table
 
     data().print(suites_table(found))
 
 
 def _print_answers(answers: list[ItemScored]) -> None:
-    from tissu_cli.render.suites import items_table
+    from tissu_cli.render.evaluate.suites import items_table
 
     data().print(items_table(answers))
 
 
 def _draw(scores: list[SuiteScored], _: Sheet) -> "RenderableType":
-    from tissu_cli.render.suites import scores_view
+    from tissu_cli.render.evaluate.suites import scores_view
 
     return scores_view(scores)

@@ -65,6 +65,6 @@ def activations(
 
 
 def _draw(event: ActivationsMeasured, sheet: Sheet) -> "RenderableType":
-    from tissu_cli.render.activations import activations_view
+    from tissu_cli.render.inspect.activations import activations_view
 
     return activations_view(event, sheet.width)

@@ -56,12 +56,12 @@ def attention(
 
 
 def _draw(seen: AttentionSeen, view: HeadConfig, sheet: Sheet) -> "RenderableType":
-    from tissu_cli.render.attention import attention_view
+    from tissu_cli.render.inspect.attention import attention_view
 
     return attention_view(seen, view, sheet.width)
 
 
 def _page(seen: AttentionSeen) -> str:
-    from tissu_cli.render.attention_page import attention_page
+    from tissu_cli.render.inspect.attention_page import attention_page
 
     return attention_page(seen)

@@ -51,6 +51,6 @@ def diff(
 
 
 def _draw(event: WeightsCompared, _: Sheet) -> "RenderableType":
-    from tissu_cli.render.model_diff import diff_view
+    from tissu_cli.render.inspect.model_diff import diff_view
 
     return diff_view(event)

@@ -56,6 +56,6 @@ def experts(
 
 
 def _draw(event: ExpertsObserved, sheet: Sheet) -> "RenderableType":
-    from tissu_cli.render.experts import experts_view
+    from tissu_cli.render.inspect.experts import experts_view
 
     return experts_view(event, is_coloured=sheet.is_coloured)

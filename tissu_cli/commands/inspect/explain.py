@@ -60,6 +60,6 @@ def explain(
 
 
 def _draw(event: PromptExplained, sheet: Sheet) -> "RenderableType":
-    from tissu_cli.render.explain import explained_view
+    from tissu_cli.render.inspect.explain import explained_view
 
     return explained_view(event, is_coloured=sheet.is_coloured)

@@ -36,7 +36,7 @@ def gradcheck(
         are_passed = all(check.is_passed for check in checks)
         print_json({"passed": are_passed, "checks": [to_record(check) for check in checks]})
     else:
-        from tissu_cli.render.gradcheck import HEADING, check_line, summary_line
+        from tissu_cli.render.inspect.gradcheck import HEADING, check_line, summary_line
 
         checks, console = [], data()
         for check in found:

@@ -59,6 +59,6 @@ def hist(
 
 
 def _draw(event: HistogramsRead, sheet: Sheet) -> "RenderableType":
-    from tissu_cli.render.hist import histograms_view
+    from tissu_cli.render.inspect.hist import histograms_view
 
     return histograms_view(event, sheet.width)

@@ -53,7 +53,7 @@ def lens(
     if json:
         fitting = _IN_JSON if view.first is view.last is None else None
     else:
-        from tissu_cli.render.lens import most_positions
+        from tissu_cli.render.inspect.lens import most_positions
 
         fitting = most_positions(data().width)
     events = inspect_lens(model, text, view, machine, fitting=fitting)
@@ -64,6 +64,6 @@ def lens(
 
 
 def _draw(seen: LensSeen, sheet: Sheet) -> "RenderableType":
-    from tissu_cli.render.lens import lens_view
+    from tissu_cli.render.inspect.lens import lens_view
 
     return lens_view(seen, sheet.width)

@@ -52,6 +52,6 @@ def memory(
 
 
 def _draw(event: MemoryCounted, sheet: Sheet) -> "RenderableType":
-    from tissu_cli.render.model_memory import memory_view
+    from tissu_cli.render.inspect.model_memory import memory_view
 
     return memory_view(event, sheet.width)

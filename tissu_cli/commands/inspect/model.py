@@ -31,6 +31,6 @@ def model_(model: Model = None, json: Json = False, *, given: Given) -> None:
 
 
 def _draw(report: "ModelReport", _: Sheet) -> "RenderableType":
-    from tissu_cli.render.model_report import model_report
+    from tissu_cli.render.inspect.model_report import model_report
 
     return model_report(report)

@@ -53,6 +53,6 @@ def quantization(
 
 
 def _draw(found: list[LayerRounded], _: Sheet) -> "RenderableType":
-    from tissu_cli.render.rounding import rounding_table
+    from tissu_cli.render.inspect.rounding import rounding_table
 
     return rounding_table(found)

@@ -43,6 +43,6 @@ def run_(
 
 
 def _draw(entry: "RunEntry", events: "Sequence[TrainEvent]", sheet: Sheet) -> "RenderableType":
-    from tissu_cli.render.run_report import run_report
+    from tissu_cli.render.inspect.run_report import run_report
 
     return run_report(entry, events, sheet.width)

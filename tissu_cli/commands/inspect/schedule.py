@@ -41,6 +41,6 @@ def schedule(
 def _draw(
     config: OptimizerConfig, found: "Sequence[ScheduledStep]", sheet: Sheet
 ) -> "RenderableType":
-    from tissu_cli.render.schedule_chart import schedule_chart
+    from tissu_cli.render.inspect.schedule_chart import schedule_chart
 
     return schedule_chart(config, found, sheet.width)

@@ -56,6 +56,6 @@ def source(
 
 
 def _draw(event: TextTraced, _: Sheet) -> "RenderableType":
-    from tissu_cli.render.source import traced_view
+    from tissu_cli.render.inspect.source import traced_view
 
     return traced_view(event)

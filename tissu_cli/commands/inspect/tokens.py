@@ -69,6 +69,6 @@ def tokens(
 
 
 def _draw(event: TokensMeasured, sheet: Sheet) -> "RenderableType":
-    from tissu_cli.render.token_use import token_use_view
+    from tissu_cli.render.inspect.token_use import token_use_view
 
     return token_use_view(event, sheet.width)

@@ -39,7 +39,7 @@ def show_tree(model: str | None, *, is_json: bool = False) -> None:
 
             raise typer.Exit(run_tree(opened))
         else:
-            from tissu_cli.render.model_tree import build_modules, plain_tree
+            from tissu_cli.render.inspect.model_tree import build_modules, plain_tree
 
             console = data()
             for line in plain_tree(build_modules(opened.path.name, opened.tensors)):

@@ -68,6 +68,6 @@ def weights(
 
 
 def _draw(tensors: "list[TensorSummarized]", rows: int, sheet: Sheet) -> "RenderableType":
-    from tissu_cli.render.weights import tensors_view
+    from tissu_cli.render.inspect.weights import tensors_view
 
     return tensors_view(tensors, rows, sheet.width)

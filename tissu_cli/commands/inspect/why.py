@@ -43,6 +43,6 @@ def why(
 
 
 def _draw(explained: "StepExplained", sheet: Sheet) -> "RenderableType":
-    from tissu_cli.render.why import why_report
+    from tissu_cli.render.inspect.why import why_report
 
     return why_report(explained, is_coloured=sheet.is_coloured)

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Input, Tree
 
-from tissu_cli.render.model_tree import ModuleNode, build_modules, node_label
+from tissu_cli.render.inspect.model_tree import ModuleNode, build_modules, node_label
 from tissu_cli.tui.model_tree.details import Details
 from tissu_cli.tui.safe_segments import SafeSegments
 from tissu_cli.tui.shell import driver_class

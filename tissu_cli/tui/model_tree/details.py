@@ -10,8 +10,8 @@ from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from tissu_cli.render.model_tree import ModuleNode, module_view
-from tissu_cli.render.weights import tensor_view
+from tissu_cli.render.inspect.model_tree import ModuleNode, module_view
+from tissu_cli.render.inspect.weights import tensor_view
 from tissu_core.errors import TissuError
 from tissu_core.sanitize import sanitize_line
 

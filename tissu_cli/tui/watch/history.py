@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tissu_cli.render import numbers
-from tissu_cli.render.smoothing import Smoothing
-from tissu_cli.render.suites import short_score
+from tissu_cli.render.evaluate.suites import short_score
+from tissu_cli.render.train.smoothing import Smoothing
 from tissu_cli.tui.watch.series import Series
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 from tissu_core.events.suites import SuiteScored

@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tissu_cli.render.activations import figure
 from tissu_cli.render.braille import bars
-from tissu_cli.render.sizes_of_values import sizes
+from tissu_cli.render.inspect.activations import figure
+from tissu_cli.render.inspect.sizes_of_values import sizes
 from tissu_core.events.histograms import Exploding, HistogramsRead, TensorHistory
 from tissu_core.sanitize import sanitize_line
 

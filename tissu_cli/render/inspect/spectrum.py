@@ -6,9 +6,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tissu_cli.render.braille import line_chart
+from tissu_cli.render.inspect.odd_values import labelled
 from tissu_cli.render.numbers import count as count_of
 from tissu_cli.render.numbers import percent
-from tissu_cli.render.odd_values import labelled
 from tissu_core.events.tensors import SpectrumMeasured
 
 _AXIS = 9

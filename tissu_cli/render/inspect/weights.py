@@ -7,9 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tissu_cli.render.braille import bar_rows, bars
+from tissu_cli.render.inspect.odd_values import decibels, labelled, odd_of_many, odd_rows, shape_of
+from tissu_cli.render.inspect.spectrum import spectrum_view
 from tissu_cli.render.numbers import percent
-from tissu_cli.render.odd_values import decibels, labelled, odd_of_many, odd_rows, shape_of
-from tissu_cli.render.spectrum import spectrum_view
 from tissu_core.events.tensors import TensorSummarized
 from tissu_core.sanitize import sanitize_line
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from tissu_cli.render.attention import attention_view
-from tissu_cli.render.attention_page import attention_page
-from tissu_cli.render.lens import lens_view, most_positions
+from tissu_cli.render.inspect.attention import attention_view
+from tissu_cli.render.inspect.attention_page import attention_page
+from tissu_cli.render.inspect.lens import lens_view, most_positions
 from tissu_cli.render.tokens import visible
 from tissu_core.config.inspection import HeadConfig
 from tissu_core.events.views import (

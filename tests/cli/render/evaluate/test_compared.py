@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tissu_cli.render.compared import compared_view
+from tissu_cli.render.evaluate.compared import compared_view
 from tissu_core.events.compared import (
     ModelCompared,
     ModelsCompared,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tissu_cli.render import numbers
 from tissu_cli.render.console import say
-from tissu_cli.render.train_views import plan_line
+from tissu_cli.render.train.views import plan_line
 from tissu_core.events.shared import FileSkipped
 from tissu_core.events.training import Planned, Probed, RunFinished
 from tissu_core.runs.home import runs_directory

@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 
 from tissu_cli.render import numbers
+from tissu_cli.render.evaluate.report.findings import section_view, summary
 from tissu_cli.render.pictures import PAGE_STYLE, to_fragment
-from tissu_cli.render.report.findings import section_view, summary
 from tissu_core.events.records import to_record
 from tissu_core.events.report import ReportMade, SectionMade
 from tissu_core.sanitize import sanitize_line

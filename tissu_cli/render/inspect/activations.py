@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tissu_cli.render import numbers
-from tissu_cli.render.sizes_of_values import SizeAxis
+from tissu_cli.render.inspect.sizes_of_values import SizeAxis
 from tissu_core.events.activations import (
     ActivationsMeasured,
     ActivationSummarized,

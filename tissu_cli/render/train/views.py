@@ -12,8 +12,8 @@ from rich.live import Live
 from tissu_cli.render import numbers
 from tissu_cli.render.charset import use_stand_ins
 from tissu_cli.render.console import narration, print_json
-from tissu_cli.render.suites import short_score
-from tissu_cli.render.train_panel import TrainPanel
+from tissu_cli.render.evaluate.suites import short_score
+from tissu_cli.render.train.panel import TrainPanel
 from tissu_core.events.records import to_record
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 from tissu_core.events.suites import SuiteScored

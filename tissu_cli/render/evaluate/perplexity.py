@@ -2,7 +2,7 @@
 
 from rich.console import Group, RenderableType
 
-from tissu_cli.render.documents import documents_table
+from tissu_cli.render.evaluate.documents import documents_table
 from tissu_cli.render.tables import facts_table
 from tissu_core.events.measures import PerplexityMeasured
 

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tissu_cli.render.braille import BLOCKS, bars
+from tissu_cli.render.inspect.odd_values import shape_of
 from tissu_cli.render.numbers import percent
-from tissu_cli.render.odd_values import shape_of
 from tissu_cli.render.tables import facts_table
 from tissu_core.events.tensors import LayerMoved, PartCompared, TensorCompared, WeightsCompared
 from tissu_core.sanitize import sanitize_line

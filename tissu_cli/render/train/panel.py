@@ -14,8 +14,8 @@ from rich.text import Text
 
 from tissu_cli.render import numbers
 from tissu_cli.render.braille import bars, line_chart
-from tissu_cli.render.smoothing import Smoothing
-from tissu_cli.render.suites import short_score
+from tissu_cli.render.evaluate.suites import short_score
+from tissu_cli.render.train.smoothing import Smoothing
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 from tissu_core.events.suites import SuiteScored
 from tissu_core.events.training import (

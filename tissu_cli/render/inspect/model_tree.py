@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tissu_cli.render import numbers
 from tissu_cli.render.braille import bars
-from tissu_cli.render.odd_values import shape_of
+from tissu_cli.render.inspect.odd_values import shape_of
 from tissu_core.events.tensors import TensorListed
 from tissu_core.sanitize import sanitize_line
 

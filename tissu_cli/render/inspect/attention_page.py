@@ -7,8 +7,8 @@ from array import array
 from dataclasses import asdict
 from importlib.resources import files
 
-from tissu_cli.render.attention import KINDS
 from tissu_cli.render.heat import SCALE
+from tissu_cli.render.inspect.attention import KINDS
 from tissu_cli.render.tokens import visible
 from tissu_core.events.views import AttentionSeen, HeadScored, HeadShown
 from tissu_core.sanitize import sanitize_line
@@ -35,7 +35,7 @@ def attention_page(seen: AttentionSeen) -> str:
         "kinds": {kind: [mark, reads] for kind, (mark, _, reads) in KINDS.items()},
         "scale": SCALE,
     }
-    template = files("tissu_cli.render").joinpath("attention.html").read_text("utf-8")
+    template = files("tissu_cli.render.inspect").joinpath("attention.html").read_text("utf-8")
     # Nothing in the data can end the element that holds it.
     return template.replace("__DATA__", json.dumps(table).replace("<", "\\u003c"))
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
 
-from tissu_cli.render.adversarial import adversarial_report
-from tissu_cli.render.leaks import leaks_view
-from tissu_cli.render.passages import passages_view
-from tissu_cli.render.perplexity import perplexity_view
-from tissu_cli.render.speed import speed_view
-from tissu_cli.render.suites import interval, scores_view
+from tissu_cli.render.evaluate.adversarial import adversarial_report
+from tissu_cli.render.evaluate.leaks import leaks_view
+from tissu_cli.render.evaluate.passages import passages_view
+from tissu_cli.render.evaluate.perplexity import perplexity_view
+from tissu_cli.render.evaluate.speed import speed_view
+from tissu_cli.render.evaluate.suites import interval, scores_view
 from tissu_core.events.compared import WorstFound
 from tissu_core.events.measures import PerplexityMeasured, SpeedMeasured
 from tissu_core.events.report import Finding, ReportMade, SectionMade

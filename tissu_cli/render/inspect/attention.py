@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tissu_cli.render.head_map import head_map, small_maps
 from tissu_cli.render.heat import LEGEND, heat
+from tissu_cli.render.inspect.head_map import head_map, small_maps
 from tissu_core.config.inspection import HeadConfig
 from tissu_core.events.views import AttentionSeen, HeadKind, HeadScored
 

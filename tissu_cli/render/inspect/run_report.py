@@ -8,7 +8,7 @@ from rich.text import Text
 
 from tissu_cli.render import numbers
 from tissu_cli.render.tables import facts_table, steps_done
-from tissu_cli.render.train_panel import TrainPanel, loss_chart
+from tissu_cli.render.train.panel import TrainPanel, loss_chart
 from tissu_core.events.training import EvalFinished, Planned, TrainEvent
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from tissu_cli.render.train_panel import TrainPanel
-from tissu_cli.render.train_views import JsonView, LogView, PanelView, Silence, TrainView
+from tissu_cli.render.train.panel import TrainPanel
+from tissu_cli.render.train.views import JsonView, LogView, PanelView, Silence, TrainView
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 from tissu_core.events.suites import SuiteScored
 from tissu_core.events.training import (

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tissu_cli.render import numbers
-from tissu_cli.render.source import place_in_corpus
+from tissu_cli.render.inspect.source import place_in_corpus
 from tissu_cli.render.tables import facts_table
 from tissu_core.events.sources import BITS_PER_BYTE, LeaksFound
 from tissu_core.sanitize import sanitize_line

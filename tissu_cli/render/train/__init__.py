@@ -1,0 +1,1 @@
+"""Views of a run: while it trains, and what is left of it."""
