@@ -13,7 +13,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ class Tissu:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self._started: list[subprocess.Popen[bytes]] = []
 
     def __call__(self, *arguments: str | Path, stdin: str | bytes = b"") -> Result:
         """Run a command line in this process."""
@@ -117,9 +118,16 @@ class Tissu:
         return Result(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str | Path, **options: Any) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [*COMMAND, *map(str, arguments)], env=environment(self.home), **options
-        )
+        command = [*COMMAND, *map(str, arguments)]
+        self._started.append(subprocess.Popen(command, env=environment(self.home), **options))
+        return self._started[-1]
+
+    def close(self) -> None:
+        """End what a test that failed has left running."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
 
 def important(run: Path) -> dict[str, str]:
@@ -148,8 +156,10 @@ def corpus(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tissu(tmp_path: Path) -> Tissu:
-    return Tissu(tmp_path / "home")
+def tissu(tmp_path: Path) -> Iterator[Tissu]:
+    tissu = Tissu(tmp_path / "home")
+    yield tissu
+    tissu.close()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ _STRIPS = 12
 _ROWS, _LABEL = 12, 9
 _SHADES = " ░▒▓█"
 _SHOWN = 8
+_FEW = 0.01
+"""Numbers below it take fewer letters as powers of ten."""
 _BESIDE = 30
 """Columns of a line beside its name and its bars."""
 _WORDS = {"weight": "weights", "grad": "gradients", "activation": "activations"}
@@ -145,7 +147,8 @@ def _percentile(history: TensorHistory, edges: Sequence[float], share: float) ->
     for place, count in enumerate(counts):
         below += count
         if count and below >= share * sum(counts):
-            return f"{edges[half + place + 1]:.0e}" if place else "0"
+            bound = edges[half + place + 1] if place else 0.0
+            return f"{bound:.0e}" if 0 < bound < _FEW else f"{bound:.2g}"
     return ""
 
 
