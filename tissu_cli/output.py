@@ -55,7 +55,8 @@ class Output:
         """
         if not self.is_json:
             console = data()
-            sheet = Sheet(console.width, is_coloured=console.color_system is not None)
+            has_colours = console.color_system is not None and not console.no_color
+            sheet = Sheet(console.width, is_coloured=has_colours)
             console.print(draw(sheet))
         if self.pictures.any:
             from tissu_cli.render.pictures import WIDTH, save_pictures

@@ -67,7 +67,25 @@ def test_nan_is_named_where_it_begins(trained_copy: Callable[[], Trained]) -> No
     assert "appear first in model.layers.0.mlp.up_proj" in shown.out
     assert f"1 values of {UP}" in shown.out
     assert "NaN or infinite" in shown.out
+    assert "dead in" not in shown.out
     assert copy.tissu(*READ, folder, "-p", "The", "--json").json["first_not_finite"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["eval", "suite", "cloze", "-m"],
+        ["eval", "suite", "arithmetic", "--limit", "2", "-m"],
+        ["inspect", "tokens", "--samples", "1", "--against", "CORPUS"],
+        ["inspect", "quantization"],
+    ],
+)
+def test_nan_is_no_answer(trained_copy: Callable[[], Trained], command: list[str]) -> None:
+    copy = trained_copy()
+    folder = changed(copy, lambda tensors: tensors[UP][2, 3].fill_(torch.nan))
+    words = [str(copy.corpus) if word == "CORPUS" else word for word in command]
+    refused = copy.tissu(*words, folder)
+    assert (refused.code, "up_proj.weight holds NaN" in refused.err) == (3, True), refused.err
 
 
 @pytest.mark.parametrize(

@@ -158,12 +158,14 @@ def test_a_readme_keeps_what_is_not_between_its_markers(
 ) -> None:
     readme = tmp_path / "README.md"
     begin, end = "<!-- tissu report: begin -->", "<!-- tissu report: end -->"
-    readme.write_text(f"# Mine\n{begin}\nold\n{end}\nthe rest\n")
+    told = f"Results stand between `{begin}` and `{end}`."
+    readme.write_bytes(f"# Mine\r\n{told}\r\n{begin}\r\nold\r\n{end}\r\nthe rest\r\n".encode())
     options = ["--readme", readme, "--suite", suite]
     for _ in range(2):
         assert trained_once.tissu("eval", "report", "cloth", *options).code == 0
+    assert b"\n" not in readme.read_bytes().replace(b"\r\n", b"")
     lines = readme.read_text().splitlines()
-    assert lines[0] == "# Mine" and lines[-1] == "the rest" and "old" not in lines
+    assert lines[:2] == ["# Mine", told] and lines[-1] == "the rest" and "old" not in lines
     assert sum("cloth (choice)" in line for line in lines) == 1
 
 
@@ -182,9 +184,10 @@ def test_a_report_that_could_not_be_written_is_refused_first(
         assert code == 2 and f"{option} {value} --data DATA" in error
     assert refused("-o", tmp_path / "no" / "r.md", "--suite", suite)[0] == 3
     plain = tmp_path / "PLAIN.md"
-    plain.write_text("no markers")
+    turned = "<!-- tissu report: end -->\n<!-- tissu report: begin -->\n"
+    plain.write_text(turned)
     code, error = refused("--readme", plain, "--suite", suite)
-    assert code == 3 and "begin" in error and plain.read_text() == "no markers"
+    assert code == 3 and "begin" in error and plain.read_text() == turned
 
 
 def test_harder_forms_are_scored_apart(trained_once: Trained, suite: Path) -> None:

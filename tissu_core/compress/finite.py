@@ -14,5 +14,5 @@ def require_finite(model: Decoder, why: str = "has no level to be rounded to") -
     if found := find_not_finite(model):
         raise InputError(
             f"{found}, which {why}",
-            hint="tissu inspect weights shows where; use another checkpoint",
+            hint='tissu inspect weights "**" shows where; use another checkpoint',
         )

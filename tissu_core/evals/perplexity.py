@@ -190,6 +190,6 @@ class TextScorer:
             raise InputError(
                 f"{self._loaded.path} predicts nothing: "
                 + (find_not_finite(model) or "what it computes of this text is NaN or infinite"),
-                hint="tissu inspect weights shows where; use another checkpoint",
+                hint='tissu inspect weights "**" shows where; use another checkpoint',
             )
         return np.split(nll, np.cumsum([len(part.targets) for part in batch[:-1]]))

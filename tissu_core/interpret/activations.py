@@ -56,16 +56,18 @@ class Place:
         self._bins += bins
         self._num_values += tokens.numel()
         self._zeros += int((tokens == 0).sum())
+        is_finite = tokens.isfinite()
         if bad := int(bins[-1]):
             self.not_finite += bad
-            tokens = tokens.where(tokens.isfinite(), 0.0)
+            tokens = tokens.where(is_finite, 0.0)
         wide = tokens.flatten().double()
         squares = wide.square()
         sums = wide.sum(), squares.sum(), squares.dot(wide), squares.dot(squares)
         self._powers += torch.stack(sums)
         sizes = tokens.abs()
         self._norms.append(tokens.norm(dim=-1))
-        tops = sizes.amax(0)
+        # A unit that is no number is not dead, which its 0 here would make it.
+        tops = sizes.where(is_finite, torch.inf).amax(0)
         self.tops = tops if self.tops is None else torch.maximum(self.tops, tops)
         self._find_largest(tokens, sizes)
         self._num_rows += 1

@@ -1,5 +1,7 @@
 """Units of the feed-forward that do nothing: what ``down_proj`` reads of them is never of size."""
 
+import math
+
 from torch import Tensor
 
 from tissu_core.models.decoder import Decoder
@@ -16,5 +18,9 @@ def units_of(model: Decoder) -> list[str]:
 
 
 def find_dead(tops: Tensor) -> tuple[int, ...]:
-    """The dead among units, of which ``tops`` (F,) are the largest sizes over some tokens."""
-    return tuple((tops <= _SHARE * tops.median()).nonzero().flatten().tolist())
+    """The dead among units, of which ``tops`` (F,) are the largest sizes over some tokens.
+
+    What is infinite, or no number, is not dead.
+    """
+    known = tops.where(tops.isfinite(), math.nan)
+    return tuple((known <= _SHARE * known.nanmedian()).nonzero().flatten().tolist())

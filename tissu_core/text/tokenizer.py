@@ -48,7 +48,10 @@ class Tokenizer:
         """
         path = directory / TOKENIZER_FILE
         if not path.is_file():
-            raise InputError(f"{directory} has no {TOKENIZER_FILE}", hint="name a model directory")
+            raise InputError(
+                f"{directory} has no {TOKENIZER_FILE}",
+                hint="put the one that it was trained with there, or name a model that has one",
+            )
         if is_sealed(directory):
             verify(directory, only=(TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, CHAT_TEMPLATE_FILE))
         backend = read_backend(path)

@@ -66,3 +66,16 @@ def test_json_is_printed_and_pictures_are_drawn(
     Output({"html": named["html"]}, is_json=False).show({}, lambda _: DRAWN, lambda: "a page")
     assert DRAWN.plain in capsys.readouterr().out
     assert Path(named["html"]).read_text() == "a page"
+
+
+def test_without_colours_a_view_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tissu_cli.render.console.is_terminal_stdout", lambda: True)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    seen = []
+    for value in ("", "1"):
+        monkeypatch.setenv("NO_COLOR", value)
+        Output({}, is_json=False).show({}, lambda sheet: Text(str(seen.append(sheet.is_coloured))))
+    assert seen == [True, False]
+    capsys.readouterr()

@@ -63,7 +63,7 @@ def _check(targets: list[Path], readme: Path | None) -> None:
         ConfigError: If no file is named, or one of a kind that is not known.
         InputError: If the README lacks the markers.
     """
-    from tissu_cli.render.evaluate.report.files import BEGIN, END, FORMATS
+    from tissu_cli.render.evaluate.report.files import BEGIN, END, FORMATS, find_place
 
     if not targets and readme is None:
         raise ConfigError("no file is named", field="out", hint="-o report.md")
@@ -75,16 +75,16 @@ def _check(targets: list[Path], readme: Path | None) -> None:
             )
         if not path.absolute().parent.is_dir():
             raise InputError(f"there is no folder {path.parent}", hint=f"mkdir -p {path.parent}")
-    if readme is not None and not {BEGIN, END} <= {*_read(readme).splitlines()}:
+    if readme is not None and find_place(_read(readme)) is None:
         raise InputError(
             f"{readme} has no place for the results",
-            hint=f"put the lines {BEGIN} and {END} into it",
+            hint=f"put the lines {BEGIN} and {END} into it, in this order",
         )
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read {path}: {error}", hint="--readme README.md") from error
 

@@ -65,10 +65,11 @@ def suite(
     *,
     given: Given,
 ) -> None:
-    if not suites:
-        _list(list_suites(), is_json=json)
-        return
     output = Output(given, is_json=json)
+    if not suites:
+        listed = list_suites()
+        output.show({"suites": [*map(to_record, listed)]}, partial(_draw_list, listed))
+        return
     events = measure_suites(
         suites,
         model,
@@ -94,13 +95,10 @@ def suite(
     output.draw(partial(_draw, scores))
 
 
-def _list(found: list[SuiteListed], *, is_json: bool) -> None:
-    if is_json:
-        print_json({"suites": [to_record(each) for each in found]})
-        return
+def _draw_list(listed: list[SuiteListed], _: Sheet) -> "RenderableType":
     from tissu_cli.render.evaluate.suites import suites_table
 
-    data().print(suites_table(found))
+    return suites_table(listed)
 
 
 def _print_answers(answers: list[ItemScored]) -> None:

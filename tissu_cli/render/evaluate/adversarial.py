@@ -20,12 +20,12 @@ def adversarial_report(found: HardScored) -> RenderableType:
             f"{kind.num_pairs:,}",
             f"{kind.plain:.1%}",
             f"{kind.hard:.1%}",
-            Text(f"{kind.gap:+.1%}", "bold" if kind.is_beyond_chance else ""),
+            Text(f"{kind.gap:+.1%}" + (" *" if kind.is_beyond_chance else "  ")),
             _interval(kind),
             f"{kind.num_broken:,}",
             f"{kind.num_mended:,}",
         )
-    table.caption = "a gap in bold is beyond chance"
+    table.caption = "* a gap beyond chance"
     table.caption_justify = "left"
     return Group(table, *(_example(kind) for kind in found.kinds if kind.example))
 

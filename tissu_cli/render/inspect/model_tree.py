@@ -92,7 +92,7 @@ def module_view(node: ModuleNode) -> RenderableType:
     count = sum(1 for _ in _tensors(node))
     facts = Text(f"{node.num_parameters:,} parameters in {count:,} tensors\n{kinds}")
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
-    table.add_column("part", overflow="fold")
+    table.add_column("part", overflow="fold", min_width=10)
     for name in ("parameters", "size", "share"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)

@@ -41,11 +41,13 @@ def run_harness(
     os.environ.setdefault("TQDM_DISABLE", "1")  # its bars would run across ours
     if find_spec("lm_eval") is None:
         raise missing_package("lm-eval", "the evaluation harness")
+    from tissu_core.compress.finite import require_finite
     from tissu_core.runs.loading import load_for_use
 
     yield StageAdvanced(stage="reading tasks", done=0, total=1, unit="list")
     manager = _find_tasks(tasks, config.include)
     loaded, _ = load_for_use(model, machine)
+    require_finite(loaded.model, "spoils all that it answers")
     yield from loaded.notices
     asked = {
         "tasks": [*tasks],

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def measure_speed(
         OutOfMemoryError: If there is not enough memory for the first of them.
     """
     find_model(model)
-    from tissu_core.evals.speed import memory_bandwidth, weight_bytes
+    from tissu_core.evals.speed import Speed, memory_bandwidth, weight_bytes
     from tissu_core.models.packed import packing_of
     from tissu_core.runs.loading import load_to_decode
     from tissu_core.runtime.device import default_threads, describe_device
@@ -55,14 +56,16 @@ def measure_speed(
     if not config.contexts and len(asked) < len(CONTEXTS):
         yield Noticed(level="info", text=f"longer contexts than {most:,} do not fit this model")
     device, threads = loaded.model.device, machine.threads or default_threads()
-    bandwidth = memory_bandwidth(device, threads)
-    points: list[SpeedPoint] = []
+    speeds: list[Speed] = []
     for found in _measure(loaded.model, asked, config):
         if isinstance(found, StageAdvanced | Noticed):
             yield found
         else:
-            least = weight_bytes(loaded.model, found.batch) / bandwidth
-            points.append(_point(found, least, config.price_per_hour))
+            speeds.append(found)
+    peak = peak_bytes(device)  # before what follows, which reads 256 MB of its own
+    bandwidth = memory_bandwidth(device, threads)
+    least = [weight_bytes(loaded.model, speed.batch) / bandwidth for speed in speeds]
+    points = map(partial(_point, price_per_hour=config.price_per_hour), speeds, least)
     yield SpeedMeasured(
         model=str(loaded.path),
         device=describe_device(device),
@@ -70,7 +73,7 @@ def measure_speed(
         num_parameters=num_parameters(loaded.model.config),
         load_seconds=seconds,
         weight_bytes=weight_bytes(loaded.model),
-        peak_bytes=peak_bytes(device),
+        peak_bytes=peak,
         memory_bandwidth=bandwidth,
         points=tuple(points),
     )

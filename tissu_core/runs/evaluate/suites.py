@@ -133,6 +133,7 @@ def ask_suites(
     Raises:
         TissuError: If the model cannot be read, or has no template.
     """
+    from tissu_core.compress.finite import require_finite
     from tissu_core.evals.suites.model import ModelSubject
     from tissu_core.evals.suites.scoring import ask_suite
     from tissu_core.runs.loading import load_to_decode
@@ -140,6 +141,7 @@ def ask_suites(
     # Choices are weighed in the same form: of packed weights the plain one reads as slowly as it
     # unpacks them, minutes for what is seconds so.
     loaded = load_to_decode(model, machine)
+    require_finite(loaded.model, "spoils all that it answers")
     yield from loaded.notices
     has_template = loaded.tokenizer.chat_template is not None
     if is_chat and not has_template:

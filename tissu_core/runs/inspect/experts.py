@@ -64,7 +64,7 @@ def inspect_experts(
             broken = find_not_finite(loaded.model) or "what a router computes overflows"
             raise InputError(
                 f"{broken}: no expert is chosen by that",
-                hint="tissu inspect weights shows where; use another checkpoint",
+                hint='tissu inspect weights "**" shows where; use another checkpoint',
             )
     routes = joined(found)
     yield ExpertsObserved(

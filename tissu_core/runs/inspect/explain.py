@@ -151,7 +151,7 @@ def _likeliest(loaded: "LoadedModel", ids: list[int]) -> tuple[int, float]:
         found = find_not_finite(loaded.model) or "what the model computes of the prompt overflows"
         raise InputError(
             f"{found}: there is no probability to explain",
-            hint="tissu inspect weights shows where; use another checkpoint",
+            hint='tissu inspect weights "**" shows where; use another checkpoint',
         )
     best = int(log_probs[: loaded.tokenizer.vocab_size].argmax())
     return best, float(log_probs[best])

@@ -36,10 +36,12 @@ def inspect_quantization(
     import torch
 
     from tissu_core.checkpoint.model_directory import in_full
+    from tissu_core.compress.finite import require_finite
     from tissu_core.interpret.quantization import iter_rounded
     from tissu_core.runs.loading import load_for_use
 
     loaded = in_full(load_for_use(model, machine)[0])
+    require_finite(loaded.model)
     yield from loaded.notices
     windows: list[Tensor] = []
     if data.corpus:

@@ -139,11 +139,13 @@ def _write(
     model: str | None, samples: int, decoding: DecodingConfig, machine: DeviceConfig
 ) -> Generator[Reading, None, Texts]:
     """Texts of the model, from their beginning on."""
+    from tissu_core.compress.finite import require_finite
     from tissu_core.decoding.generate import context_of, generate_all
     from tissu_core.decoding.reply import Reply
     from tissu_core.runs.loading import load_to_decode
 
     loaded = load_to_decode(model, machine)
+    require_finite(loaded.model, "spoils all that it writes")
     yield from loaded.notices
     config = replace(decoding, seed=_SEED if decoding.seed is None else decoding.seed)
     context = context_of(loaded.model, config)

@@ -64,17 +64,27 @@ FORMATS: dict[str, Callable[[ReportMade], Any]] = {
 }
 
 
+def find_place(readme: str) -> tuple[int, int] | None:
+    """Where results stand: behind the line that begins them, before the one that ends them."""
+    between = rf"^{re.escape(BEGIN)}[ \t]*(?=\r?$)(.*?)^{re.escape(END)}[ \t]*\r?$"
+    found = re.search(between, readme, re.MULTILINE | re.DOTALL)
+    return None if found is None else found.span(1)
+
+
 def refresh(readme: str, report: ReportMade) -> str | None:
     """The README with the results between its markers; None if it has none, or not both in order.
 
     >>> refresh("no markers", None) is None
     True
     """
-    begin, end = readme.find(BEGIN), readme.find(END)
-    if begin < 0 or end < begin:
+    place = find_place(readme)
+    if place is None:
         return None
-    table = f"{_results(report)}\n\n{_made(report)}"
-    return f"{readme[: begin + len(BEGIN)]}\n\n{table}\n\n{readme[end:]}"
+    begin, end = place
+    table = f"\n\n{_results(report)}\n\n{_made(report)}\n\n"
+    if "\r\n" in readme:
+        table = table.replace("\n", "\r\n")
+    return f"{readme[:begin]}{table}{readme[end:]}"
 
 
 def _facts(report: ReportMade) -> Rows:
