@@ -1,12 +1,16 @@
 """What a command found: drawn on the terminal or told as JSON, and drawn into files."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tissu_cli.flags import Given, resolve_settings
 from tissu_cli.render.console import data, print_json
+from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.inspection import PicturesConfig
+from tissu_core.events.records import to_record
+from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,6 +25,7 @@ class Sheet:
     is_coloured: bool
 
 
+Found = TypeVar("Found")
 Draw = Callable[[Sheet], "RenderableType"]
 
 
@@ -38,6 +43,16 @@ class Output:
             from tissu_cli.render.pictures import check_pictures
 
             check_pictures(self.pictures)
+
+    def tell(
+        self,
+        events: Iterable[Found | StageAdvanced | FileSkipped | Noticed],
+        draw: Callable[[Found, Sheet], "RenderableType"],
+    ) -> None:
+        """What a verb yields: its progress in a line that goes, each of its results by itself."""
+        with StatusLine() as status:
+            for found in narrated(events, status):
+                self.show(to_record(found), partial(draw, found))
 
     def show(
         self, record: Mapping[str, Any], draw: Draw, page: Callable[[], str] | None = None

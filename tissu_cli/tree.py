@@ -80,6 +80,12 @@ class LazyGroup(TyperGroup):
         self.commands = _Commands(self.package, self.modules)
 
 
+def group_of(package: str, *names: str) -> type[LazyGroup]:
+    """A group of commands, each in a module of its own name."""
+    modules = {name: name for name in names}
+    return type("Group", (LazyGroup,), {"package": package, "modules": modules})
+
+
 def _keep_defaults(command: Any) -> None:
     """Let what nobody typed be the default as it is written, and a typed text be that text.
 

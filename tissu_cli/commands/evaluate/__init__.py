@@ -2,25 +2,21 @@
 
 import typer
 
-from tissu_cli.tree import LazyGroup
+from tissu_cli.tree import group_of
 
-
-class _Group(LazyGroup):
-    package = __name__
-    modules = {  # noqa: RUF012  in the order of the help page
-        "ppl": "ppl",
-        "suite": "suite",
-        "harness": "harness",
-        "adversarial": "adversarial",
-        "compare": "compare",
-        "errors": "errors",
-        "leaks": "leaks",
-        "speed": "speed",
-        "report": "report",
-    }
-
-
-app = typer.Typer(cls=_Group, help="Measure a model.", no_args_is_help=True)
+_GROUP = group_of(
+    __name__,
+    "ppl",
+    "suite",
+    "harness",
+    "adversarial",
+    "compare",
+    "errors",
+    "leaks",
+    "speed",
+    "report",
+)
+app = typer.Typer(cls=_GROUP, help="Measure a model.", no_args_is_help=True)
 
 
 def register(root: typer.Typer) -> None:

@@ -1,19 +1,16 @@
 """``tissu eval compare``: models side by side on the same text."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Given, Json, measure_settings, resolve_settings, with_settings
 from tissu_cli.output import Output, Sheet
-from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.suites import SuitesConfig
 from tissu_core.events.compared import ModelsCompared
-from tissu_core.events.records import to_record
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -82,10 +79,7 @@ def compare(
         seed=seed,
         suites=resolve_settings(SuitesConfig, given),
     )
-    with StatusLine() as status:
-        for event in narrated(events, status):
-            if isinstance(event, ModelsCompared):
-                output.show(to_record(event), partial(_draw, event))
+    output.tell(events, _draw)
 
 
 def _draw(event: ModelsCompared, _: Sheet) -> "RenderableType":

@@ -1,6 +1,5 @@
 """``tissu eval errors``: the passages that a model predicts worst."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,12 +12,10 @@ from tissu_cli.flags import (
     with_settings,
 )
 from tissu_cli.output import Output, Sheet
-from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.events.compared import WorstFound
-from tissu_core.events.records import to_record
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -78,10 +75,7 @@ def errors(
         stride=stride,
         out=out,
     )
-    with StatusLine() as status:
-        for event in narrated(events, status):
-            if isinstance(event, WorstFound):
-                output.show(to_record(event), partial(_draw, event))
+    output.tell(events, _draw)
 
 
 def _draw(event: WorstFound, sheet: Sheet) -> "RenderableType":

@@ -1,20 +1,17 @@
 """``tissu eval harness``: the tasks of EleutherAI's lm-evaluation-harness."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Given, Json, ModelOption, resolve_settings, with_settings
 from tissu_cli.output import Output, Sheet
-from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.harness import HarnessConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.use import UseRun
 from tissu_core.errors import ConfigError
 from tissu_core.events.harness import HarnessFinished
-from tissu_core.events.records import to_record
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -44,10 +41,7 @@ def harness(
         raise ConfigError("no task is named", field="tasks", hint="--tasks arc_easy")
     output, machine = Output(given, is_json=json), resolve_settings(UseRun, given).machine
     events = run_harness(model, names, machine, resolve_settings(HarnessConfig, given))
-    with StatusLine() as status:
-        for event in narrated(events, status):
-            if isinstance(event, HarnessFinished):
-                output.show(to_record(event), partial(_draw, event))
+    output.tell(events, _draw)
 
 
 def _draw(event: HarnessFinished, _: Sheet) -> "RenderableType":

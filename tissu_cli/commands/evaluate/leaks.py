@@ -1,17 +1,14 @@
 """``tissu eval leaks``: what of an evaluation stands in the training text."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Corpus, Given, Json, measure_settings, with_settings
 from tissu_cli.output import Output, Sheet
-from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
-from tissu_core.events.records import to_record
 from tissu_core.events.sources import LeaksFound
 
 if TYPE_CHECKING:
@@ -71,10 +68,7 @@ def leaks(
         ngram=ngram,
         is_scored=scores,
     )
-    with StatusLine() as status:
-        for event in narrated(events, status):
-            if isinstance(event, LeaksFound):
-                output.show(to_record(event), partial(_draw, event))
+    output.tell(events, _draw)
 
 
 def _draw(event: LeaksFound, _: Sheet) -> "RenderableType":

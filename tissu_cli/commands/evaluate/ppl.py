@@ -1,18 +1,15 @@
 """``tissu eval ppl``: how well a model predicts text."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Given, Json, ModelOption, measure_settings, with_settings
 from tissu_cli.output import Output, Sheet
-from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.events.measures import PerplexityMeasured
-from tissu_core.events.records import to_record
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,10 +55,7 @@ def perplexity(
     events = measure_perplexity(
         run.data, model, run.machine, context=context, stride=stride, documents=documents
     )
-    with StatusLine() as status:
-        for event in narrated(events, status):
-            if isinstance(event, PerplexityMeasured):
-                output.show(to_record(event), partial(_draw, event))
+    output.tell(events, _draw)
 
 
 def _draw(event: PerplexityMeasured, _: Sheet) -> "RenderableType":

@@ -95,10 +95,7 @@ def _time_operations(
     from tissu_core.runs.evaluate.operations import time_operations
 
     events = time_operations(model, run.machine, operations, run.data)
-    with StatusLine() as status:
-        for event in narrated(events, status):
-            if isinstance(event, OperationsTimed):
-                output.show(to_record(event), partial(_draw_operations, event))
+    output.tell(events, _draw_operations)
 
 
 def _draw_operations(event: OperationsTimed, _: Sheet) -> "RenderableType":

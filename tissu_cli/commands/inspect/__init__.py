@@ -4,35 +4,31 @@ import sys
 
 import typer
 
-from tissu_cli.tree import LazyGroup
+from tissu_cli.tree import group_of
 
-
-class _Group(LazyGroup):
-    package = __name__
-    modules = {  # noqa: RUF012  in the order of the help page
-        "tree": "tree",
-        "weights": "weights",
-        "diff": "diff",
-        "model": "model",
-        "run": "run",
-        "why": "why",
-        "source": "source",
-        "schedule": "schedule",
-        "activations": "activations",
-        "hist": "hist",
-        "memory": "memory",
-        "tokens": "tokens",
-        "quantization": "quantization",
-        "gradcheck": "gradcheck",
-        "attention": "attention",
-        "lens": "lens",
-        "explain": "explain",
-        "experts": "experts",
-    }
-
-
+_GROUP = group_of(
+    __name__,
+    "tree",
+    "weights",
+    "diff",
+    "model",
+    "run",
+    "why",
+    "source",
+    "schedule",
+    "activations",
+    "hist",
+    "memory",
+    "tokens",
+    "quantization",
+    "gradcheck",
+    "attention",
+    "lens",
+    "explain",
+    "experts",
+)
 app = typer.Typer(
-    cls=_Group, help="Look inside a model or a run; alone, walk through the newest model."
+    cls=_GROUP, help="Look inside a model or a run; alone, walk through the newest model."
 )
 
 

@@ -1,6 +1,5 @@
 """``tissu inspect activations``: what a model computes while it reads."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,12 +14,10 @@ from tissu_cli.flags import (
     with_settings,
 )
 from tissu_cli.output import Output, Sheet
-from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.events.activations import ActivationsMeasured
-from tissu_core.events.records import to_record
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,10 +55,7 @@ def activations(
         data=run.data,
         machine=run.machine,
     )
-    with StatusLine() as status:
-        for event in narrated(events, status):
-            if isinstance(event, ActivationsMeasured):
-                output.show(to_record(event), partial(_draw, event))
+    output.tell(events, _draw)
 
 
 def _draw(event: ActivationsMeasured, sheet: Sheet) -> "RenderableType":

@@ -1,15 +1,12 @@
 """``tissu inspect diff``: which layers moved between two models, by how much, from which step."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Given, Json, with_settings
 from tissu_cli.output import Output, Sheet
-from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.inspection import PicturesConfig
-from tissu_core.events.records import to_record
 from tissu_core.events.tensors import WeightsCompared
 
 if TYPE_CHECKING:
@@ -44,10 +41,7 @@ def diff(
     from tissu_core.runs.inspect.diff import inspect_diff
 
     output = Output(given, is_json=json)
-    with StatusLine() as status:
-        for event in narrated(inspect_diff(before, after), status):
-            if isinstance(event, WeightsCompared):
-                output.show(to_record(event), partial(_draw, event))
+    output.tell(inspect_diff(before, after), _draw)
 
 
 def _draw(event: WeightsCompared, _: Sheet) -> "RenderableType":

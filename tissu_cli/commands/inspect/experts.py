@@ -1,6 +1,5 @@
 """``tissu inspect experts``: which experts of a mixture are asked, and by what."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,12 +7,10 @@ import typer
 from tissu_cli.commands.prompts import clean_argument
 from tissu_cli.flags import Given, Json, Model, OneLayer, measure_settings, with_settings
 from tissu_cli.output import Output, Sheet
-from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.events.experts import ExpertsObserved
-from tissu_core.events.records import to_record
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -49,10 +46,7 @@ def experts(
         data=run.data,
         machine=run.machine,
     )
-    with StatusLine() as status:
-        for event in narrated(events, status):
-            if isinstance(event, ExpertsObserved):
-                output.show(to_record(event), partial(_draw, event))
+    output.tell(events, _draw)
 
 
 def _draw(event: ExpertsObserved, sheet: Sheet) -> "RenderableType":

@@ -1,6 +1,5 @@
 """``tissu inspect explain``: which words of a prompt an answer came from."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,12 +7,10 @@ import typer
 from tissu_cli.commands.prompts import clean_argument, read_prompt
 from tissu_cli.flags import Given, Json, Model, measure_settings, resolve_settings, with_settings
 from tissu_cli.output import Output, Sheet
-from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.explanation import ExplainConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.events.attributions import PromptExplained
-from tissu_core.events.records import to_record
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -53,10 +50,7 @@ def explain(
         explain=resolve_settings(ExplainConfig, given),
         machine=measure_settings((), given).machine,
     )
-    with StatusLine() as status:
-        for event in narrated(events, status):
-            if isinstance(event, PromptExplained):
-                output.show(to_record(event), partial(_draw, event))
+    output.tell(events, _draw)
 
 
 def _draw(event: PromptExplained, sheet: Sheet) -> "RenderableType":

@@ -1,17 +1,14 @@
 """``tissu inspect hist``: how weights, gradients and activations changed over a run."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from tissu_cli.flags import Given, Json, OneLayer, with_settings
 from tissu_cli.output import Output, Sheet
-from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.errors import ConfigError
 from tissu_core.events.histograms import HistogramKind, HistogramsRead
-from tissu_core.events.records import to_record
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -52,10 +49,7 @@ def hist(
     output = Output(given, is_json=json)
     chosen = _KINDS[kind] if kind is not None else None
     events = inspect_histograms(run, layer=layer, kind=chosen, dead_for=dead_for)
-    with StatusLine() as status:
-        for event in narrated(events, status):
-            if isinstance(event, HistogramsRead):
-                output.show(to_record(event), partial(_draw, event))
+    output.tell(events, _draw)
 
 
 def _draw(event: HistogramsRead, sheet: Sheet) -> "RenderableType":

@@ -1,6 +1,5 @@
 """``tissu inspect lens``: what a model would say after each of its layers."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,10 +15,8 @@ from tissu_cli.flags import (
 )
 from tissu_cli.output import Output, Sheet
 from tissu_cli.render.console import data
-from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.inspection import LensConfig, PicturesConfig
 from tissu_core.config.machine import DeviceConfig
-from tissu_core.events.records import to_record
 from tissu_core.events.views import LensSeen
 
 if TYPE_CHECKING:
@@ -57,10 +54,7 @@ def lens(
 
         fitting = most_positions(data().width)
     events = inspect_lens(model, text, view, machine, fitting=fitting)
-    with StatusLine() as status:
-        for event in narrated(events, status):
-            if isinstance(event, LensSeen):
-                output.show(to_record(event), partial(_draw, event))
+    output.tell(events, _draw)
 
 
 def _draw(seen: LensSeen, sheet: Sheet) -> "RenderableType":

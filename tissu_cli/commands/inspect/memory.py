@@ -1,18 +1,15 @@
 """``tissu inspect memory``: where a model's bytes go."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Given, Json, Model, resolve_settings, with_settings
 from tissu_cli.output import Output, Sheet
-from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.runs import MeasureRun
 from tissu_core.events.model_memory import MemoryCounted
-from tissu_core.events.records import to_record
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -45,10 +42,7 @@ def memory(
     output = Output(given, is_json=json)
     machine = resolve_settings(MeasureRun, given).machine
     events = inspect_memory(model, context=context, batch=batch, machine=machine)
-    with StatusLine() as status:
-        for event in narrated(events, status):
-            if isinstance(event, MemoryCounted):
-                output.show(to_record(event), partial(_draw, event))
+    output.tell(events, _draw)
 
 
 def _draw(event: MemoryCounted, sheet: Sheet) -> "RenderableType":

@@ -1,6 +1,5 @@
 """``tissu inspect source``: what of a text is memory, and what invention."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,10 +7,8 @@ import typer
 from tissu_cli.commands.prompts import clean_argument, read_prompt
 from tissu_cli.flags import Corpus, Given, Json, measure_settings, with_settings
 from tissu_cli.output import Output, Sheet
-from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
-from tissu_core.events.records import to_record
 from tissu_core.events.sources import TextTraced
 
 if TYPE_CHECKING:
@@ -49,10 +46,7 @@ def source(
 
     output = Output(given, is_json=json)
     looked_in = measure_settings(corpus or [], given).data
-    with StatusLine() as status:
-        for event in narrated(trace_text(asked, model, looked_in, min_words), status):
-            if isinstance(event, TextTraced):
-                output.show(to_record(event), partial(_draw, event))
+    output.tell(trace_text(asked, model, looked_in, min_words), _draw)
 
 
 def _draw(event: TextTraced, _: Sheet) -> "RenderableType":

@@ -1,18 +1,15 @@
 """``tissu inspect tokens``: which tokens a model writes, against those of its text."""
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tissu_cli.flags import Given, Json, Model, measure_settings, resolve_settings, with_settings
 from tissu_cli.output import Output, Sheet
-from tissu_cli.render.status import StatusLine, narrated
 from tissu_core.config.data import ReadingConfig
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.config.use import UseRun
-from tissu_core.events.records import to_record
 from tissu_core.events.token_use import TokensMeasured
 
 if TYPE_CHECKING:
@@ -62,10 +59,7 @@ def tokens(
         machine=use.machine,
         shown=top,
     )
-    with StatusLine() as status:
-        for event in narrated(events, status):
-            if isinstance(event, TokensMeasured):
-                output.show(to_record(event), partial(_draw, event))
+    output.tell(events, _draw)
 
 
 def _draw(event: TokensMeasured, sheet: Sheet) -> "RenderableType":
