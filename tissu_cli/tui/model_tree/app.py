@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tissu_core.runs.inspect.tree import ModelTree
 
 _NO_COLOUR_THEME = "ansi-dark"  # marks what is chosen by reversing it
-_AT_REST_SECONDS = 0.1
-"""So long the cursor stays before a tensor is read: who passes over many reads none."""
 
 
 class ModelTreeApp(App[None]):
@@ -110,7 +108,7 @@ class ModelTreeApp(App[None]):
     def on_tree_node_highlighted(self, event: "Tree.NodeHighlighted[ModuleNode]") -> None:
         """Show what the cursor is on."""
         if event.node.data is not None:
-            self.details.choose(event.node.data, _AT_REST_SECONDS)
+            self.details.choose(event.node.data)
 
     def action_search(self) -> None:
         """Ask for a name."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _ROWS, _EDGES = 5, 5
 _MOST_BINS, _FEWEST_BINS = 96, 16
+_AT_REST_SECONDS = 0.1
+"""So long a cursor or a window stays before a tensor is read: who passes over many reads none.
+Never 0: a late timer of Textual divides by its interval."""
 _KEPT = 256
 """Views of tensors, so that going back reads nothing again."""
 
@@ -41,8 +44,8 @@ class Details(VerticalScroll):
         """One text."""
         yield self._text
 
-    def choose(self, node: ModuleNode, patience: float) -> None:
-        """Show a module at once, a tensor when it was read."""
+    def choose(self, node: ModuleNode) -> None:
+        """Show a module at once, a tensor when it was read after a moment at rest."""
         self._chosen = node
         if self._timer is not None:
             self._timer.stop()
@@ -52,12 +55,12 @@ class Details(VerticalScroll):
             self._show(view)
         else:
             self._show(Text(f"reading {sanitize_line(node.tensor.name)}", style="dim"))
-            self._timer = self.set_timer(patience, self._read)
+            self._timer = self.set_timer(_AT_REST_SECONDS, self._read)
 
     def on_resize(self) -> None:
         """A histogram is as wide as its room."""
         if self._chosen is not None:
-            self.choose(self._chosen, 0.0)
+            self.choose(self._chosen)
 
     @property
     def _width(self) -> int:
