@@ -90,8 +90,13 @@ class Assembly:
         """Disk space that one takes."""
         return checkpoint_bytes(self.model.config, is_averaged=self.average is not None)
 
-    def trainer(self, clock: Callable[[], float], requests: Asked = tuple) -> Trainer:
-        """The loop over these parts."""
+    def trainer(
+        self,
+        clock: Callable[[], float],
+        requests: Asked = tuple,
+        should_stop: Callable[[], bool] = bool,
+    ) -> Trainer:
+        """The loop over these parts; what is asked of the model ends when it ``should_stop``."""
         training = self.run.training
         assert training.batch_tokens and training.micro_batch and training.log_every
         assert training.eval_every and training.save_every
@@ -128,7 +133,7 @@ class Assembly:
             restore=self.restore,
             mark_best=self.mark_best,
             sample=self.sample,
-            suites=ScheduledSuites(self, open_suites(training.eval_suites)).ask,
+            suites=ScheduledSuites(self, open_suites(training.eval_suites), should_stop).ask,
             clock=clock,
             requests=requests,
             **({"after_step": self.average.update} if self.average else {}),

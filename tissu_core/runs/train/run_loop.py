@@ -64,6 +64,7 @@ def run_to_end(
     trainer = assembly.trainer(
         lambda: elapsed_before + time.monotonic() - began,
         control.poll,
+        stop.is_set,
     )
     trial = yield from _compile(directory, assembly, trainer, stop, log)
     if profiling.profile is not None and ranks.is_main:

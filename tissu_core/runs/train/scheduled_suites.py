@@ -1,7 +1,8 @@
 """Suites that a run is asked whenever it is evaluated, after it is saved."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from tissu_core.errors import TissuError
@@ -20,27 +21,40 @@ Told: TypeAlias = SuiteScored | Noticed | StageAdvanced
 
 
 class ScheduledSuites:
-    """Asks the model of a run; a suite that fails is said and ends nothing."""
+    """Asks the model of a run; a suite that fails is said and ends nothing.
 
-    def __init__(self, assembly: "Assembly", suites: Sequence[Suite]) -> None:
-        self._assembly, self._suites = assembly, suites
+    A run that is asked to stop does not wait for the suites.
+    """
+
+    def __init__(
+        self, assembly: "Assembly", suites: Sequence[Suite], should_stop: Callable[[], bool]
+    ) -> None:
+        self._assembly, self._suites, self._should_stop = assembly, suites, should_stop
         self._told: set[str] = set()
 
     def ask(self, step: int) -> Iterator[Told]:
         """Progress, and the score of each suite; what was noticed before is not said again."""
         if not self._suites:
             return
-        layout = self._assembly.layout
+        layout, ranks = self._assembly.layout, self._assembly.layout.ranks
         with self._assembly.as_measured() as model:
-            if layout.ranks.are_many and layout.is_whole:
-                yield from layout.ranks.from_main(lambda: [*self._scores(model, step)])
-            else:
-                yield from self._scores(model, step)
+            if ranks.are_many and layout.is_whole:
+                scores = partial(self._scores, model, step, self._should_stop)
+                yield from ranks.from_main(lambda: [*scores()])
+            else:  # all ranks ask, and must leave off at the same question
+                yield from self._scores(
+                    model, step, lambda: bool(ranks.largest(self._should_stop())[0])
+                )
 
-    def _scores(self, model: Decoder, step: int) -> Iterator[Told]:
+    def _scores(self, model: Decoder, step: int, is_over: Callable[[], bool]) -> Iterator[Told]:
         for suite in self._suites:
             try:
-                yield from self._score(suite, model, step)
+                for told in self._score(suite, model, step):
+                    yield told
+                    if not isinstance(told, SuiteScored) and is_over():
+                        text = f"{suite.name} was not asked to its end: the run stops"
+                        yield Noticed(level="info", text=text)
+                        return
             except TissuError as error:
                 yield from self._once(
                     Noticed(level="warning", text=f"{suite.name} was not scored: {error.message}")

@@ -34,7 +34,7 @@ def shards(tmp_path: Path) -> TokenShards:
             return stop.value
 
 
-def make_run(**changes: int) -> TrainRun:
+def make_run(**changes: object) -> TrainRun:
     training = {
         "steps": 4,
         "batch_tokens": 2 * CONTEXT,
@@ -52,7 +52,7 @@ def make_run(**changes: int) -> TrainRun:
     )
 
 
-def new(shards: TokenShards, directory: Path, **changes: int) -> Assembly:
+def new(shards: TokenShards, directory: Path, **changes: object) -> Assembly:
     config = make_config(max_position_embeddings=CONTEXT, vocab_size=shards.facts["vocab_size"])
     return assemble_new(make_run(**changes), config, 4, shards, directory, CPU)
 
