@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.conftest import Trained
-from tissu_core.runs.evaluate import report as making
+from tissu_core.runs.evaluate import report_sections as making
 
 SUITE = """
 name = "cloth"

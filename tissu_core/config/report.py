@@ -15,8 +15,26 @@ class ReportConfig:
         flag="--data",
         metavar="DATA",
     )
+    num_documents: int = setting(
+        0, "the N documents of --data that cost most", flag="--documents", minimum=0, maximum=1000
+    )
+    others: tuple[str, ...] = setting(
+        (),
+        "this model beside it, on --data and each --suite; may be given again",
+        flag="--compare",
+        metavar="MODEL",
+    )
     suites: tuple[str, ...] = setting(
         (), "questions of this suite; may be given again", flag="--suite", metavar="SUITE"
+    )
+    tasks: tuple[str, ...] = setting(
+        (),
+        "a task of the evaluation harness (package lm-eval); may be given again",
+        flag="--tasks",
+        metavar="NAME",
+    )
+    include: str | None = setting(
+        None, "task files of your own for --tasks", flag="--include", metavar="FOLDER"
     )
     is_adversarial: bool = setting(
         False, "harder forms of questions, scored apart", flag="--adversarial"
@@ -31,7 +49,19 @@ class ReportConfig:
         metavar="CORPUS",
     )
     is_timed: bool = setting(False, "tokens per second and memory", flag="--speed")
-    limit: int | None = setting(None, "at most N items of each suite", flag="--limit", minimum=1)
+    price_per_hour: float | None = setting(
+        None,
+        "of this machine: tells in --speed what a million tokens cost",
+        flag="--price-per-hour",
+        minimum=0,
+    )
+    operations: tuple[str, ...] = setting(
+        (),
+        "ways to compute an operation, as eval speed --ops names it; may be given again",
+        flag="--ops",
+        metavar="NAME",
+    )
+    limit: int | None = setting(None, "at most N items of each suite and task", flag="--limit", minimum=1)
     seed: int = setting(0, "of all that is drawn", flag="--seed", minimum=0)
 
     def __post_init__(self) -> None:

@@ -3,14 +3,24 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tissu_core.events.compared import WorstFound
+from tissu_core.events.compared import ModelsCompared, WorstFound
+from tissu_core.events.harness import HarnessFinished
 from tissu_core.events.measures import PerplexityMeasured, SpeedMeasured
+from tissu_core.events.operations import OperationsTimed
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 from tissu_core.events.sources import LeaksFound
 from tissu_core.events.suites import HardScored, SuiteScored
 
 Finding: TypeAlias = (
-    PerplexityMeasured | SuiteScored | HardScored | WorstFound | LeaksFound | SpeedMeasured
+    PerplexityMeasured
+    | ModelsCompared
+    | SuiteScored
+    | HarnessFinished
+    | HardScored
+    | WorstFound
+    | LeaksFound
+    | SpeedMeasured
+    | OperationsTimed
 )
 
 
@@ -24,6 +34,8 @@ class SectionMade:
     findings: tuple[Finding, ...] = ()
     error: str = ""
     hint: str = ""
+    code: int = 0
+    """The exit code that its own command would have ended with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

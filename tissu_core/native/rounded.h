@@ -67,7 +67,6 @@ static inline __attribute__((always_inline)) void score_words(
         for (int at = 0; at < head_dim; at += WORD) {
             words four = wide_words(keys);
             words first = lower_bytes(four), second = upper_bytes(four);
-            fetch_ahead(keys);
             _mm_prefetch((const char *)values, _MM_HINT_T0);
             for (int q = 0; q < count; q++) {
                 const int16_t *query = queries + q * head_dim + at;
@@ -86,18 +85,20 @@ static inline __attribute__((always_inline)) void score_words(
     }
 }
 
-// Values weighted by the shares of up to four queries, in a few vectors of channels.
+// Values weighted by the shares of up to four queries, in a few vectors of channels. Meanwhile the
+// keys that come ``next`` are fetched, as many bytes: so the memory works all the time.
 static inline __attribute__((always_inline)) void mix_words_across(
-    const int8_t *values, const int16_t *shares, const float *share_sizes, int seen,
-    const int count, const int across, int head_dim, float *out) {
+    const int8_t *values, const int8_t *next, const int16_t *shares, const float *share_sizes,
+    int seen, const int count, const int across, int head_dim, float *out) {
     words sums[4][ACROSS];
     for (int q = 0; q < count; q++) {
         for (int i = 0; i < across; i++) sums[q][i] = no_words();
     }
-    for (int s = 0; s < seen; s += WORD, values += head_dim * WORD) {
+    for (int s = 0; s < seen; s += WORD, values += head_dim * WORD, next += head_dim * WORD) {
         words first[ACROSS], second[ACROSS];
         for (int i = 0; i < across; i++) {
             words four = wide_words(values + i * LANES * WORD);
+            _mm_prefetch((const char *)next + i * LANES * WORD, _MM_HINT_T0);
             first[i] = lower_bytes(four);
             second[i] = upper_bytes(four);
         }
@@ -120,16 +121,16 @@ static inline __attribute__((always_inline)) void mix_words_across(
 }
 
 static inline __attribute__((always_inline)) void mix_words(
-    const int8_t *values, const int16_t *shares, const float *share_sizes, int seen,
-    const int count, int head_dim, float *out) {
+    const int8_t *values, const int8_t *next, const int16_t *shares, const float *share_sizes,
+    int seen, const int count, int head_dim, float *out) {
     int at = 0;
     for (; at + ACROSS * LANES <= head_dim; at += ACROSS * LANES) {
-        mix_words_across(values + at * WORD, shares, share_sizes, seen, count, ACROSS, head_dim,
-                         out + at);
+        mix_words_across(values + at * WORD, next + at * WORD, shares, share_sizes, seen, count,
+                         ACROSS, head_dim, out + at);
     }
     for (; at < head_dim; at += LANES) {
-        mix_words_across(values + at * WORD, shares, share_sizes, seen, count, 1, head_dim,
-                         out + at);
+        mix_words_across(values + at * WORD, next + at * WORD, shares, share_sizes, seen, count, 1,
+                         head_dim, out + at);
     }
 }
 
@@ -176,7 +177,9 @@ static inline __attribute__((always_inline)) void attend_some(
             share_sizes[q] = share_block(own, c->value_sizes + copy + begin, padded, head_dim,
                                          shares + q * BLOCK, part + q * (2 + head_dim));
         }
-        mix_words(values, shares, share_sizes, padded, count, head_dim, part + 2);
+        int64_t next = begin + BLOCK < to ? begin + BLOCK : c->room + from / LANES * LANES;
+        mix_words(values, c->rounded_keys + (copy + next) * head_dim, shares, share_sizes, padded,
+                  count, head_dim, part + 2);
     }
 }
 

@@ -19,8 +19,9 @@ app = typer.Typer()
 
 
 @app.command(
-    help="A report on a model: perplexity, suites, harder forms, worst passages, leaks, speed, "
-    "whatever is asked for, with what it was measured on. What fails is a section that says so."
+    help="A report on a model: perplexity, comparison, suites, the harness, harder forms, worst "
+    "passages, leaks, speed, whatever is asked for, with what it was measured on. What fails is a "
+    "section that says so."
 )
 @with_settings(("", ReportConfig), ("machine.", DeviceConfig), ("data.reading.", ReadingConfig))
 def report(
@@ -52,8 +53,8 @@ def report(
         for event in narrated(events, status):
             made = event
     _save(made, targets, readme)
-    if any(section.error for section in made.sections):
-        raise typer.Exit(TissuError.code)
+    if failed := [section.code for section in made.sections if section.error]:
+        raise typer.Exit(failed[0] if len({*failed}) == 1 else TissuError.code)
 
 
 def _check(targets: list[Path], readme: Path | None) -> None:

@@ -3,10 +3,10 @@
 import os
 import platform
 import shlex
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 
@@ -15,32 +15,18 @@ from tissu_core.checkpoint.leases import lease
 from tissu_core.config.data import DataConfig
 from tissu_core.config.machine import DeviceConfig
 from tissu_core.config.report import ReportConfig
-from tissu_core.config.speed import SpeedConfig
 from tissu_core.errors import ConfigError, TissuError
 from tissu_core.events.report import Finding, ReportEvent, ReportMade, SectionMade
 from tissu_core.events.shared import FileSkipped, Noticed, StageAdvanced
 from tissu_core.runs.catalog import find_model
 from tissu_core.runs.enough_memory import enough_memory
-from tissu_core.runs.evaluate.adversarial import measure_adversarial
-from tissu_core.runs.evaluate.errors import find_worst
-from tissu_core.runs.evaluate.leaks import find_leaks
-from tissu_core.runs.evaluate.perplexity import measure_perplexity
-from tissu_core.runs.evaluate.speed import measure_speed
-from tissu_core.runs.evaluate.suites import measure_suites
+from tissu_core.runs.evaluate.report_sections import Asked, Section, sections
 from tissu_core.runs.loading import read_model_config
 from tissu_core.runs.models.show import show_model
 from tissu_core.runs.models.store import name_of
 from tissu_core.runtime.device import default_threads, describe_device, resolve_device
 
-_PASSAGE_TOKENS, _NGRAM = 64, 13
 Progress = StageAdvanced | Noticed | FileSkipped
-
-
-@dataclass(frozen=True, slots=True)
-class _Section:
-    title: str
-    command: str
-    measure: Callable[[], Iterator[Any]]
 
 
 def make_report(
@@ -59,8 +45,9 @@ def make_report(
     path = find_model(model)
     with lease(path):  # a run that goes on has another best or last one meanwhile
         facts, shape = show_model(str(path)), read_model_config(path)
+        asked = Asked(model=str(path), reading=reading, machine=machine, config=config)
         made = []
-        for section in _sections(str(path), reading, machine, config):
+        for section in sections(asked):
             made.append((yield from _measure(section)))
     yield ReportMade(
         model=model or name_of(path),
@@ -84,11 +71,29 @@ def _require(config: ReportConfig) -> None:
     Raises:
         ConfigError: If nothing is asked for, or what is asked for lacks its text.
     """
-    if config.num_worst and not config.data:
+    for field, value, needs in (
+        ("num_worst", config.num_worst, "--errors finds passages of --data"),
+        ("num_documents", config.num_documents, "--documents are those of --data"),
+        ("others", " ".join(config.others[:1]), "--compare reads --data"),
+    ):
+        if value and not config.data:
+            option = needs.split()[0]
+            raise ConfigError(
+                f"{needs}, and none is named",
+                field=field,
+                hint=shlex.join([option, str(value)]) + " --data DATA",
+            )
+    if config.price_per_hour is not None and not config.is_timed:
         raise ConfigError(
-            "--errors finds passages of --data, and none is named",
-            field="num_worst",
-            hint=f"--errors {config.num_worst} --data DATA",
+            "--price-per-hour tells what --speed costs, and that is not asked for",
+            field="price_per_hour",
+            hint=f"--speed --price-per-hour {config.price_per_hour}",
+        )
+    if config.include is not None and not config.tasks:
+        raise ConfigError(
+            "--include holds what --tasks names, and none is named",
+            field="include",
+            hint=shlex.join(["--tasks", "NAME", "--include", config.include]),
         )
     if config.corpus and not (config.suites or config.data):
         raise ConfigError(
@@ -104,7 +109,7 @@ def _require(config: ReportConfig) -> None:
         )
 
 
-def _measure(section: _Section) -> Generator[Progress, None, SectionMade]:
+def _measure(section: Section) -> Generator[Progress, None, SectionMade]:
     findings: list[Finding] = []
     made = SectionMade(title=section.title, command=section.command)
     try:
@@ -115,69 +120,8 @@ def _measure(section: _Section) -> Generator[Progress, None, SectionMade]:
                 elif isinstance(event, Progress):
                     yield event
     except TissuError as error:
-        return replace(made, error=error.message, hint=error.hint or "")
+        return replace(made, error=error.message, hint=error.hint or "", code=error.code)
     return replace(made, findings=tuple(findings))
-
-
-def _sections(
-    model: str, reading: DataConfig, machine: DeviceConfig, config: ReportConfig
-) -> Iterator[_Section]:
-    """What is asked for, in the order of the report."""
-    data, own, seed = replace(reading, corpus=config.data), ["-m", model], f"--seed={config.seed}"
-    if config.data:
-        yield _Section(
-            "Perplexity",
-            _command("ppl", *config.data, *own),
-            lambda: measure_perplexity(data, model, machine),
-        )
-    for suite in config.suites:
-        limit = [f"--limit={config.limit}"] if config.limit else []
-        yield _Section(
-            f"Suite {suite}",
-            _command("suite", suite, *own, seed, *limit),
-            lambda suite=suite: measure_suites(  # type: ignore[misc]
-                [suite], model, machine, limit=config.limit, seed=config.seed
-            ),
-        )
-    if config.is_adversarial:
-        yield _Section(
-            "Harder forms",
-            _command("adversarial", *own, seed),
-            lambda: measure_adversarial((), model, machine, seed=config.seed),
-        )
-    if config.num_worst:
-        yield _Section(
-            "Worst passages",
-            _command("errors", *config.data, *own, f"--top={config.num_worst}"),
-            lambda: find_worst(
-                data, model, machine, top=config.num_worst, passage_tokens=_PASSAGE_TOKENS
-            ),
-        )
-    if config.corpus:
-        names = (*config.suites, *config.data)
-        yield _Section(
-            "Leaks",
-            _command("leaks", *names, *own, *(f"--corpus={each}" for each in config.corpus)),
-            lambda: find_leaks(
-                names,
-                model,
-                data=reading,
-                corpus=replace(reading, corpus=config.corpus),
-                machine=machine,
-                ngram=_NGRAM,
-                is_scored=True,
-            ),
-        )
-    if config.is_timed:
-        yield _Section(
-            "Speed",
-            _command("speed", model),
-            lambda: measure_speed(model, machine, SpeedConfig()),
-        )
-
-
-def _command(*words: str) -> str:
-    return shlex.join(["tissu", "eval", *words])
 
 
 def _machine(machine: DeviceConfig) -> Sequence[tuple[str, str]]:

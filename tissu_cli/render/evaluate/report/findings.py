@@ -5,13 +5,17 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 
 from tissu_cli.render.evaluate.adversarial import adversarial_report
+from tissu_cli.render.evaluate.compared import compared_view
+from tissu_cli.render.evaluate.harness import harness_table
 from tissu_cli.render.evaluate.leaks import leaks_view
 from tissu_cli.render.evaluate.passages import passages_view
 from tissu_cli.render.evaluate.perplexity import perplexity_view
-from tissu_cli.render.evaluate.speed import speed_view
+from tissu_cli.render.evaluate.speed import operations_view, speed_view
 from tissu_cli.render.evaluate.suites import interval, scores_view
-from tissu_core.events.compared import WorstFound
+from tissu_core.events.compared import ModelsCompared, WorstFound
+from tissu_core.events.harness import HarnessFinished
 from tissu_core.events.measures import PerplexityMeasured, SpeedMeasured
+from tissu_core.events.operations import OperationsTimed
 from tissu_core.events.report import Finding, ReportMade, SectionMade
 from tissu_core.events.sources import LeaksFound
 from tissu_core.events.suites import HardScored, SuiteScored
@@ -26,8 +30,12 @@ def _draw(found: Finding, *, is_coloured: bool) -> RenderableType:
     match found:
         case PerplexityMeasured():
             return perplexity_view(found)
+        case ModelsCompared():
+            return compared_view(found)
         case SuiteScored():
             return scores_view([found])
+        case HarnessFinished():
+            return harness_table(found)
         case HardScored():
             return adversarial_report(found)
         case WorstFound():
@@ -36,6 +44,8 @@ def _draw(found: Finding, *, is_coloured: bool) -> RenderableType:
             return leaks_view(found)
         case SpeedMeasured():
             return speed_view(found)
+        case OperationsTimed():
+            return operations_view(found)
 
 
 def summary(report: ReportMade) -> Iterator[tuple[str, str]]:
