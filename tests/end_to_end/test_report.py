@@ -74,7 +74,30 @@ def test_a_report_has_what_was_asked_for_in_each_format(
     for word in ("hidden\\_size", "torch", "### Worst passages", "```text"):
         assert word in md.read_text()
     HTMLParser().feed(html.read_text())
-    assert "http" not in html.read_text()
+    assert "http" not in html.read_text().replace('xmlns="http://www.w3.org/2000/svg"', "")
+
+
+def test_a_report_has_all_that_is_measured_elsewhere(
+    trained_once: Trained, suite: Path, text: Path, tmp_path: Path
+) -> None:
+    out, page = tmp_path / "r.json", tmp_path / "r.html"
+    asked = ["--data", text, "--suite", suite, "--documents", "2", "--compare", trained_once.run]
+    asked += ["--speed", "--price-per-hour", "0.5", "--ops", "gelu"]
+    made = trained_once.tissu("eval", "report", "cloth", "-o", out, "-o", page, *asked)
+    assert made.code == 0, made.err
+    titled = {each["title"]: each["findings"] for each in json.loads(out.read_text())["sections"]}
+    assert [*titled] == ["Perplexity", "Comparison", f"Suite {suite}", "Speed", "Operations"]
+    assert len(titled["Perplexity"][0]["documents"]) == 1
+    (compared,) = titled["Comparison"]
+    assert [each["difference"] for each in compared["models"]] == [0, 0]
+    assert [each["suite"] for each in compared["suites"]] == ["cloth"]
+    assert all(point["price_per_million_tokens"] > 0 for point in titled["Speed"][0]["points"])
+    assert titled["Operations"][0]["table"]["num_tokens"] > 0
+    drawn = page.read_text()
+    assert drawn.count("<svg") == 2 and "tokens a second, written" in drawn
+    for option in ("--documents=2", f"--compare={trained_once.run}", "--price-per-hour=1"):
+        refused = trained_once.tissu("eval", "report", "cloth", "-o", out, option)
+        assert refused.code == 2 and option.split("=")[0] in refused.err
 
 
 def test_the_same_seed_gives_the_same_report(
@@ -100,8 +123,8 @@ def test_all_sections_are_of_one_model_and_their_commands_measure_the_same(
 ) -> None:
     trained, measure = trained_copy(), making.measure_perplexity
 
-    def and_a_run_ends(*asked: Any) -> Iterator[Any]:
-        yield from measure(*asked)
+    def and_a_run_ends(*asked: Any, **options: Any) -> Iterator[Any]:
+        yield from measure(*asked, **options)
         later = trained.run.with_name("later")
         shutil.copytree(trained.run, later)
         os.utime(later / "events.jsonl", (2e9, 2e9))
@@ -137,7 +160,7 @@ def test_memory_that_does_not_suffice_ends_its_section_alone(
     made = trained_once.tissu(
         "eval", "report", "cloth", "-o", out, "--data", text, "--suite", suite
     )
-    assert made.code == 1 and "Traceback" not in made.err
+    assert made.code == 4 and "Traceback" not in made.err
     assert "Failed: there is not enough memory" in out.read_text()
     assert "cloth (choice)" in out.read_text()
 
@@ -148,7 +171,7 @@ def test_what_fails_is_a_section_that_says_so(
     out = tmp_path / "r.md"
     asked = ["--data", tmp_path / "none.txt", "--suite", suite]
     made = trained_once.tissu("eval", "report", "cloth", "-o", out, *asked)
-    assert made.code == 1
+    assert made.code == 3  # as ``eval ppl`` of it ends
     assert "failed:" in made.out and "Failed:" in out.read_text()
     assert "cloth (choice)" in out.read_text()
 

@@ -61,7 +61,9 @@ class ReportConfig:
         flag="--ops",
         metavar="NAME",
     )
-    limit: int | None = setting(None, "at most N items of each suite and task", flag="--limit", minimum=1)
+    limit: int | None = setting(
+        None, "at most N items of each suite and task", flag="--limit", minimum=1
+    )
     seed: int = setting(0, "of all that is drawn", flag="--seed", minimum=0)
 
     def __post_init__(self) -> None:

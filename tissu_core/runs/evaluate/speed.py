@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +52,12 @@ def measure_speed(
     loaded = load_to_decode(model, machine)
     seconds = time.perf_counter() - began
     yield from loaded.notices
-    most = loaded.model.config.max_position_embeddings - config.new_tokens - 1
+    positions = loaded.model.config.max_position_embeddings
+    if config.new_tokens > positions // 2:
+        config = replace(config, new_tokens=max(2, positions // 2))
+        text = f"{config.new_tokens} tokens are written: the model reads no more than {positions}"
+        yield Noticed(level="info", text=text)
+    most = positions - config.new_tokens - 1
     asked = _fitting(config.contexts, most)
     if not config.contexts and len(asked) < len(CONTEXTS):
         yield Noticed(level="info", text=f"longer contexts than {most:,} do not fit this model")

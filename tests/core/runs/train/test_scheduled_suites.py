@@ -1,7 +1,7 @@
 import threading
 from pathlib import Path
 
-from tests.core.runs.train.test_assemble import make_run, new, shards
+from tests.core.runs.train.test_assemble import new, shards
 from tissu_core.data.shards import TokenShards
 from tissu_core.events.shared import StageAdvanced
 from tissu_core.events.suites import SuiteScored
@@ -43,9 +43,7 @@ def test_a_run_that_is_stopped_does_not_wait_for_its_suites(
 
 def test_one_that_goes_on_scores_all_of_them(shards: TokenShards, tmp_path: Path) -> None:
     scored = [
-        each
-        for each in events_of(shards, tmp_path, NUM_ITEMS + 1)
-        if isinstance(each, SuiteScored)
+        each for each in events_of(shards, tmp_path, NUM_ITEMS + 1) if isinstance(each, SuiteScored)
     ]
     assert [(each.suite, each.step) for each in scored] == [
         ("first", 2),

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tissu_cli.render import numbers
 from tissu_cli.render.evaluate.report.findings import section_view, summary
+from tissu_cli.render.evaluate.report.plots import plots
 from tissu_cli.render.pictures import PAGE_STYLE, to_fragment
 from tissu_core.events.records import to_record
 from tissu_core.events.report import ReportMade, SectionMade
@@ -49,7 +50,7 @@ def to_page(report: ReportMade) -> str:
         if section.error:
             parts.append(f'<p class="failed">{_safe(_failure(section))}')
         else:
-            parts.append(to_fragment(section_view(section, is_coloured=True)))
+            parts += [to_fragment(section_view(section, is_coloured=True)), *plots(section)]
     parts += ["<h2>Architecture</h2>", _html_table(report.settings)]
     parts += ["<h2>Machine</h2>", _html_table(report.machine), f"<p>{_safe(_made(report))}"]
     head = f'<meta charset="UTF-8"><title>{_safe(report.model)}</title><style>{PAGE_STYLE}</style>'

@@ -62,14 +62,18 @@ def _lines(found: Finding) -> Iterator[tuple[str, str]]:
         case PerplexityMeasured():
             yield "bits per byte", f"{found.bits_per_byte:.4f}"
             yield "perplexity per token", f"{found.perplexity:.3f}"
+        case ModelsCompared():
+            yield from _compared(found)
         case SuiteScored():
             yield f"{found.suite} ({found.metric})", f"{100 * found.value:.1f} ({interval(found)})"
+        case HarnessFinished():
+            for score in found.scores:
+                error = "" if score.standard_error is None else f" ± {score.standard_error:.4f}"
+                yield f"{score.task} ({score.metric})", f"{score.value:.4f}{error}"
         case HardScored():
             for kind in found.kinds:
-                yield (
-                    f"{kind.kind}: plain, harder",
-                    f"{100 * kind.plain:.1f}, {100 * kind.hard:.1f}",
-                )
+                plain, harder = f"{100 * kind.plain:.1f}", f"{100 * kind.hard:.1f}"
+                yield f"{kind.kind}: plain, harder", f"{plain}, {harder}"
         case WorstFound():
             worst = found.passages[0].bits_per_byte if found.passages else found.bits_per_byte
             yield "worst passage", f"{worst:.4f} bits per byte"
@@ -78,8 +82,30 @@ def _lines(found: Finding) -> Iterator[tuple[str, str]]:
                 share = f"{source.num_leaked:,} of {source.num_items:,} items"
                 yield f"{source.source}: in the training corpus", share
         case SpeedMeasured():
-            for point in found.points:
-                yield (
-                    f"tokens/s, {point.batch} x {point.context:,}",
-                    f"{point.decode_tokens_per_second:,.1f}",
-                )
+            yield from _speed(found)
+        case OperationsTimed():
+            yield from _operations(found)
+
+
+def _compared(found: ModelsCompared) -> Iterator[tuple[str, str]]:
+    for each in found.models[1:]:
+        bounds = "" if each.low is None else f" ({each.low:+.4f} to {each.high:+.4f})"
+        yield f"bits per byte of {each.model} over it", f"{each.difference:+.4f}{bounds}"
+
+
+def _speed(found: SpeedMeasured) -> Iterator[tuple[str, str]]:
+    for point in found.points:
+        price = point.price_per_million_tokens
+        costs = "" if price is None else f", {price:.3g} a million"
+        told = f"{point.decode_tokens_per_second:,.1f}{costs}"
+        yield f"tokens/s, {point.batch} x {point.context:,}", told
+
+
+def _operations(found: OperationsTimed) -> Iterator[tuple[str, str]]:
+    for name in dict.fromkeys(way.operation for way in found.ways):
+        ways = [way for way in found.ways if way.operation == name]
+        best = min(ways, key=lambda way: way.median_seconds)
+        yield f"{name}: fastest", f"{best.way}, {1e6 * best.median_seconds:,.1f} µs"
+    if found.table is not None:
+        change = found.table.bits_per_byte - found.table.computed_bits_per_byte
+        yield f"bits per byte by a table of {found.table.lut_size:,}", f"{change:+.7f}"
