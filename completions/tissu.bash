@@ -332,7 +332,10 @@ _tissu_words() {
         'tissu inspect') takes=(tree weights diff model run why source schedule activations hist memory tokens quantization gradcheck attention lens explain experts) ;;
         'tissu inspect -*') takes=(-h --help) ;;
         'tissu inspect tree') takes=(@models @files) ;;
-        'tissu inspect tree -*') takes=(--json -h --help) ;;
+        'tissu inspect tree -*') takes=(--json --svg --html --png -h --help) ;;
+        'tissu inspect tree --svg') takes=(@files) ;;
+        'tissu inspect tree --html') takes=(@files) ;;
+        'tissu inspect tree --png') takes=(@files) ;;
         'tissu inspect weights') takes=(@models @files) ;;
         'tissu inspect weights -*') takes=(--against --spectrum --no-spectrum --json --bins --rows --svg --html --png -h --help) ;;
         'tissu inspect weights --against') takes=(@models @files) ;;
@@ -464,8 +467,11 @@ _tissu_words() {
         'tissu inspect quantization --html') takes=(@files) ;;
         'tissu inspect quantization --png') takes=(@files) ;;
         'tissu inspect gradcheck') takes=() ;;
-        'tissu inspect gradcheck -*') takes=(--module --json -h --help) ;;
+        'tissu inspect gradcheck -*') takes=(--module --json --svg --html --png -h --help) ;;
         'tissu inspect gradcheck --module') takes=() ;;
+        'tissu inspect gradcheck --svg') takes=(@files) ;;
+        'tissu inspect gradcheck --html') takes=(@files) ;;
+        'tissu inspect gradcheck --png') takes=(@files) ;;
         'tissu inspect attention') takes=(@models @files) ;;
         'tissu inspect attention -*') takes=(-p --prompt --json --from --to --layer --head --device --threads --svg --html --png -h --help) ;;
         'tissu inspect attention -p') takes=() ;;

@@ -73,6 +73,14 @@ class Output:
             has_colours = console.color_system is not None and not console.no_color
             sheet = Sheet(console.width, is_coloured=has_colours)
             console.print(draw(sheet))
+        self.save(draw, page)
+
+    def save(self, draw: Draw, page: Callable[[], str] | None = None) -> None:
+        """Into the files that are asked for alone; the terminal has seen it.
+
+        Raises:
+            InputError: If a file cannot be written.
+        """
         if self.pictures.any:
             from tissu_cli.render.pictures import WIDTH, save_pictures
 

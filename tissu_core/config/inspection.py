@@ -41,6 +41,13 @@ class PicturesConfig:
         panel="Pictures",
     )
 
+    def __post_init__(self) -> None:
+        for name in ("svg", "html", "png"):
+            if getattr(self, name) == "":
+                raise ConfigError(
+                    f"--{name} names no file", field=name, hint=f"--{name} picture.{name}"
+                )
+
     @property
     def any(self) -> bool:
         """Whether a file is asked for."""

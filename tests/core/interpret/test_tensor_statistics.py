@@ -21,7 +21,7 @@ from tissu_core.interpret.tensors.summaries import Wanted, summarize
 
 NAMES = sorted(make_model(make_config(num_hidden_layers=12)).state_dict())
 BINS = 48
-ATTENTION = ("k_norm", "k_proj", "o_proj", "q_norm", "q_proj", "v_proj")
+ATTENTION = ("q_proj", "k_proj", "v_proj", "q_norm", "k_norm", "o_proj")
 
 
 def in_directory(folder: Path, query: str) -> Iterator[TensorSummarized]:
@@ -41,13 +41,17 @@ def summary(tmp_path: Path, tensor: Tensor) -> TensorSummarized:
         ("layers.0.self_attn.q_proj", ["model.layers.0.self_attn.q_proj.weight"]),
         (
             "layers/0/self_attn/q",
-            [f"model.layers.0.self_attn.q_{x}.weight" for x in ("norm", "proj")],
+            [f"model.layers.0.self_attn.q_{x}.weight" for x in ("proj", "norm")],
         ),
         ("h.3.ffn.down", ["model.layers.3.mlp.down_proj.weight"]),
         ("0.mlp.gate", ["model.layers.0.mlp.gate_proj.weight"]),
         ("embed", ["model.embed_tokens.weight"]),
         ("wte", ["model.embed_tokens.weight"]),
         ("head", ["lm_head.weight"]),
+        (
+            "layers.0.attn.{v,q}_proj",
+            [f"model.layers.0.self_attn.{x}_proj.weight" for x in "qv"],
+        ),
         (" .model.norm. ", ["model.norm.weight"]),
     ],
 )
@@ -187,7 +191,7 @@ MPT = [
         ("layers.*.attn.o", GPT2, [f"h.{layer}.attn.c_proj.weight" for layer in range(12)]),
         ("layers.11.mlp.down", MPT, ["transformer.blocks.11.ffn.down_proj.weight"]),
         ("h.0.attn.c_attn", MPT, ["transformer.blocks.0.attn.Wqkv.weight"]),
-        ("h.0.attn.c_attn", NAMES, [f"model.layers.0.self_attn.{x}_proj.weight" for x in "kqv"]),
+        ("h.0.attn.c_attn", NAMES, [f"model.layers.0.self_attn.{x}_proj.weight" for x in "qkv"]),
         ("blocks.0.ffn.gate", NAMES, ["model.layers.0.mlp.gate_proj.weight"]),
     ],
 )

@@ -39,7 +39,7 @@ def _alone(ctx: typer.Context) -> None:
     from tissu_cli.commands.inspect import tree  # noqa: PLC0415  as the others are
 
     if tree.is_on_screen():
-        tree.show_tree(None)
+        tree.walk_through(None)
     else:
         sys.stdout.write(ctx.get_help() + "\n")
 

@@ -4,8 +4,10 @@ from typing import Annotated
 
 import typer
 
-from tissu_cli.flags import Json
+from tissu_cli.flags import Given, Json, with_settings
+from tissu_cli.output import Output
 from tissu_cli.render.console import data, print_json
+from tissu_core.config.inspection import PicturesConfig
 from tissu_core.errors import TissuError
 from tissu_core.events.records import to_record
 
@@ -16,6 +18,7 @@ app = typer.Typer()
     help="Check that every layer's backward is the slope of its forward: finite differences in "
     "fp64. Exit 1 if one is not."
 )
+@with_settings(("", PicturesConfig))
 def gradcheck(
     module: Annotated[
         str | None,
@@ -27,23 +30,23 @@ def gradcheck(
         ),
     ] = None,
     json: Json = False,
+    *,
+    given: Given,
 ) -> None:
+    from tissu_cli.render.inspect.gradcheck import HEADING, check_line, checks_view, summary_line
     from tissu_core.runs.inspect.gradcheck import check_gradients
 
-    found = check_gradients(module)
+    output, checks = Output(given, is_json=json), []
+    for check in check_gradients(module):
+        if not json:
+            lines = [check_line(check)] if checks else [HEADING, check_line(check)]
+            data().print(*lines, sep="\n")
+        checks.append(check)
+    are_passed = all(check.is_passed for check in checks)
     if json:
-        checks = [*found]
-        are_passed = all(check.is_passed for check in checks)
         print_json({"passed": are_passed, "checks": [to_record(check) for check in checks]})
     else:
-        from tissu_cli.render.inspect.gradcheck import HEADING, check_line, summary_line
-
-        checks, console = [], data()
-        for check in found:
-            if not checks:
-                console.print(HEADING)
-            checks.append(check)
-            console.print(check_line(check))
-        console.print(summary_line(checks))
-    if not all(check.is_passed for check in checks):
+        data().print(summary_line(checks))
+    output.save(lambda _: checks_view(checks))
+    if not are_passed:
         raise typer.Exit(TissuError.code)

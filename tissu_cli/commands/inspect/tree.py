@@ -1,23 +1,40 @@
 """``tissu inspect tree``: walk through a model's tensors."""
 
 from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING
 
 import typer
 
-from tissu_cli.flags import Json, Model
-from tissu_cli.render.console import data, print_json
+from tissu_cli.flags import Given, Json, Model, with_settings
+from tissu_cli.output import Output, Sheet
 from tissu_cli.settings import can_draw, is_person_at_stdin
+from tissu_core.config.inspection import PicturesConfig
 from tissu_core.events.records import to_record
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tissu_core.runs.inspect.tree import ModelTree
 
 app = typer.Typer()
 
 
 @app.command(
     help="Walk through a model's tensors on the screen: shapes, statistics, histograms and "
-    "spectra, each read when it is looked at. Where there is no screen, a list."
+    "spectra, each read when it is looked at. Where there is no screen, and for a picture, a list."
 )
-def tree(model: Model = None, json: Json = False) -> None:
-    show_tree(model, is_json=json)
+@with_settings(("", PicturesConfig))
+def tree(model: Model = None, json: Json = False, *, given: Given) -> None:
+    from tissu_core.runs.inspect.tree import open_tree
+
+    output = Output(given, is_json=json)
+    if not (output.is_json or output.pictures.any) and is_on_screen():
+        walk_through(model)
+    with ExitStack() as leases:
+        opened = open_tree(model, leases)
+        tensors = [to_record(tensor) for tensor in opened.tensors]
+        output.show({"path": str(opened.path), "tensors": tensors}, partial(_draw, opened))
 
 
 def is_on_screen() -> bool:
@@ -25,22 +42,18 @@ def is_on_screen() -> bool:
     return can_draw() and is_person_at_stdin()
 
 
-def show_tree(model: str | None, *, is_json: bool = False) -> None:
-    """Open the screen; without one, or as JSON, list what would be in it."""
+def walk_through(model: str | None) -> None:
+    """Open the screen, and end as it ends."""
+    from tissu_cli.tui.model_tree.run import run_tree
     from tissu_core.runs.inspect.tree import open_tree
 
     with ExitStack() as leases:
-        opened = open_tree(model, leases)
-        if is_json:
-            tensors = [to_record(tensor) for tensor in opened.tensors]
-            print_json({"path": str(opened.path), "tensors": tensors})
-        elif is_on_screen():
-            from tissu_cli.tui.model_tree.run import run_tree
+        raise typer.Exit(run_tree(open_tree(model, leases)))
 
-            raise typer.Exit(run_tree(opened))
-        else:
-            from tissu_cli.render.inspect.model_tree import build_modules, plain_tree
 
-            console = data()
-            for line in plain_tree(build_modules(opened.path.name, opened.tensors)):
-                console.print(line)
+def _draw(opened: "ModelTree", _: Sheet) -> "RenderableType":
+    from rich.console import Group
+
+    from tissu_cli.render.inspect.model_tree import build_modules, plain_tree
+
+    return Group(*plain_tree(build_modules(opened.path.name, opened.tensors)))

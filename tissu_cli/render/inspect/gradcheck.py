@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tissu_core.events.measures import GradientChecked
@@ -12,6 +13,11 @@ HEADING = Text(
     f"{'layer':<{_NAME}}{'parameters':>{_COUNT}}{'inputs':>{_COUNT}}{'error':>{_COUNT}}  result",
     style="dim",
 )
+
+
+def checks_view(checks: Sequence[GradientChecked]) -> RenderableType:
+    """All of it at once."""
+    return Group(HEADING, *map(check_line, checks), summary_line(checks))
 
 
 def check_line(check: GradientChecked) -> Text:

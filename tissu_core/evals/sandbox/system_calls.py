@@ -39,7 +39,7 @@ _REFUSED: Mapping[str, tuple[int, int]] = {
     "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "swapon": (167, 224),
     "swapoff": (168, 225), "quotactl": (179, 60), "fanotify_init": (300, 262),
     "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "sync": (162, 81),
-    "syncfs": (306, 267),
+    "syncfs": (306, 267), "flock": (73, 32),
     # the machine, and memory that outlives the process or is not counted as its own
     "reboot": (169, 142), "sethostname": (170, 161), "setdomainname": (171, 162),
     "settimeofday": (164, 170), "clock_settime": (227, 112), "clock_adjtime": (305, 266),
@@ -55,6 +55,11 @@ _REFUSED: Mapping[str, tuple[int, int]] = {
 }
 # fmt: on
 _PRLIMIT64, _SENDTO, _OPENAT, _OPEN = (302, 261), (44, 206), (257, 56), (2, _NONE)
+_IOCTL, _FCNTL = (16, 29), (72, 25)
+_CONTROLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+"""TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: what asks, and a descriptor's flags."""
+_COMMANDS = (0, 1, 2, 3, 4, 1030)
+"""F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC: no locks, leases, signals."""
 _FIRST_SHARED = 424
 _ALLOWED_LATER = (436, 439, 441, 449)
 """close_range, faccessat2, epoll_pwait2, futex_waitv."""
@@ -101,6 +106,12 @@ def _instructions(architecture: int, column: int) -> Iterator[Instruction]:
             _return(_EPERM),
         ],
     )
+    # No attributes of files, which whoever reads one may set, and no locks on them.
+    for numbers, allowed in ((_IOCTL, _CONTROLS), (_FCNTL, _COMMANDS)):
+        tries = [
+            (_JUMP_EQUAL, len(allowed) - number, 0, each) for number, each in enumerate(allowed)
+        ]
+        yield from _if_call(numbers[column], [_load(1), *tries, _return(_EPERM), _return(_ALLOW)])
     # Reading and cutting short at once, which landlock sees only since Linux 6.2.
     for numbers, flags in ((_OPEN, 1), (_OPENAT, 2)):
         yield from _if_call(

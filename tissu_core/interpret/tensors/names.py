@@ -88,20 +88,34 @@ def match_names(query: str, names: Sequence[str]) -> list[str]:
 
     A part matches itself, a synonym, or the beginning of a name's part. The whole query must match
     consecutive parts, so that ``layer.0`` is not ``layers.10``. ``*`` and ``?`` stand for letters
-    of a part, ``**`` for any parts, and ``[0-11]`` or ``0-11`` for the numbers in a range.
+    of a part, ``**`` for any parts, ``{q,k}_proj`` for either, and ``[0-11]`` or ``0-11`` for the
+    numbers in a range. They come as the model computes.
 
     Raises:
         ConfigError: If none does; names the nearest.
     """
-    wanted = [part for part in re.split(r"[./]", query.strip()) if part]
-    found = [name for name in names if _matches(wanted, name.split("."))]
+    ways = [[part for part in re.split(r"[./]", way) if part] for way in _ways(query.strip())]
+    found = [name for name in names if any(_matches(way, name.split(".")) for way in ways)]
     if found:
-        return sorted(found, key=_natural)
+        return in_order(found)
     raise ConfigError(
         f"no tensor matches {query!r}",
         field="path",
-        hint="did you mean " + " or ".join(_nearest_paths(wanted, names)) + "?",
+        hint="did you mean " + " or ".join(_nearest_paths(ways[0], names)) + "?",
     )
+
+
+def _ways(query: str) -> list[str]:
+    """The queries that braces stand for.
+
+    >>> _ways("attn.{q,k}_proj")
+    ['attn.q_proj', 'attn.k_proj']
+    """
+    braces = re.search(r"\{([^{}]*)\}", query)
+    if braces is None:
+        return [query]
+    before, after = query[: braces.start()], query[braces.end() :]
+    return [way for word in braces[1].split(",") for way in _ways(before + word + after)]
 
 
 def _matches(wanted: list[str], parts: list[str]) -> bool:

@@ -16,7 +16,7 @@ _WIDTH, _LABEL, _VALUE, _ROW = 720, 240, 150, 24
 _AXIS = _WIDTH - _LABEL - _VALUE
 _STYLE = "font: 13px sans-serif; max-width: 100%"
 _BAR, _WHISKER, _MARK, _FAINT = "#6f9bd1", "#1e2228", "#be6a00", "#6e7378"
-_MOST_LETTERS, _MOST_BARS = 34, 30
+_MOST_LETTERS, _MOST_BARS = 28, 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +66,15 @@ def _plot(found: Finding) -> Plot | None:
                 Bar(label=name, value=each.value, low=each.low, high=each.high, mark=chance)
                 for name, each in [(found.suite, found), *((k.kind, k) for k in found.kinds)]
             ]
-            return Plot(title="score, with 95 % intervals", bars=tuple(bars), told=_percent)
+            title = "percent, with 95 % intervals" + ("; dashed: by guessing" if chance else "")
+            return Plot(title=title, bars=tuple(bars), told=_percent)
         case HardScored():
             bars = [
                 Bar(label=f"{kind.kind}, {form}", value=value)
                 for kind in found.kinds
                 for form, value in (("plain", kind.plain), ("harder", kind.hard))
             ]
-            return Plot(title="right answers", bars=tuple(bars), told=_percent)
+            return Plot(title="percent right", bars=tuple(bars), told=_percent)
         case WorstFound():
             bars = [Bar(label="".join(p.tokens), value=p.bits_per_byte) for p in found.passages]
             bars.append(Bar(label="the whole text", value=found.bits_per_byte))
@@ -100,7 +101,7 @@ def _leaks(found: LeaksFound) -> Plot:
             for kind, score in (("all", each.score), ("without leaks", each.score_clean)):
                 if score is not None:
                     bars.append(Bar(label=f"{each.source}, {kind}", value=score))
-    return Plot(title="score", bars=tuple(bars), told=_percent)
+    return Plot(title="percent", bars=tuple(bars), told=_percent)
 
 
 def to_svg(plot: Plot) -> str:
