@@ -15,6 +15,15 @@ def count(number: float) -> str:
     return f"{number:g}" if number == int(number) else f"{number:.3g}"
 
 
+def many(number: int, thing: str) -> str:
+    """So many things, or one.
+
+    >>> many(1_200, "token"), many(1, "token")
+    ('1,200 tokens', '1 token')
+    """
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def part_of(part: int | None, whole: int) -> str:
     """A count, and before it how many of it count, where not all do.
 

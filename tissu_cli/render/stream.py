@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable
 
+from tissu_cli.render import numbers
 from tissu_cli.render.console import say
 from tissu_cli.settings import is_terminal_stdout
 from tissu_core.events.replies import (
@@ -58,4 +59,4 @@ def say_end(event: GenerationFinished) -> None:
         total = event.prompt_tokens + event.new_tokens
         say(f"the reply ends here: the model's context of {total:,} tokens is full", "dim")
     elif event.reason == "length":
-        say(f"the reply ends here: {event.new_tokens:,} tokens (--max-tokens)", "dim")
+        say(f"the reply ends here: {numbers.many(event.new_tokens, 'token')} (--max-tokens)", "dim")

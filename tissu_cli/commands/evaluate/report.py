@@ -87,7 +87,8 @@ def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}", hint="--readme README.md") from error
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputError(f"cannot read {path}: {why}", hint="--readme README.md") from error
 
 
 def _save(made: ReportMade, targets: list[Path], readme: Path | None) -> None:

@@ -9,6 +9,7 @@ from tissu_cli.output import Output
 from tissu_cli.render.console import data, print_json
 from tissu_core.config.inspection import PicturesConfig
 from tissu_core.errors import TissuError
+from tissu_core.events.measures import GradientChecked
 from tissu_core.events.records import to_record
 
 app = typer.Typer()
@@ -36,7 +37,7 @@ def gradcheck(
     from tissu_cli.render.inspect.gradcheck import HEADING, check_line, checks_view, summary_line
     from tissu_core.runs.inspect.gradcheck import check_gradients
 
-    output, checks = Output(given, is_json=json), []
+    output, checks = Output(given, is_json=json), list[GradientChecked]()
     for check in check_gradients(module):
         if not json:
             lines = [check_line(check)] if checks else [HEADING, check_line(check)]

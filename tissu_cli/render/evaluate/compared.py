@@ -44,7 +44,7 @@ def compared_view(compared: ModelsCompared) -> RenderableType:
 
 
 def _how(compared: ModelsCompared) -> str:
-    text = f"{compared.num_bytes:,} bytes in {compared.num_documents:,} documents"
+    text = f"{compared.num_bytes:,} bytes in {numbers.many(compared.num_documents, 'document')}"
     if compared.models[0].low is None:
         return f"{text}: too little text to tell a difference from chance"
     units = f"{compared.num_units:,} {compared.unit}"
@@ -54,7 +54,7 @@ def _how(compared: ModelsCompared) -> str:
 
 
 def _how_asked(suite: SuiteCompared) -> str:
-    text = f"percent of {suite.num_items:,} items, the same for all models"
+    text = f"percent of {numbers.many(suite.num_items, 'item')}, the same for all models"
     if suite.chance:
         text += f"; guessing comes to {100 * suite.chance:.1f}"
     is_little = suite.models[0].low is None

@@ -16,7 +16,10 @@ _SHOWN_ITEMS = 40
 def leaks_view(event: LeaksFound) -> RenderableType:
     """A row for each evaluation, then one for each item that leaked."""
     corpus = f"{', '.join(event.corpus)}: {numbers.size(event.corpus_bytes)}"
-    facts = [("corpus", corpus), ("a leak is", f"{event.ngram} words in a row")]
+    facts = [
+        ("corpus", corpus),
+        ("a leak is", f"{event.ngram} words in a row, or all of a shorter item"),
+    ]
     if event.model:
         facts.append(("model", event.model))
     parts: list[RenderableType] = [facts_table(facts), Text(), _sources_table(event)]

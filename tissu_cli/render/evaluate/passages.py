@@ -5,6 +5,7 @@ import math
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from tissu_cli.render import numbers
 from tissu_cli.render.tables import facts_table
 from tissu_cli.render.token_costs import costliest, costly_text, costs_legend
 from tissu_core.events.compared import PassageScored, WorstFound
@@ -13,12 +14,13 @@ from tissu_core.sanitize import sanitize_line
 
 def passages_view(found: WorstFound, *, is_coloured: bool) -> RenderableType:
     """What was read, then each passage with its place, its text and its costliest tokens."""
+    documents = numbers.many(found.num_documents, "document")
     usual = found.loss / math.log(2)
     parts: list[RenderableType] = [
         facts_table(
             [
                 ("model", found.model),
-                ("text", f"{found.num_bytes:,} bytes, {found.num_documents:,} documents"),
+                ("text", f"{found.num_bytes:,} bytes, {documents}"),
                 ("bits", f"{found.bits_per_byte:.4f} per byte, {usual:.2f} per token"),
                 ("passages", f"{found.num_passages:,} of {found.passage_tokens} tokens"),
             ]

@@ -124,7 +124,7 @@ def _findings(measured: ActivationsMeasured) -> Iterator[RenderableType]:
         more = len(place.dead_units) - _SHOWN
         text = f"dead in {name}: {shown}" + (f" and {more:,} more" if more > 0 else "")
         yield Text(text, style="yellow")
-    tokens = f"{measured.num_tokens:,} tokens were read"
+    tokens = f"{numbers.many(measured.num_tokens, 'token')} read"
     if not (measured.first_not_finite or measured.massive or dead):
         tokens += "; no massive activations, no dead units, no NaN"
     yield Text(tokens, style="dim")

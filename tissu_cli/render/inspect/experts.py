@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tissu_cli.render import numbers
 from tissu_cli.render.diverging import bar_of, diverging
 from tissu_cli.render.tables import facts_table
 from tissu_core.sanitize import sanitize_line
@@ -33,7 +34,7 @@ def experts_view(observed: "ExpertsObserved", *, is_coloured: bool) -> Renderabl
     facts = [
         ("model", observed.model),
         ("experts", f"{observed.num_experts} in each layer, {observed.experts_per_token} a token"),
-        ("read", f"{observed.num_tokens:,} tokens"),
+        ("read", numbers.many(observed.num_tokens, "token")),
         ("even", f"{even:.1%} of the choices for each expert"),
     ]
     parts: list[RenderableType] = [facts_table(facts), Text()]

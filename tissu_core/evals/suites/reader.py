@@ -87,7 +87,7 @@ class _Reader:
                     f"has the id {item.id!r} again: line "
                     f"{self._line_of('id', found[item.id].line)} has it",
                     self._line_of("id", line),
-                    hint="an id of its own for each item",
+                    hint=f'id = "{item.id}-2"',
                 )
             found[item.id] = item
         self._check_origins(found)

@@ -48,10 +48,15 @@ def score_files(
     if score.num_tokens < LEAST_TOKENS:
         found = "no token" if not score.num_tokens else f"{score.num_tokens} token"
         raise InputError(
-            f"the files hold {found} of text, and a measure needs at least {LEAST_TOKENS}",
-            hint="name more text",
+            f"{_named(files)} {found} of text, and a measure needs at least {LEAST_TOKENS}",
+            hint="name a longer text",
         )
     return score, num_documents
+
+
+def _named(files: list[TextFile]) -> str:
+    first, *others = (file.source.path for file in files)
+    return f"{first} and {len(others)} more have" if others else f"{first} has"
 
 
 def set_windows(loaded: "LoadedModel", context: int | None, stride: int | None) -> tuple[int, int]:

@@ -44,7 +44,7 @@ def read_prompt(loaded: "LoadedModel", text: str) -> ReadPrompt:
         raise ConfigError(
             f"the prompt is {len(ids):,} tokens, and the model reads {context:,} at once",
             field="prompt",
-            hint="a shorter one",
+            hint="leave words out at its end, or name a model with a longer context",
         )
     return ReadPrompt(ids, tuple(written_id(tokenizer, id) for id in ids))
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from tissu_cli.render import numbers
 from tissu_core.events.compared import ModelsCompared, WorstFound
+from tissu_core.events.harness import HarnessFinished
 from tissu_core.events.measures import PerplexityMeasured, SpeedMeasured
+from tissu_core.events.operations import OperationsTimed
 from tissu_core.events.report import Finding, SectionMade
 from tissu_core.events.sources import BITS_PER_BYTE, LeaksFound
-from tissu_core.events.suites import HardScored, SuiteScored
+from tissu_core.events.suites import HardScored, KindScored, SuiteScored
 from tissu_core.sanitize import sanitize_line
 
 _WIDTH, _LABEL, _VALUE, _ROW = 720, 240, 150, 24
@@ -62,9 +64,11 @@ def _plot(found: Finding) -> Plot | None:
             return Plot(title=title, bars=tuple(bars), told="{:+.4f}".format)
         case SuiteScored():
             chance = found.chance or None
+            scores: list[tuple[str, SuiteScored | KindScored]] = [(found.suite, found)]
+            scores += [(kind.kind, kind) for kind in found.kinds]
             bars = [
                 Bar(label=name, value=each.value, low=each.low, high=each.high, mark=chance)
-                for name, each in [(found.suite, found), *((k.kind, k) for k in found.kinds)]
+                for name, each in scores
             ]
             title = "percent, with 95 % intervals" + ("; dashed: by guessing" if chance else "")
             return Plot(title=title, bars=tuple(bars), told=_percent)
@@ -90,7 +94,8 @@ def _plot(found: Finding) -> Plot | None:
                 for point in found.points
             ]
             return Plot(title="tokens a second, written", bars=tuple(bars), told=_few)
-    return None
+        case HarnessFinished() | OperationsTimed():  # figures of several units
+            return None
 
 
 def _leaks(found: LeaksFound) -> Plot:
