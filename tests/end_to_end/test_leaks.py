@@ -169,7 +169,7 @@ def test_what_cannot_be_scored_is_said_and_searched(
     found = result.json
     assert [each["num_leaked"] for each in found["sources"]] == [0, 0, 3]
     assert [each["score"] is None for each in found["sources"]] == [True, True, False]
-    assert f"{short} is not scored: the files hold 1 token of text" in result.err
+    assert f"{short} is not scored: {short} has 1 token of text" in result.err
     assert f"{code} is not scored: generated code is not run here" in result.err
 
 
