@@ -1,6 +1,7 @@
 """An activation read from a table, instead of computed."""
 
 from collections.abc import Callable
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -46,5 +47,5 @@ def use_tables(model: nn.Module, size: int) -> None:
     """Let a model's feed-forward blocks read their activation from a table of ``size`` points."""
     for module in model.modules():
         if isinstance(module, GLU | MLP):
-            device = next(module.parameters()).device
+            device = next(chain(module.parameters(), module.buffers())).device  # packed: buffers
             module.activation = LookUp(module.activation, size, device)
