@@ -138,7 +138,7 @@ def _massive_line(channel: int, found: Sequence[MassiveActivation]) -> Text:
     text = (
         f"massive: channel {channel} after {named}, up to {figure(top.value)}, "
         f"{figure(top.ratio)} times the median, at {sanitize_line(repr(top.token))} "
-        f"(position {top.position}, {top.num_tokens:,} tokens)"
+        f"(position {top.position}, {numbers.many(top.num_tokens, 'token')})"
     )
     return Text(text, style="yellow")
 

@@ -12,13 +12,13 @@ def rounding_table(found: Sequence[LayerRounded]) -> Table:
     """One layer a row: decibels in each number of bits, then bits per byte where measured."""
     bits = sorted({each.bits for each in found}, reverse=True)
     is_scored = any(each.bits_per_byte is not None for each in found)
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("layer")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    table.add_column("\nlayer", overflow="fold", min_width=12)
     for count in bits:
-        table.add_column(f"{count} bits, dB", justify="right")
+        table.add_column(f"{count} bits\ndB", justify="right", no_wrap=True)
     if is_scored:
         for count in bits:
-            table.add_column(f"bits/byte in {count}", justify="right")
+            table.add_column(f"{count} bits\nbits/byte", justify="right", no_wrap=True)
     by_layer: dict[str, dict[int, LayerRounded]] = {}
     for each in found:
         by_layer.setdefault(each.layer, {})[each.bits] = each

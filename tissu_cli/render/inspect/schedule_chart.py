@@ -38,5 +38,6 @@ def schedule_chart(
         body.append(line + "\n", "cyan")
     last = f"{steps[-1].step:,}"
     body.append(" " * _AXIS + "0" + last.rjust(width - _AXIS - 1), "dim")
-    head = Text(f"{config.name}, {config.schedule}, warm-up {config.warmup}", overflow="fold")
+    facts = (config.name, config.schedule, f"warm-up {config.warmup}")
+    head = Text(", ".join(fact for fact in facts if fact), overflow="fold")
     return Group(head, body)
