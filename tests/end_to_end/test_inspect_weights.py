@@ -88,7 +88,7 @@ def test_an_int4_model_against_what_it_was_made_of(trained_copy: Callable[[], Tr
     assert "expected of its steps" in result.out
     assert "88 x 32  int4" in result.out, "the shape of the weights, not of the bytes"
     alone = copy.tissu("inspect", "weights", "mlp.up", "small").out
-    assert "--against the full model measures it" in alone
+    assert "--against FULL measures it" in alone
     names = [
         t["name"] for t in copy.tissu("inspect", "weights", "**", "small", "--json").json["tensors"]
     ]

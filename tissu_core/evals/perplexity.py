@@ -117,6 +117,8 @@ class TextScorer:
         Raises:
             InputError: If what the model predicts is no number; names the weight that is none.
         """
+        if found := find_not_finite(self._loaded.model):
+            raise self._useless(found)
         tokenizer, numbers = self._loaded.tokenizer, Counter[int]()
         pool: list[ScoredText] = []
         size = 0
@@ -176,6 +178,12 @@ class TextScorer:
         if batch:
             yield batch
 
+    def _useless(self, why: str) -> InputError:
+        return InputError(
+            f"{self._loaded.path} predicts nothing: {why}",
+            hint='tissu inspect weights "**" shows where; use another checkpoint',
+        )
+
     def _read(self, batch: Sequence[_Part]) -> list[npt.NDArray[np.float32]]:
         """What the targets of each part cost."""
         model = self._loaded.model
@@ -187,9 +195,5 @@ class TextScorer:
         self.seconds += time.perf_counter() - began
         self.num_read += sum(part.num_ids - 1 for part in batch)
         if not np.isfinite(nll).all():
-            raise InputError(
-                f"{self._loaded.path} predicts nothing: "
-                + (find_not_finite(model) or "what it computes of this text is NaN or infinite"),
-                hint='tissu inspect weights "**" shows where; use another checkpoint',
-            )
+            raise self._useless("what it computes of this text overflows")
         return np.split(nll, np.cumsum([len(part.targets) for part in batch[:-1]]))

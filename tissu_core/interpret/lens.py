@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from tissu_core.compress.finite import require_finite
 from tissu_core.events.views import LensAnswer, LensLayer, LensRead
 from tissu_core.interpret.numbers import require_numbers
 from tissu_core.models.decoder import Decoder
@@ -35,6 +36,7 @@ def read_lens(
     Raises:
         InputError: If a weight is no number.
     """
+    require_finite(model, "spoils all that comes behind it")
     streams = see_streams(model.eval(), ids, span)
     reads: dict[str, list[LensRead]] = {name: [] for name in streams}
     at_once = max(1, _AT_ONCE // len(streams))

@@ -1,4 +1,8 @@
-"""Weights that are no numbers."""
+"""Weights that are no numbers.
+
+They are looked for before a model is read: what it makes of them may look like numbers. Torch's
+attention for processors with AVX-512 gives zeros where all of a query's scores are NaN.
+"""
 
 import torch
 from torch import nn

@@ -102,7 +102,7 @@ def _rounding(dtype: str, rounding: RoundingMeasured) -> str:
     if rounding.expected_db is not None:
         parts.append(f"{rounding.expected_db:.1f} dB expected of its steps")
     if rounding.measured_db is None:
-        parts.append("tissu inspect weights --against the full model measures it")
+        parts.append("inspect weights --against FULL measures it")
     return f"{dtype}: " + "; ".join(parts)
 
 

@@ -142,16 +142,16 @@ def _likeliest(loaded: "LoadedModel", ids: list[int]) -> tuple[int, float]:
     """
     import torch
 
-    from tissu_core.models.finite import find_not_finite
+    from tissu_core.compress.finite import require_finite
 
+    require_finite(loaded.model, "spoils every probability")
     with torch.no_grad():
         read = torch.tensor([ids], device=loaded.model.device)
         log_probs = loaded.model(read, last_only=True)[0, -1].float().log_softmax(-1)
     if not torch.isfinite(log_probs).all():
-        found = find_not_finite(loaded.model) or "what the model computes of the prompt overflows"
         raise InputError(
-            f"{found}: there is no probability to explain",
-            hint='tissu inspect weights "**" shows where; use another checkpoint',
+            "what the model computes of the prompt overflows: there is no probability to explain",
+            hint="use another checkpoint, or another prompt",
         )
     best = int(log_probs[: loaded.tokenizer.vocab_size].argmax())
     return best, float(log_probs[best])
