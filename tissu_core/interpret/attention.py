@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 import torch
 from torch import Tensor
 
+from tissu_core.compress.finite import require_finite
 from tissu_core.events.views import HeadKind, HeadScored, HeadShown
 from tissu_core.interpret.numbers import require_numbers
 from tissu_core.models.decoder import Decoder
@@ -35,6 +36,7 @@ def see_heads(
     Raises:
         InputError: If a weight is no number.
     """
+    require_finite(model, "spoils all that comes behind it")
     model.eval()
     scores: dict[Head, HeadScored] = {}
     parts: dict[Head, HeadShown] = {}

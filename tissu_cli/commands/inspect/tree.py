@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -42,7 +42,7 @@ def is_on_screen() -> bool:
     return can_draw() and is_person_at_stdin()
 
 
-def walk_through(model: str | None) -> None:
+def walk_through(model: str | None) -> NoReturn:
     """Open the screen, and end as it ends."""
     from tissu_cli.tui.model_tree.run import run_tree
     from tissu_core.runs.inspect.tree import open_tree

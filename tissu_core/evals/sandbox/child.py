@@ -204,10 +204,9 @@ def run(job: Mapping[str, Any], report: Report) -> None:
     except MemoryError:
         names.clear()
         report.say(ended="memory", text="it wanted more memory than there is")
-    except RuntimeError as error:  # where no event tells of a thread
-        is_thread = "start new thread" in str(error)
-        kind, text = ("processes", str(Refused("processes"))) if is_thread else ("failed", "")
-        report.say(ended=kind, text=text or describe(error, job["tests"]))
+    except RuntimeError as error:
+        is_thread = "start new thread" in str(error)  # of which no event tells
+        report.say(ended="processes" if is_thread else "failed", text=describe(error, job["tests"]))
     except SystemExit:
         report.say(ended="failed", text="it left before its tests were done")
     except BaseException as error:  # noqa: BLE001  whatever it was, it is told

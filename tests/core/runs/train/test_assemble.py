@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.samples import CPU, STORY, make_config, random_ids
+from tests.samples import CPU, make_config, random_ids
 from tissu_core.checkpoint.model_directory import load_model
 from tissu_core.checkpoint.training_state import read_training_state
 from tissu_core.config.data import DataConfig
@@ -11,7 +11,6 @@ from tissu_core.config.machine import MachineConfig
 from tissu_core.config.optimizer import OptimizerConfig
 from tissu_core.config.runs import TrainRun
 from tissu_core.config.training import TrainingConfig
-from tissu_core.data.prepare import prepare
 from tissu_core.data.shards import TokenShards
 from tissu_core.models.score import Score
 from tissu_core.runs.train.assemble import assemble_new, assemble_saved
@@ -20,18 +19,6 @@ from tissu_core.storage import is_sealed, verify
 from tissu_core.training.objectives.next_token import next_token
 
 CONTEXT = 16
-
-
-@pytest.fixture
-def shards(tmp_path: Path) -> TokenShards:
-    corpus = tmp_path / "story.txt"
-    corpus.write_text(STORY * 4, encoding="utf-8")
-    run = prepare(DataConfig(corpus=(str(corpus),)), 300, tmp_path / "cache", lambda: False)
-    while True:
-        try:
-            next(run)
-        except StopIteration as stop:
-            return stop.value
 
 
 def make_run(**changes: object) -> TrainRun:

@@ -1,14 +1,12 @@
 import threading
 from pathlib import Path
 
-from tests.core.runs.train.test_assemble import new, shards
+from tests.core.runs.train.test_assemble import new
 from tissu_core.data.shards import TokenShards
 from tissu_core.events.shared import StageAdvanced
 from tissu_core.events.suites import SuiteScored
 from tissu_core.training.loop_parts import LoopEvent
 
-__all__ = ["shards"]
-"""A fixture."""
 NUM_ITEMS = 40
 SUITE = 'metric = "choice"\nchoices = ["threads", "sails"]\n' + "".join(
     f'[[items]]\nid = "n{number}"\nprompt = "The weaver {number}"\nanswer = "threads"\n'
