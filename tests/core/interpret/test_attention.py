@@ -148,7 +148,10 @@ def test_only_what_is_asked_for_is_given() -> None:
     assert shown == []
 
 
-@pytest.mark.parametrize("name", ["layers.1.self_attn.q_proj", "layers.0.mlp.down_proj"])
+@pytest.mark.parametrize(
+    "name",
+    ["layers.1.self_attn.q_proj", "layers.0.mlp.down_proj", "layers.0.self_attn.q_proj"],
+)
 def test_a_weight_that_is_no_number_is_named(name: str) -> None:
     model = make_model(make_config())
     with torch.no_grad():
