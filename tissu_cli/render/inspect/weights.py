@@ -61,11 +61,12 @@ def _tensors_table(tensors: Sequence[TensorSummarized], width: int) -> Table:
     """One line each, below its layer: the figures and the width of histogram that have room."""
     has_layers = len(tensors) >= _LEAST_OF_LAYER * len({_layer(tensor) for tensor in tensors})
     names = [_name(tensor, has_layers=has_layers) for tensor in tensors]
-    room = width - max(map(len, names)) - 1
+    longest = max(map(len, names))
+    room = width - longest - 1
     columns = _columns(tensors, room - _SPARK_WIDTH)
     left = room - sum(_width(column, tensors) for column in columns)
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
-    table.add_column("tensor", overflow="fold", min_width=_LEAST_OF_NAMES)
+    table.add_column("tensor", overflow="fold", min_width=min(longest, _LEAST_OF_NAMES))
     for name, _ in columns:
         is_word = name in ("shape", "dtype")
         table.add_column(name, no_wrap=True, justify="left" if is_word else "right")
