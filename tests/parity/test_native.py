@@ -2,7 +2,7 @@
 
 import ctypes
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,22 +24,7 @@ from tissu_core.native.library import compile_library, find_compiler, find_libra
 pytestmark = pytest.mark.skipif(find_compiler() is None, reason="there is no C compiler")
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    directory = tmp_path_factory.mktemp("native")
-    assert find_library(directory) is None
-    made = compile_library(directory)
-    assert made is not None
-    assert find_library(directory) is not None
-    return made
-
-
-@pytest.fixture(autouse=True)
-def several_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [pytestmark, pytest.mark.usefixtures("several_threads")]
 
 
 def found_and_expected(

@@ -7,8 +7,10 @@ from pathlib import Path
 import torch
 
 from tissu_core.decoding.choice import Choice, expected_choice, find_choice
+from tissu_core.decoding.native_attention import NativeAttention
 from tissu_core.decoding.native_product import NativeProduct
 from tissu_core.decoding.native_step import NativeStep, suits_library
+from tissu_core.layers.attention import Attention
 from tissu_core.layers.packed import PackedLinear
 from tissu_core.models.count import num_parameters
 from tissu_core.models.decoder import Decoder
@@ -63,6 +65,8 @@ def _use(model: Decoder, library: ctypes.CDLL, choice: Choice) -> None:
     for layer in model.modules():
         if isinstance(layer, PackedLinear):
             layer.product = NativeProduct(layer, library, choice.most_rows)
+        elif isinstance(layer, Attention):
+            layer.reader = NativeAttention(library)
     _read_in_bf16(model, choice)
     model.step = NativeStep(model, library)
 

@@ -62,16 +62,18 @@ class NativeProduct:
         if torch.is_autocast_enabled("cpu"):
             x = x.to(torch.get_autocast_dtype("cpu"))
         rows = x.reshape(-1, x.shape[-1])
+        rows = rows if rows.dtype == torch.bfloat16 else rows.float()
         product = self._of_few if len(rows) <= self._most_rows else self._of_many
         return product(rows).to(x.dtype).view(*x.shape[:-1], -1)
 
     def _of_few(self, rows: Tensor) -> Tensor:
-        rows = rows.float().contiguous()
-        out = torch.empty(len(rows), self.record.rows)
+        rows = rows.contiguous()
+        out = torch.empty(len(rows), self.record.rows, dtype=rows.dtype)
         failed = self._library.multiply_rows(
             ctypes.byref(self.record),
             ctypes.c_void_p(rows.data_ptr()),
             len(rows),
+            rows.dtype == torch.float32,
             torch.get_num_threads(),
             ctypes.c_void_p(out.data_ptr()),
         )
@@ -80,13 +82,12 @@ class NativeProduct:
         return out
 
     def _of_many(self, rows: Tensor) -> Tensor:
-        dtype = torch.bfloat16 if rows.dtype == torch.bfloat16 else torch.float32
-        weight = torch.empty(self.record.rows, self.record.cols, dtype=dtype)
+        weight = torch.empty(self.record.rows, self.record.cols, dtype=rows.dtype)
         self._library.unpack_matrix(
             ctypes.byref(self.record),
-            dtype == torch.float32,
+            rows.dtype == torch.float32,
             torch.get_num_threads(),
             ctypes.c_void_p(weight.data_ptr()),
         )
-        bias = None if self._bias is None else self._bias.to(dtype)
-        return functional.linear(rows.to(dtype), weight, bias)
+        bias = None if self._bias is None else self._bias.to(rows.dtype)
+        return functional.linear(rows, weight, bias)

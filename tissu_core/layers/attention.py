@@ -1,7 +1,7 @@
 """Causal self-attention with grouped queries."""
 
 from contextlib import nullcontext
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,6 @@ from tissu_core.layers.masks import (
     attention_mask,
     hide_other_documents,
     hide_padding,
-    is_plain_causal,
 )
 from tissu_core.layers.norms import build_norm
 from tissu_core.layers.positions import alibi_slopes
@@ -30,6 +29,16 @@ Shown = Tensor | BlockMask
 Rope = tuple[Tensor, Tensor]
 """Cosines and sines of the positions being read, each (T, R/2) of R rotated channels or, of padded
 rows, (B, T, R/2)."""
+
+
+class Reader(Protocol):
+    """Plain causal attention of T queries at the end of S keys."""
+
+    def suits(self, queries: Tensor) -> bool:
+        """Whether it computes these, (B, H, T, D)."""
+
+    def __call__(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """(B, H, T, D) of queries, and of keys and values (B, K, S, D)."""
 
 
 class Attention(nn.Module):
@@ -63,6 +72,8 @@ class Attention(nn.Module):
         self.qkv_proj: nn.Module | None = None
         """The three in one, where a model is made to decode (``models/fuse.py``)."""
         self.qk_norm: nn.Module = nn.Identity()
+        self.reader: Reader | None = None
+        """What attends faster than torch, where a model is made to decode."""
         has_slopes = config.position_embedding == "alibi"
         # Attention divides by sqrt(head_dim): the queries make up for the rest.
         self.query_scale = (head_dim / (config.query_pre_attn_scalar or head_dim)) ** 0.5
@@ -149,14 +160,18 @@ class Attention(nn.Module):
         way = self._way
         if way == "flex":
             return self._attend_flexibly(queries, keys, values, shown)
-        is_plain = padding is None and shown is None and is_plain_causal(time, seen, self.window)
-        is_masked = bool(self.slopes) or not is_plain or self.softcap is not None
+        is_bent = bool(self.slopes) or self.softcap is not None
+        is_cut = self.window is not None and self.window < seen
+        is_whole = not is_cut and padding is None and shown is None
+        is_masked = is_bent or not is_whole or time not in {1, seen}
         is_training = torch.is_grad_enabled() and padding is None and self.softcap is None
         is_blocked = is_training and shown is None and way == "auto"
         if is_blocked and suits_blocks(queries, keys, dropout, is_masked=is_masked):
             groups = self.num_heads // self.num_kv_heads
             keys, values = (x.repeat_interleave(groups, dim=1) for x in (keys, values))
             return blocked_causal_attention(queries, keys, values, self.window, self.slopes)
+        if self.reader is not None and is_whole and not is_bent and self.reader.suits(queries):
+            return self.reader(queries, keys, values)
         mask = None
         if is_masked or way == "eager":
             mask = cast(Tensor, shown)  # this way's ``show_documents`` makes no other

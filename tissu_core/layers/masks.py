@@ -10,11 +10,6 @@ import torch
 from torch import Tensor
 
 
-def is_plain_causal(time: int, keys: int, window: int | None) -> bool:
-    """Whether the whole causal triangle, or one query that sees all keys, is all there is."""
-    return (time == keys or time == 1) and (window is None or keys <= window)
-
-
 @lru_cache(maxsize=8)  # the layers of a model ask for the same one, one after the other
 def attention_mask(
     time: int, keys: int, window: int | None, slopes: tuple[float, ...], like: torch.device

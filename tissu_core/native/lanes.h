@@ -12,6 +12,9 @@
 #if defined(HAS_AVX512) && defined(__AVX512VNNI__)
 #define HAS_VNNI 1
 #endif
+#if defined(HAS_AVX512) && defined(__AVX512BF16__)
+#define HAS_BF16 1
+#endif
 #endif
 
 static inline float half_to_float(uint16_t half) {
@@ -85,6 +88,7 @@ static inline words add_pairs(words a, words b, words c) {
 }
 static inline words add_words(words a, words b) { return _mm512_add_epi32(a, b); }
 static inline lanes float_words(words x) { return _mm512_cvtepi32_ps(x); }
+static inline lanes float_bits(words x) { return _mm512_castsi512_ps(x); }
 #else
 typedef __m256 lanes;
 enum { LANES = 8, ACROSS = 2 };
@@ -114,6 +118,7 @@ static inline words add_pairs(words a, words b, words c) {
 }
 static inline words add_words(words a, words b) { return _mm256_add_epi32(a, b); }
 static inline lanes float_words(words x) { return _mm256_cvtepi32_ps(x); }
+static inline lanes float_bits(words x) { return _mm256_castsi256_ps(x); }
 #endif
 #else
 enum { LANES = 1 };
@@ -161,4 +166,19 @@ static inline void float_to_half(const float *x, uint16_t *out, int count) {
 static inline uint16_t float_to_bf16(float x) {  // of finite numbers, to the nearest
     union { float value; uint32_t bits; } wide = {x};
     return (uint16_t)((wide.bits + 0x7fff + ((wide.bits >> 16) & 1)) >> 16);
+}
+
+static inline void bf16_to_floats(const uint16_t *x, float *out, int count) {
+    for (int i = 0; i < count; i++) out[i] = bf16_to_float(x[i]);
+}
+
+static inline void floats_to_bf16(const float *x, uint16_t *out, int count) {
+    int i = 0;
+#ifdef HAS_BF16
+    for (; i + LANES <= count; i += LANES) {
+        __m256bh halves = _mm512_cvtneps_pbh(wide_lanes(x + i));
+        memcpy(out + i, &halves, sizeof(halves));
+    }
+#endif
+    for (; i < count; i++) out[i] = float_to_bf16(x[i]);
 }

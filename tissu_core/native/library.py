@@ -19,6 +19,7 @@ SOURCES = (
     "unpack.h",
     "attention.h",
     "rounded.h",
+    "reading.h",
     "rows.h",
     "layers.h",
     "worker.h",

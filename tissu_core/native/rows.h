@@ -38,10 +38,10 @@ static void enter(activations *to, int at, const float *x, int count) {
     if (count % RUN == 0) round_row(in, count);
 }
 
-// Some of a matrix's panels, for rows from..to; out has ``stride`` numbers in a row.
-static void multiply_panels(
-    const matrix *w, const row *rows, int from, int to, int first, int last, float *out,
-    int stride) {
+// Some of a matrix's panels, for rows from..to; out, fp32 or bf16, has ``stride`` numbers in a row.
+static inline __attribute__((always_inline)) void multiply_panels(
+    const matrix *w, const row *rows, int from, int to, int first, int last, void *out,
+    int stride, int is_wide) {
     for (int panel = first; panel < last; panel++) {
         int begin = panel * PANEL, size = w->rows - begin < PANEL ? w->rows - begin : PANEL;
         for (int at = from; at < to; at += SOME) {
@@ -49,8 +49,9 @@ static void multiply_panels(
             int count = to - at < SOME ? to - at : SOME;
             product(w, rows + at, count, panel, found);
             for (int r = 0; r < count; r++) {
-                memcpy(out + (int64_t)(at + r) * stride + begin, found + r * PANEL,
-                       sizeof(float) * size);
+                int64_t own = (int64_t)(at + r) * stride + begin;
+                if (is_wide) memcpy((float *)out + own, found + r * PANEL, sizeof(float) * size);
+                else floats_to_bf16(found + r * PANEL, (uint16_t *)out + own, size);
             }
         }
     }
@@ -61,11 +62,13 @@ static void multiply(
     int threads) {
     int first, last;
     share_panels(w, thread, threads, &first, &last);
-    multiply_panels(w, in->rows, 0, count, first, last, out, stride);
+    multiply_panels(w, in->rows, 0, count, first, last, out, stride, 1);
 }
 
-// The products of many rows x (M, C) with a matrix: out (M, R). Returns 0, or 1 if memory is out.
-int multiply_rows(const matrix *w, const float *x, int count, int threads, float *out) {
+// The products of many rows x (M, C) with a packed matrix: out (M, R), both fp32 or both bf16.
+// Returns 0, or 1 if memory is out.
+int multiply_rows(
+    const matrix *w, const void *x, int count, int is_wide, int threads, void *out) {
     enum { TILE = 32 };  // rows that stay in a core's cache while it reads the matrix
     activations in;
     int is_made = make_rows(&in, count, w->cols);
@@ -73,12 +76,18 @@ int multiply_rows(const matrix *w, const float *x, int count, int threads, float
     if (is_made) {
         int thread = omp_get_thread_num(), all = omp_get_num_threads(), from, to;
         share(count, thread, all, &from, &to);
-        for (int at = from; at < to; at++) enter(&in, at, x + (int64_t)at * w->cols, w->cols);
+        float *widened = in.x + (int64_t)from * w->cols;
+        for (int at = from; at < to; at++) {
+            int64_t begin = (int64_t)at * w->cols;
+            if (!is_wide) bf16_to_floats((const uint16_t *)x + begin, widened, w->cols);
+            enter(&in, at, is_wide ? (const float *)x + begin : widened, w->cols);
+        }
 #pragma omp barrier
         share_panels(w, thread, all, &from, &to);
         for (int tile = 0; tile < count; tile += TILE) {
             int end = tile + TILE < count ? tile + TILE : count;
-            multiply_panels(w, in.rows, tile, end, from, to, out, w->rows);
+            if (is_wide) multiply_panels(w, in.rows, tile, end, from, to, out, w->rows, 1);
+            else multiply_panels(w, in.rows, tile, end, from, to, out, w->rows, 0);
         }
     }
     free_rows(&in);

@@ -11,6 +11,7 @@
 #include "unpack.h"
 #include "attention.h"
 #include "rounded.h"
+#include "reading.h"
 #include "rows.h"
 #include "layers.h"
 #include "worker.h"
@@ -38,7 +39,7 @@ static void add_to(
     const decoder *d, const matrix *w, const norm *n, worker *mine, float *x, float *whole) {
     int first, last, from = 0, to = mine->batch, size = d->hidden;
     share_panels(w, mine->thread, mine->threads, &first, &last);
-    multiply_panels(w, mine->in->rows, 0, to, first, last, whole, size);
+    multiply_panels(w, mine->in->rows, 0, to, first, last, whole, size, 1);
     int begin = first * PANEL, end = last * PANEL < size ? last * PANEL : size;
     if (n->weight) {
 #pragma omp barrier
@@ -146,7 +147,7 @@ static void gate(const decoder *d, const block *b, const worker *mine, float *ou
 static void read_logits(const decoder *d, const worker *mine, float *logits) {
     int first, last, size = d->head.rows;
     share_panels(&d->head, mine->thread, mine->threads, &first, &last);
-    multiply_panels(&d->head, mine->in->rows, 0, mine->batch, first, last, logits, size);
+    multiply_panels(&d->head, mine->in->rows, 0, mine->batch, first, last, logits, size, 1);
     int end = last * PANEL < size ? last * PANEL : size;
     for (int r = 0; r < mine->batch && d->logit_cap > 0; r++) {
         float *own = logits + (int64_t)r * size;

@@ -72,3 +72,15 @@ class Cache(Structure):
         ("room", c_int32),
         ("rounded", c_int32),
     )
+
+
+class Reading(Structure):
+    """Attention of many new tokens."""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("queries", "keys", "values")),
+        *((f"{name}_strides", c_int64 * 3) for name in ("query", "key", "value")),
+        ("out", c_void_p),
+        *((name, c_int32) for name in ("batch", "heads", "kv_heads", "time", "seen", "head_dim")),
+        ("scale", c_float),
+    )

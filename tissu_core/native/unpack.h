@@ -1,9 +1,5 @@
 // Packed rows as plain ones, for products of so many rows of activations that unpacking costs less.
 
-#if defined(HAS_AVX512) && defined(__AVX512BF16__)
-#define HAS_BF16 1
-#endif
-
 // Sixteen numbers from bytes, as fp32 or as bf16.
 static inline void unpack_bytes(
     const uint8_t *numbers, float scale, float low, int is_wide, void *out) {
